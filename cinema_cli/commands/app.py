@@ -1,0 +1,154 @@
+"""The `cinema` program: its commands, and how each of them ends."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from cinema_cli import __version__
+from cinema_cli.commands import analyse, models, phenotypes, report, scan, simulate, train
+from cinema_cli.commands.options import CONSOLE
+from cinema_cli.domain.errors import CinemaError, ExitCode
+
+EPILOG = "Every option can also be set as CINEMA_<OPTION> in the environment or in a file given to --config."
+SPREAD = ("--participant-label", "--head")  # options that take several words
+NOT_SET = {"help", "version"}  # options that the environment does not set
+
+app = typer.Typer(
+    name="cinema",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("analyse", short_help="The main job: a cohort's folders to its table and report.")(analyse.analyse)
+app.command("scan", short_help="What each series of a cohort is, and whether it is used.")(scan.scan)
+app.command("phenotypes", short_help="The phenotype table, for other programs.")(phenotypes.phenotypes)
+app.command("report", short_help="Make the report again.")(report.report)
+app.command("simulate", short_help="A synthetic cohort with its truth.")(simulate.simulate)
+app.add_typer(models.models, name="models", short_help="Heads and their weights.")
+app.add_typer(train.train, name="train", short_help="Train heads.")
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds like Ctrl-C, so that locks are released."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"cinema {__version__}")
+        raise typer.Exit(ExitCode.DONE)
+
+
+@app.callback()
+def cinema(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """From folders of cine cardiac MR DICOM to a phenotype table and a report. For research use only."""
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with the exit code that fits what happened."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run(sys.argv[1:])
+    _flush()
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code, with the reason said on stderr."""
+    CONSOLE.forget()
+    try:
+        command = typer.main.get_command(app)
+        _name_environment(command)
+        code = command.main(spread(arguments), prog_name="cinema", standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(code or 0)
+    except CinemaError as error:
+        CONSOLE.error(error.message, hint=error.hint, code=error.code)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        CONSOLE.error("interrupted", hint="Finished studies are kept: run the same command again to go on.")
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        CONSOLE.error("terminated", hint="Finished studies are kept: run the same command again to go on.")
+        return ExitCode.TERMINATED
+    except SystemExit as error:  # typer makes a closed pipe into an exit of its own
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _quiet_stdout()
+        return ExitCode.DONE
+    except BrokenPipeError:
+        _quiet_stdout()
+        return ExitCode.DONE
+    except Exception as error:
+        return _unexpected(error)
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """`--participant-label 0001 0002` -> `--participant-label 0001 --participant-label 0002`; the rest as it is."""
+    result: list[str] = []
+    option = ""
+    for word in arguments:
+        if word.startswith("-"):
+            option = word if word in SPREAD else ""
+        elif option and result[-1] != option:
+            if os.path.sep in word or os.path.isdir(word):  # noqa: PTH112 - a word, which need not be a path
+                option = ""
+            else:
+                result.append(option)
+        result.append(word)
+    return result
+
+
+def _name_environment(command: Any) -> None:
+    """Let every option of every command be set as CINEMA_<OPTION>."""
+    for child in getattr(command, "commands", {}).values():
+        _name_environment(child)
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.envvar is None and parameter.name not in NOT_SET:
+            parameter.envvar = f"CINEMA_{parameter.name.upper()}"
+            parameter.show_envvar = False
+
+
+def _unexpected(error: Exception) -> int:
+    if callable(getattr(error, "format_message", None)):  # typer's own: a wrong command line
+        context = getattr(error, "ctx", None)
+        name = context.command_path if context else "cinema"
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(context.get_help() if context else "", file=sys.stderr)
+            return ExitCode.USAGE
+        CONSOLE.error(error.format_message(), hint=f"See `{name} --help`.")  # type: ignore[attr-defined]
+        return ExitCode.USAGE
+    if CONSOLE.verbose:
+        import traceback
+
+        traceback.print_exc()
+    CONSOLE.error(f"unexpected {type(error).__name__}: {error}", hint="Run again with -v for the trace.")
+    return ExitCode.UNEXPECTED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _flush() -> None:
+    """A closed pipe ends quietly, also where it shows only on the last flush."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _quiet_stdout()
+
+
+def _quiet_stdout() -> None:
+    """Let what is still buffered go nowhere."""
+    sys.stdout = sys.__stdout__
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

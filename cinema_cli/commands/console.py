@@ -1,0 +1,174 @@
+"""What a command says while it works: messages and progress on stderr, never on stdout."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+LINE_SECONDS = 60.0
+LINE_SHARE = 0.05
+
+
+class LogFormat(StrEnum):
+    """How messages look on stderr."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Level(StrEnum):
+    """Weight of a message."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(slots=True)
+class Console:
+    """Where messages go: stderr in the chosen format, and a JSON-lines file once a run has a log folder."""
+
+    verbose: int = 0
+    quiet: bool = False
+    log_format: LogFormat = LogFormat.TEXT
+    progress: bool = True
+    log_file: Path | None = None
+    waiting: list[dict[str, Any]] = field(default_factory=list)  # said before there was a log file
+
+    def debug(self, sentence: str, **facts: object) -> None:
+        """Say something that only -v shows."""
+        self._say(Level.DEBUG, sentence, facts, shown=self.verbose > 0)
+
+    def info(self, sentence: str, **facts: object) -> None:
+        """Say how the work goes; -q silences it."""
+        self._say(Level.INFO, sentence, facts, shown=not self.quiet)
+
+    def warn(self, sentence: str, **facts: object) -> None:
+        """Say something that the person should know, also with -q."""
+        self._say(Level.WARNING, sentence, facts, shown=True)
+
+    def error(self, sentence: str, *, hint: str = "", **facts: object) -> None:
+        """Say why the command ends."""
+        if self.log_format is LogFormat.JSON:
+            self._say(Level.ERROR, sentence, {"hint": hint, **facts}, shown=True)
+            return
+        self._say(Level.ERROR, f"error: {sentence}", facts, shown=True)
+        if hint:
+            self._print(f"hint: {hint}")
+
+    def forget(self) -> None:
+        """Begin anew: no log file, nothing waiting for one."""
+        self.log_file = None
+        self.waiting.clear()
+
+    def keep_in(self, log_file: Path) -> None:
+        """From now on write every message to `log_file` too, those said so far first."""
+        self.log_file = log_file
+        for entry in self.waiting:
+            self._keep(entry)
+        self.waiting.clear()
+
+    def _say(self, level: Level, sentence: str, facts: Mapping[str, object], *, shown: bool) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = {"time": now, "level": str(level), "message": sentence, **facts}
+        if shown:
+            text = f"warning: {sentence}" if level is Level.WARNING else sentence
+            self._print(json.dumps(entry, default=str) if self.log_format is LogFormat.JSON else text)
+        if self.log_file is None:
+            self.waiting.append(entry)
+        else:
+            self._keep(entry)
+
+    def _keep(self, entry: Mapping[str, object]) -> None:
+        if self.log_file is None:
+            return
+        try:
+            with self.log_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry, default=str) + "\n")
+        except OSError:  # a full disk: what the run itself writes next will say so, with its exit code
+            self.log_file = None
+
+    @staticmethod
+    def _print(text: str) -> None:
+        try:
+            print(text, file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            sys.stderr = None
+
+
+@dataclass(slots=True)
+class Counter:
+    """How far a piece of work is; `step` after each unit."""
+
+    console: Console
+    what: str  # plural: "studies"
+    total: int | None
+    bar: "tuple[RichProgress, TaskID] | None" = None
+    done: int = 0
+    failed: int = 0
+    began: float = field(default_factory=time.monotonic)
+    line_at: float = field(default_factory=time.monotonic)
+    line_done: int = 0
+
+    def step(self, *, failed: int = 0, done: int | None = None, total: int | None = None) -> None:
+        """One unit more (or `done` in all), `failed` of them so far failed."""
+        self.done = self.done + 1 if done is None else done
+        self.failed, self.total = failed, total or self.total
+        if self.bar:
+            self.bar[0].update(self.bar[1], completed=self.done, total=self.total, failed=failed)
+            return
+        now = time.monotonic()
+        share = (self.done - self.line_done) / self.total if self.total else 0.0
+        if self.done == self.total or share >= LINE_SHARE or now - self.line_at >= LINE_SECONDS:
+            self.line_at, self.line_done = now, self.done
+            if self.console.progress:
+                self.console.info(self.line(now - self.began))
+
+    def line(self, elapsed: float) -> str:
+        """`done/total, failed, studies/min, ETA` after `elapsed` seconds."""
+        rate = 60.0 * self.done / elapsed if elapsed > 0 else 0.0
+        text = f"{self.done}/{self.total or '?'} {self.what}, {self.failed} failed, {rate:.1f} {self.what}/min"
+        if not self.total or not rate:
+            return text
+        return f"{text}, ETA {clock(60.0 * (self.total - self.done) / rate)}"
+
+
+@contextmanager
+def counting(console: Console, what: str, *, total: int | None, stream: TextIO | None = None) -> Iterator[Counter]:
+    """A Counter with a Rich bar on a terminal, else one that says a line per minute or 5%."""
+    err = stream or sys.stderr
+    if not (console.progress and not console.quiet and console.log_format is LogFormat.TEXT and err.isatty()):
+        yield Counter(console, what, total)
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=RichConsole(file=err), transient=True) as bar:
+        yield Counter(console, what, total, bar=(bar, bar.add_task(what, total=total, failed=0)))
+
+
+def clock(seconds: float) -> str:
+    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

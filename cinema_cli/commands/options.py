@@ -1,0 +1,121 @@
+"""Options that several commands share: spelling, help, environment and settings files."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cinema_cli.commands.console import Console, LogFormat
+from cinema_cli.domain.errors import ConfigError
+
+CONSOLE = Console()
+"""The console of this process; the options below set it up before a command begins."""
+
+_COMMON = {"config", "verbose", "quiet", "log_format", "no_progress"}
+
+
+def _verbose(value: int) -> int:
+    CONSOLE.verbose = value
+    return value
+
+
+def _quiet(value: bool) -> bool:
+    CONSOLE.quiet = value
+    return value
+
+
+def _log_format(value: LogFormat) -> LogFormat:
+    CONSOLE.log_format = value
+    return value
+
+
+def _no_progress(value: bool) -> bool:
+    CONSOLE.progress = not value
+    return value
+
+
+def _config(context: typer.Context, value: Path | None) -> Path | None:
+    """Make the file's settings this command's defaults; what is typed or set as CINEMA_* still wins."""
+    if value is not None and not context.resilient_parsing:
+        context.default_map = {**(context.default_map or {}), **read_settings(value, context=context)}
+    return value
+
+
+Verbose = Annotated[
+    int, typer.Option("-v", "--verbose", count=True, callback=_verbose, is_eager=True, help="Say more; show traces.")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, is_eager=True, help="Say only what is wrong.")]
+Format = Annotated[
+    LogFormat, typer.Option("--log-format", callback=_log_format, is_eager=True, help="How messages look on stderr.")
+]
+NoProgress = Annotated[
+    bool, typer.Option("--no-progress", callback=_no_progress, is_eager=True, help="No bar, no progress lines.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", callback=_config, is_eager=True, help="TOML file with any of these options.")
+]
+
+
+def read_settings(path: Path, *, context: typer.Context) -> dict[str, Any]:
+    """Options of `context`'s command from a TOML file: those at the top and those in the command's own [section].
+
+    Raises ConfigError for a file that cannot be read and for names that the command does not know.
+    """
+    import tomllib
+
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the settings file {path}", hint="Check the path given to --config.", code="no_config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}", hint="See https://toml.io.", code="bad_config") from error
+    known = {str(p.name) for p in context.command.params} - {"config"}
+    own = settings.get(context.info_name or "", {})
+    top = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
+    found = {name.replace("-", "_"): value for name, value in (top | dict(own)).items()}
+    if unknown := sorted(set(found) - known):
+        raise ConfigError(
+            f"{path}: unknown setting {', '.join(unknown)}",
+            hint=f"`{context.info_name}` knows {', '.join(sorted(known))}.",
+            code="unknown_setting",
+        )
+    return found
+
+
+def resolved(context: typer.Context) -> dict[str, Any]:
+    """Every option of the command with the value that holds, for the run's log folder."""
+    plain = {name: value for name, value in context.params.items() if name not in _COMMON}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
+
+
+def typed(context: typer.Context) -> str:
+    """The command as it was typed, without the folders of paths: their names may say who and where."""
+    words = ["cinema", context.info_name or ""]
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in _COMMON or source is None or source.name != "COMMANDLINE":
+            continue
+        option = next((o for o in parameter.opts if o.startswith("--")), "")
+        value = context.params[name]
+        for one in value if isinstance(value, list | tuple) else [value]:
+            words += [option] if option else []
+            words += [] if isinstance(one, bool) else [shlex.quote(without_folders(one))]
+    return " ".join(words)
+
+
+def without_folders(value: object) -> str:
+    """A setting as text; of a path only the last part."""
+    text = str(value)
+    return Path(text).name if isinstance(value, Path) or os.path.sep in text else text
+
+
+def labels(values: list[str] | None, *, prefix: str = "sub-") -> set[str]:
+    """Participant labels as typed (repeated, comma separated, with or without prefix) -> labels with prefix."""
+    words = [word.strip() for value in values or [] for word in value.split(",")]
+    return {word if word.startswith(prefix) else prefix + word for word in words if word}

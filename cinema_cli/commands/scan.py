@@ -1,0 +1,180 @@
+"""`cinema scan`: which cines a folder holds, what becomes of each series, and why."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cinema_cli.commands.console import LogFormat
+from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.io.processors import available_cpus
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from cinema_cli.io.index import CohortIndex
+
+STDOUT = "-"
+_MOST_LINES = 10  # notes or problems said one by one; beyond that -v lists them
+_SHOWN = (
+    "participant_id",
+    "session_id",
+    "series_number",
+    "view",
+    "slices",
+    "frames",
+    "time_step_ms",
+    "verdict",
+    "reason",
+)
+
+
+class SeriesFormat(StrEnum):
+    """File formats of the series table."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    JSON = "json"
+
+
+def scan(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of DICOM, any layout, only read.")],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Folder for series.parquet and .csv, a file, or - for stdout.")
+    ] = None,
+    id_from: Annotated[str, typer.Option(help="patient-id, folder, or a CSV that maps them.")] = "patient-id",
+    hash_ids: Annotated[
+        Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")
+    ] = None,
+    views: Annotated[Path | None, typer.Option(help="CSV that overrules the views found.")] = None,
+    allow_missing_frames: Annotated[
+        int, typer.Option(min=0, help="Frames a slice may lack; they are interpolated and flagged.")
+    ] = 0,
+    explain: Annotated[
+        str | None, typer.Option(metavar="SERIES", help="Tell one series' story: its uid, part of it, or number.")
+    ] = None,
+    file_format: Annotated[
+        SeriesFormat | None, typer.Option("--format", help="Default: from the file's name, else csv.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")] = None,
+    config: Config = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_format: Format = LogFormat.TEXT,
+    no_progress: NoProgress = False,
+) -> None:
+    """List every series of a cohort with its view, frames, slices, verdict and reason. Nothing is changed."""
+    from cinema_cli.commands.console import counting
+    from cinema_cli.io import index as indexing
+    from cinema_cli.io.identity import read_key
+    from cinema_cli.io.ledger import check_output
+
+    if out not in (None, STDOUT):
+        check_output(cohort, out=Path(str(out)))
+    with counting(CONSOLE, "files", total=None) as counter:
+        index = indexing.scan(
+            cohort,
+            id_from=id_from,
+            hash_key=read_key(hash_ids) if hash_ids else None,
+            views_file=views,
+            allow_missing_frames=allow_missing_frames,
+            jobs=jobs or available_cpus(),
+            progress=lambda done, total: counter.step(done=done, total=total),
+        )
+    if explain is not None:
+        sys.stdout.write("\n".join(indexing.explain(index, _whole_uid(index.series, explain))) + "\n")
+        return
+    _write(index.series, out, kind=SeriesFormat.JSON if as_json else file_format)
+    _summarise(index)
+
+
+def _whole_uid(series: "pl.DataFrame", query: str) -> str:
+    """The only series uid that begins with `query`, else the query as it is."""
+    found = {uid for uid in series["series_uid"] if uid and uid.startswith(query)}
+    return found.pop() if len(found) == 1 and "." in query else query
+
+
+def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None) -> None:
+    """The table where it was asked for: a folder, a file, standard output, or as columns on a terminal."""
+    from cinema_cli.io.atomic import write_atomic
+    from cinema_cli.io.tables import write_series
+
+    if out is None and kind is None and sys.stdout.isatty():
+        _show(series)
+    elif out in (None, STDOUT):
+        sys.stdout.buffer.write(_content(series, kind or SeriesFormat.CSV))
+        sys.stdout.buffer.flush()
+    elif kind or Path(str(out)).suffix[1:].lower() in set(SeriesFormat):
+        path = Path(str(out))
+        write_atomic(path, _content(series, kind or SeriesFormat(path.suffix[1:].lower())))
+        CONSOLE.info(f"{series.height} series written to {path}")
+    else:
+        write_series(Path(str(out)), series)
+        CONSOLE.info(f"{series.height} series written to {Path(str(out)) / 'series.parquet'} and series.csv")
+
+
+def _content(series: "pl.DataFrame", kind: SeriesFormat) -> bytes:
+    """The table in a file format, without study uids: those name a visit elsewhere."""
+    from cinema_cli.io.tables import to_csv, to_parquet
+
+    table = series.drop("study_uid", strict=False)
+    if kind is SeriesFormat.PARQUET:
+        return to_parquet(table)
+    return (to_csv(table) if kind is SeriesFormat.CSV else table.write_json() + "\n").encode()
+
+
+def _show(series: "pl.DataFrame") -> None:
+    """The columns that matter most, for people."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in _SHOWN:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in series.select(_SHOWN).iter_rows(named=True):
+        cells = [f"{value:.1f}" if isinstance(value, float) else str(value or "") for value in row.values()]
+        style = "" if row["verdict"] == "used" else "dim"
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    Console().print(table)
+
+
+def _summarise(index: "CohortIndex") -> None:
+    """Say on stderr how many series are used, why the others are not, and what is doubtful."""
+    series = index.series
+    used = series.filter(verdict="used").height
+    n_studies = series.select("participant_id", "session_id", "study_uid").unique().height
+    reasons = _tally(series.filter(verdict="rejected")["reason_code"])
+    rejected = f", {series.height - used} rejected ({reasons})" if reasons else ""
+    CONSOLE.info(f"{n_studies} {'study' if n_studies == 1 else 'studies'}, {used} series used{rejected}")
+    _list(
+        [f"{path}: {sentence}" for path, _, sentence in index.problems.iter_rows()],
+        summary=f"{index.problems.height} files could not be used ({_tally(index.problems['code'])})",
+    )
+    _list(
+        [
+            f"{participant}: {sentence}"
+            for participant, _, _, sentence in index.notes.unique(maintain_order=True).rows()
+        ],
+        summary=f"{index.notes.height} notes on participants ({_tally(index.notes['code'])})",
+    )
+
+
+def _list(lines: list[str], *, summary: str) -> None:
+    """A few lines one by one; many as a summary, all of them with -v."""
+    if len(lines) <= _MOST_LINES:
+        for line in lines:
+            CONSOLE.warn(line)
+        return
+    CONSOLE.warn(f"{summary}; -v lists them")
+    for line in lines:
+        CONSOLE.debug(line)
+
+
+def _tally(codes: "pl.Series") -> str:
+    """`localizer 2, flow 1`: how often each code stands there, most frequent first."""
+    counts = sorted(codes.value_counts().iter_rows(), key=lambda row: (-row[1], row[0]))
+    return ", ".join(f"{code} {count}" for code, count in counts)

@@ -1,0 +1,125 @@
+"""A cine acquisition in memory: pixels with millimetres and milliseconds attached."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+
+class View(StrEnum):
+    """The planes of a cine study."""
+
+    SAX = "sax"
+    LAX_2C = "lax_2c"
+    LAX_3C = "lax_3c"
+    LAX_4C = "lax_4c"
+
+
+class Label(IntEnum):
+    """What a mask's values mean, everywhere in cinema (order of CineMA and ACDC)."""
+
+    BACKGROUND = 0
+    RV = 1
+    MYO = 2
+    LV = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a series or study that a reader should know: a stable code and a sentence."""
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cine:
+    """One view over the cardiac cycle.
+
+    `pixels` is float32 (frame, slice, row, column) in modality units, slices ordered base to apex for the short axis
+    whenever the patient axes are known. Coordinates are DICOM patient coordinates (LPS, mm).
+    """
+
+    view: View
+    pixels: NDArray[np.float32]  # (frame, slice, row, column)
+    pixel_spacing_mm: tuple[float, float]  # (between rows, between columns), as DICOM PixelSpacing
+    slice_spacing_mm: float  # centre to centre along the normal; the thickness where there is one slice
+    thickness_mm: float | None
+    origins_mm: NDArray[np.float64]  # (slice, 3): centre of the first pixel of each slice
+    row_direction: NDArray[np.float64]  # (3,): unit vector along which the column index grows
+    column_direction: NDArray[np.float64]  # (3,): unit vector along which the row index grows
+    times_ms: NDArray[np.float64]  # (frame,): since the R wave or the first frame
+    cycle_ms: float | None  # R-R interval; None where the headers do not say
+    series_uids: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def n_frames(self) -> int:
+        """Moments of the cycle."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def n_slices(self) -> int:
+        """Positions along the normal."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing in array order (slice, row, column)."""
+        return (self.slice_spacing_mm, *self.pixel_spacing_mm)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres, from the source spacing."""
+        depth, row, column = self.spacing_mm
+        return depth * row * column / 1000.0
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit normal of the planes: row direction x column direction."""
+        return np.cross(self.row_direction, self.column_direction)
+
+    @property
+    def affine_lps(self) -> NDArray[np.float64]:
+        """4x4: (column, row, slice, 1) index -> patient millimetres (LPS)."""
+        matrix = np.eye(4)
+        matrix[:3, 0] = self.row_direction * self.pixel_spacing_mm[1]
+        matrix[:3, 1] = self.column_direction * self.pixel_spacing_mm[0]
+        step = (
+            (self.origins_mm[-1] - self.origins_mm[0]) / (self.n_slices - 1)
+            if self.n_slices > 1
+            else self.normal * self.slice_spacing_mm
+        )
+        matrix[:3, 2] = step
+        matrix[:3, 3] = self.origins_mm[0]
+        return matrix
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """What the headers say about the person and the machine, nothing that identifies; None where unknown."""
+
+    sex: str | None = None  # "M" or "F"
+    age_years: float | None = None
+    height_cm: float | None = None
+    weight_kg: float | None = None
+    vendor: str | None = None
+    scanner: str | None = None
+    field_strength_t: float | None = None
+    study_date: str | None = None  # ISO date, only where valid
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CineStudy:
+    """One visit of one participant: its cines by view."""
+
+    participant_id: str  # with the `sub-` prefix
+    session_id: str  # with the `ses-` prefix
+    study_uid: str
+    cines: Mapping[View, Cine]
+    facts: StudyFacts = field(default_factory=StudyFacts)
+    notes: tuple[Note, ...] = ()

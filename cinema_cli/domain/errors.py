@@ -1,0 +1,76 @@
+"""What can go wrong, each with the exit code and the hint that a user is shown."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command (design: interface.md)."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    SOME_FAILED = 3
+    GATE_NOT_MET = 4
+    NO_INPUT = 66
+    UNAVAILABLE = 69
+    CANNOT_WRITE = 73
+    LOCKED = 75
+    CONFIG = 78
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class CinemaError(Exception):
+    """An expected failure: a sentence for the user, a hint, an exit code and a stable reason code."""
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "error") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+
+class InputError(CinemaError):
+    """The input is missing, empty or cannot be used."""
+
+    exit_code = ExitCode.NO_INPUT
+
+
+class UsageError(CinemaError):
+    """Options that contradict each other or are out of range."""
+
+    exit_code = ExitCode.USAGE
+
+
+class UnavailableError(CinemaError):
+    """A device or weights that were asked for are not there."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class OutputError(CinemaError):
+    """The output cannot be written: permissions, disk full."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
+class LockedError(CinemaError):
+    """Another run works on the same output folder."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class ConfigError(CinemaError):
+    """A settings or mapping file that does not say what it should."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class StudyError(CinemaError):
+    """One study cannot be analysed; it becomes a row with `stage` and `code`, the run goes on."""
+
+    def __init__(self, message: str, *, stage: str, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint, code=code)
+        self.stage = stage

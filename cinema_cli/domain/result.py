@@ -1,0 +1,81 @@
+"""What the analysis of one study yields: masks, numbers with reasons, checks and provenance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinema_cli.domain.cine import StudyFacts, View
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One phenotype of one study; `reason` says why `value` is None."""
+
+    name: str
+    value: float | None
+    reason: str = ""
+
+
+class CheckStatus(StrEnum):
+    """Verdict of a quality check."""
+
+    PASS = "pass"
+    FLAG = "flag"
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One quality check: a stable name (`qc_<name>` is its column), a verdict, a sentence, the value compared."""
+
+    name: str
+    status: CheckStatus
+    sentence: str
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeCurves:
+    """Volumes over the cycle in ml; all arrays (frame,)."""
+
+    times_ms: NDArray[np.float64]
+    lv_ml: NDArray[np.float64]
+    rv_ml: NDArray[np.float64]
+    myo_ml: NDArray[np.float64]
+    lv_smooth_ml: NDArray[np.float64]  # the curve on which ED and ES were found
+
+
+@dataclass(frozen=True, slots=True)
+class HeadUse:
+    """Which trained head was used, with the digest of its weights."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyResult:
+    """Everything that is recorded of one analysed study."""
+
+    participant_id: str
+    session_id: str
+    study_uid: str
+    facts: StudyFacts
+    measurements: tuple[Measurement, ...]  # one for every entry of domain.phenotypes.PHENOTYPES, in that order
+    checks: tuple[Check, ...]
+    curves: VolumeCurves | None
+    masks: Mapping[View, NDArray[np.uint8]]  # (frame, slice, row, column), labels of domain.cine.Label, source grid
+    ed_frame: int | None
+    es_frame: int | None
+    heads: tuple[HeadUse, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
+
+    def value(self, name: str) -> float | None:
+        """Value of the phenotype `name`; None where it is missing. Raises KeyError for an unknown name."""
+        for m in self.measurements:
+            if m.name == name:
+                return m.value
+        raise KeyError(name)

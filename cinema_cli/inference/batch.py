@@ -1,0 +1,306 @@
+"""A whole cohort: each study read, analysed and recorded; one bad study is one row, never the end of the run."""
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cinema_cli.domain.cine import CineStudy, StudyFacts
+from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError, StudyError
+from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
+from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.clinical import ClinicalFacts, merge_facts
+from cinema_cli.io.ledger import (
+    RECORD_NAME,
+    Failure,
+    Status,
+    digest_of,
+    read_record,
+    record,
+    study_folder,
+    without_uids,
+)
+from cinema_cli.io.nifti import mask_path, write_mask
+
+Pages = Callable[[CineStudy, StudyResult], Mapping[str, bytes | str]]
+"""Files of a study's own page: path below the study's folder -> content."""
+
+FailurePage = Callable[[Failure], str]
+"""The page of a study without a result."""
+
+
+class Analyser(Protocol):
+    """What turns a study into a result; `inference.engine.Engine` is one."""
+
+    @property
+    def heads(self) -> tuple[HeadUse, ...]:
+        """Heads whose weights count in the digest of a record."""
+
+    def analyse(self, study: CineStudy) -> StudyResult:
+        """Masks, numbers, checks of one study. Raises StudyError."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyInput:
+    """One visit as the scan found it: its ids, the digest of its files, and how to read it."""
+
+    participant_id: str
+    session_id: str
+    digest: str
+    read: Callable[[], CineStudy]  # raises StudyError
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What decides which studies run and what is written; `results` are the settings that change results."""
+
+    version: str
+    results: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    force: bool = False
+    retry_failed: bool = False
+    max_failures: int | None = None
+    write_masks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A study, whether it will run, and why (or why not)."""
+
+    study: StudyInput
+    digest: str
+    runs: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyEvent:
+    """One study finished: for progress and logs."""
+
+    position: int  # from 1
+    total: int
+    participant_id: str
+    session_id: str
+    seconds: float
+    n_failed: int  # so far in this run
+    failure: Failure | None = None
+    trace: str = ""  # of an unexpected error, for the eyes of the person who runs it
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a run did."""
+
+    n_studies: int
+    n_run: int
+    n_skipped: int
+    n_failed: int  # studies of the cohort whose record is a failure, also from earlier runs
+    n_flagged: int  # analysed studies with a flagged check
+    n_left: int  # not reached because of --max-failures
+    seconds: float
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """DONE, or SOME_FAILED where a study of the cohort has no result."""
+        return ExitCode.SOME_FAILED if self.n_failed or self.n_left else ExitCode.DONE
+
+
+def plan(
+    studies: Sequence[StudyInput],
+    *,
+    out: Path,
+    heads: tuple[HeadUse, ...],
+    clinical: ClinicalFacts,
+    settings: RunSettings,
+) -> tuple[Planned, ...]:
+    """What each study's record says: to run, or done already."""
+    planned = []
+    for study in studies:
+        said = merge_facts(
+            StudyFacts(), clinical=clinical, participant_id=study.participant_id, session_id=study.session_id
+        )
+        digest = digest_of(
+            study.digest,
+            [dataclasses.asdict(h) for h in heads],
+            dict(settings.results),
+            settings.version,
+            dataclasses.asdict(said),
+        )
+        runs, why = _decide(study, digest, out=out, settings=settings)
+        planned.append(Planned(study, digest, runs, why))
+    return tuple(planned)
+
+
+def run_cohort(
+    studies: Sequence[StudyInput],
+    out: Path,
+    *,
+    engine: Analyser,
+    clinical: ClinicalFacts,
+    settings: RunSettings,
+    pages: Pages | None = None,
+    failure_page: FailurePage | None = None,
+    progress: Callable[[StudyEvent], None] | None = None,
+) -> RunSummary:
+    """Analyse every study whose record does not hold and record it; one study is read ahead while one is analysed.
+
+    A StudyError or an unexpected error of a study becomes its record. Raises OutputError where nothing can be written.
+    """
+    start = time.perf_counter()
+    planned = plan(studies, out=out, heads=engine.heads, clinical=clinical, settings=settings)
+    todo = [p for p in planned if p.runs]
+    n_run = n_failed = 0
+    for position, (item, pending) in enumerate(_read_ahead(todo), start=1):
+        began = time.perf_counter()
+        outcome, trace = _one(item, pending, out=out, engine=engine, clinical=clinical, settings=settings, pages=pages)
+        _record(out, item, outcome, page=failure_page, version=settings.version)
+        failure = outcome if isinstance(outcome, Failure) else None
+        n_run, n_failed = n_run + 1, n_failed + (failure is not None)
+        if progress:
+            ids = (item.study.participant_id, item.study.session_id)
+            seconds = time.perf_counter() - began
+            progress(StudyEvent(position, len(todo), *ids, seconds, n_failed, failure, trace))
+        if settings.max_failures is not None and n_failed > settings.max_failures:
+            break
+    _record_not_reached(out, todo[n_run:], page=failure_page, version=settings.version)
+    known = [read_record(out, study) for study in studies]
+    return RunSummary(
+        n_studies=len(studies),
+        n_run=n_run,
+        n_skipped=len(planned) - len(todo),
+        n_failed=sum(r is not None and r.status is Status.FAILED for r in known),
+        n_flagged=sum(r is not None and any(c.status is CheckStatus.FLAG for c in r.checks) for r in known),
+        n_left=len(todo) - n_run,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _decide(study: StudyInput, digest: str, *, out: Path, settings: RunSettings) -> tuple[bool, str]:
+    known = read_record(out, study)
+    if settings.force:
+        return True, "forced"
+    if known is None:
+        return True, "new"
+    if known.version != settings.version:
+        return True, f"recorded by version {known.version}"
+    if known.digest != digest:
+        return True, "inputs, weights or settings changed"
+    if known.status is Status.NOT_RUN:
+        return True, "not reached before"
+    if known.status is Status.FAILED:
+        return settings.retry_failed, f"failed before ({known.code})"
+    return False, "done"
+
+
+def _read_ahead(todo: Sequence[Planned]) -> Iterator[tuple[Planned, "Future[CineStudy]"]]:
+    """Each study with its pixels on the way; while the caller works on one, the next is read by a worker thread."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cinema-read")
+    try:
+        upcoming: Future[CineStudy] | None = pool.submit(todo[0].study.read) if todo else None
+        for position, item in enumerate(todo):
+            assert upcoming is not None
+            current = upcoming
+            current.exception()  # wait: two studies in memory at most, the one in work and the one read ahead
+            upcoming = pool.submit(todo[position + 1].study.read) if position + 1 < len(todo) else None
+            yield item, current
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(
+    item: Planned,
+    pending: "Future[CineStudy]",
+    *,
+    out: Path,
+    engine: Analyser,
+    clinical: ClinicalFacts,
+    settings: RunSettings,
+    pages: Pages | None,
+) -> tuple[StudyResult | Failure, str]:
+    """Analyse one study and write its files; its result, or why there is none with the trace of what was unexpected."""
+    ids = {"participant_id": item.study.participant_id, "session_id": item.study.session_id}
+    facts = merge_facts(StudyFacts(), clinical=clinical, **ids)
+    stage = "read"
+    _forget(out, item.study)
+    try:
+        study = pending.result()
+        facts = merge_facts(study.facts, clinical=clinical, **ids)
+        study = dataclasses.replace(study, facts=facts)
+        stage = "analyse"
+        result = engine.analyse(study)
+        stage = "write"
+        _write(out, study, result, settings=settings, pages=pages)
+        return result, ""
+    except OutputError:
+        raise  # the disk, not the study
+    except CinemaError as error:
+        stage = error.stage if isinstance(error, StudyError) else stage
+        where = (item.study.participant_id, item.study.session_id, stage)
+        return Failure(*where, code=error.code, reason=error.message, hint=error.hint, facts=facts), ""
+    except Exception as error:
+        return _unexpected(error, stage=stage, facts=facts, **ids), traceback.format_exc()
+
+
+def _record(
+    out: Path, item: Planned, outcome: StudyResult | Failure, *, page: FailurePage | None, version: str
+) -> None:
+    """Record what became of a study; a failure's page comes before, so that a record vouches for its files."""
+    if page and isinstance(outcome, Failure):
+        write_atomic(study_folder(out, item.study) / "study.html", page(without_uids(outcome)))
+    record(out, outcome, item.digest, version=version)
+
+
+def _record_not_reached(out: Path, items: Sequence[Planned], *, page: FailurePage | None, version: str) -> None:
+    """A row for each study that the run stopped before, unless an earlier result of the same inputs still holds."""
+    for item in items:
+        known = read_record(out, item.study)
+        if known is not None and known.digest == item.digest:
+            continue
+        _forget(out, item.study)
+        failure = Failure(
+            item.study.participant_id,
+            item.study.session_id,
+            stage="run",
+            code="not_reached",
+            reason="not reached: the run stopped after too many failures (--max-failures)",
+            hint="Mend what failed, or allow more failures, and run the same command again.",
+            status=Status.NOT_RUN,
+        )
+        _record(out, item, failure, page=page, version=version)
+
+
+def _unexpected(error: Exception, *, stage: str, participant_id: str, session_id: str, facts: StudyFacts) -> Failure:
+    """A failure that names the place, not the message: messages may hold paths and so names."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "cinema_" in f.filename]
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return Failure(
+        participant_id,
+        session_id,
+        stage=stage,
+        code="unexpected",
+        reason=f"unexpected {type(error).__name__} in {place}",
+        hint="A fault of the program: run again with -v --retry-failed to see the trace, and please report it.",
+        facts=facts,
+    )
+
+
+def _forget(out: Path, study: StudyInput) -> None:
+    """Take away what an earlier run wrote for this study: no file may outlive its record."""
+    folder = study_folder(out, study)
+    with output_errors(folder):
+        pages = (folder / "study.html", folder / "figures" / "thumbnail.jpg")
+        for path in (folder / RECORD_NAME, *folder.glob("*_dseg.nii.gz"), *pages):
+            path.unlink(missing_ok=True)
+
+
+def _write(out: Path, study: CineStudy, result: StudyResult, *, settings: RunSettings, pages: Pages | None) -> None:
+    """Masks and pages; the record comes after them, so that a record vouches for its files."""
+    if settings.write_masks:
+        for view, mask in result.masks.items():
+            write_mask(mask_path(out, result, view), mask, cine=study.cines[view])
+    if pages:
+        for name, content in pages(study, result).items():
+            write_atomic(study_folder(out, result) / name, content)

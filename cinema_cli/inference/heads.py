@@ -1,0 +1,162 @@
+"""Trained heads: a card says what a head is, its weights are checked against it, and it labels stacks of slices."""
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cinema_cli.domain.assets import heads_directory
+from cinema_cli.domain.errors import ConfigError, UnavailableError
+from cinema_cli.domain.result import HeadUse
+from cinema_cli.inference.preprocess import Grid
+from cinema_models.build import build
+from cinema_models.stack_unet import StackUNet, neighbours
+from cinema_models.weights import WeightsError, load_weights
+
+Float32 = NDArray[np.float32]
+
+SLICES_AT_ONCE = 48  # slices sent through the network together: bounds memory, keeps two cores busy
+
+
+@dataclass(frozen=True, slots=True)
+class HeadCard:
+    """What `models/heads/<name>.toml` says of a head."""
+
+    name: str
+    title: str
+    network: dict[str, object]  # as build() takes it
+    grid: Grid
+    turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers are averaged
+    labels: tuple[str, ...]
+    weights: str  # file name beside the card
+    sha256: str
+    training_data: str
+    intended_use: str
+    limits: str
+    licence: str
+    figures: Mapping[str, float] = field(default_factory=dict)  # what it reached, by name: acdc_dice_lv
+
+
+def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
+    """Read the card of head `name`. Raises ConfigError where there is none or it is incomplete."""
+    folder = heads_directory() if folder is None else folder
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
+        raise ConfigError(f"no head is called {name!r}", hint=f"Heads here: {known}.")
+    text = tomllib.loads(path.read_text("utf-8"))
+    try:
+        return HeadCard(
+            name=text["name"],
+            title=text["title"],
+            network=text["network"],
+            grid=Grid(size_px=text["input"]["size_px"], spacing_mm=text["input"]["spacing_mm"]),
+            turns_deg=tuple(float(turn) for turn in text["input"]["turns_deg"]),
+            labels=tuple(text["output"]["labels"]),
+            weights=text["weights"]["file"],
+            sha256=text["weights"]["sha256"],
+            training_data=text["about"]["training_data"],
+            intended_use=text["about"]["intended_use"],
+            limits=text["about"]["limits"],
+            licence=text["about"]["licence"],
+            figures=text.get("figures", {}),
+        )
+    except KeyError as error:
+        raise ConfigError(f"the card of head {name!r} lacks {error}", hint=f"See {path}.") from error
+
+
+def list_heads() -> tuple[HeadCard, ...]:
+    """Cards of all heads that ship with cinema, by name."""
+    return tuple(read_card(path.stem) for path in sorted(heads_directory().glob("*.toml")))
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """Device of that name; `auto` takes the first of cuda, mps, cpu. Raises UnavailableError where it is not there."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise UnavailableError(f"{device!r} is not a device", hint="Use auto, cpu, cuda, cuda:1 or mps.") from error
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not there.get(chosen.type, False) or (chosen.index or 0) >= max(1, torch.cuda.device_count()):
+        raise UnavailableError(f"device {device} is not available here", hint="`--device auto` takes what there is.")
+    return chosen
+
+
+class StackHead:
+    """A segmentation head of short-axis stacks, loaded once."""
+
+    def __init__(self, card: HeadCard, net: StackUNet, device: torch.device) -> None:
+        self.card, self.net, self.device = card, net, device
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that images must be on."""
+        return self.card.grid
+
+    @property
+    def use(self) -> HeadUse:
+        """Name and digest for the record."""
+        return HeadUse(name=self.card.name, sha256=self.card.sha256)
+
+    def probabilities(self, frames: Float32) -> Float32:
+        """Class probabilities (frame, slice, class, size, size) of normalised frames (frame, slice, size, size).
+
+        Slices must run from base to apex, seen from the apex with the anterior wall up. Frames go through in groups,
+        each with its whole stack, so that memory does not grow with the length of the cine.
+        """
+        n_frames, n_slices = frames.shape[:2]
+        group = max(1, SLICES_AT_ONCE // n_slices)
+        parts = [self._group(frames[start : start + group]) for start in range(0, n_frames, group)]
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
+    def _group(self, frames: Float32) -> Float32:
+        count, n_slices = frames.shape[:2]
+        before, after = (index.to(self.device) for index in neighbours([n_slices] * count))
+        images = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1)[:, None].to(self.device)
+        total, weight = torch.zeros(()), torch.zeros(())
+        for degrees in self.card.turns_deg:
+            seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                logits = self.net(seen, before, after)
+            total = total + _turned(logits.float().softmax(1), -degrees)
+            weight = weight + _turned(torch.ones_like(images[:1]), -degrees)
+        p = np.asarray((total / weight).cpu().numpy(), dtype=np.float32)
+        return p.reshape(count, n_slices, *p.shape[1:])
+
+
+def _turned(images: Tensor, degrees: float) -> Tensor:
+    """Images (slice, channel, y, x) turned about their middle; linear, zero where nothing is known."""
+    if degrees == 0.0:
+        return images
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    matrix = images.new_tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]]).expand(len(images), 2, 3)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+def load_head(name: str = "starter_sax", *, device: str = "auto", folder: Path | None = None) -> StackHead:
+    """Load head `name`, its digest checked. Raises ConfigError (no such head), UnavailableError (weights, device)."""
+    card = read_card(name, folder=folder)
+    chosen = pick_device(device)
+    net = build(card.network)
+    path = (heads_directory() if folder is None else folder) / card.weights
+    try:
+        load_weights(net, path, sha256=card.sha256)
+    except WeightsError as error:
+        raise UnavailableError(str(error), hint="Reinstall cinema-cli, or `git checkout models/heads`.") from error
+    if not isinstance(net, StackUNet):
+        raise ConfigError(f"head {name!r} is not a segmentation head of short-axis stacks")
+    net = net.to(chosen).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return StackHead(card, net, chosen)

@@ -1,0 +1,105 @@
+"""What the networks see: a square grid in millimetres round the heart, scaled to [0, 1], and the way back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 1.0, 99.0  # of all frames and slices of a crop together; fat and flow above are cut
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Square image that a head expects: side in pixels and the distance between pixels."""
+
+    size_px: int
+    spacing_mm: float
+
+    @property
+    def side_mm(self) -> float:
+        """Extent of the square, from edge to edge of its pixels."""
+        return self.size_px * self.spacing_mm
+
+
+def to_grid(
+    images: NDArray[np.generic], *, pixel_spacing_mm: tuple[float, float], centre: tuple[float, float], grid: Grid
+) -> Float32:
+    """Resample images (..., row, column) onto `grid` around `centre`, (row, column) in pixels, which may be fractional.
+
+    Linear interpolation whose triangle widens to the grid's spacing where the source is finer, so that nothing is
+    skipped; zero outside the image. Returns float32 (..., size, size).
+    """
+    rows, columns = (
+        _weights(target=grid.size_px, source=images.shape[axis], step=grid.spacing_mm / pixel_spacing_mm[axis],
+                 first=centre[axis] - _middle(grid) * grid.spacing_mm / pixel_spacing_mm[axis])
+        for axis in (-2, -1)
+    )  # fmt: skip
+    return _separable(images, rows, columns)
+
+
+def from_grid(
+    probabilities: NDArray[np.floating],
+    *,
+    source_shape: tuple[int, int],
+    pixel_spacing_mm: tuple[float, float],
+    centre: tuple[float, float],
+    grid: Grid,
+) -> Float32:
+    """Bring probabilities (..., class, size, size) back to the source's pixels: the inverse of `to_grid`.
+
+    Linear; what lies outside the grid is background (class 0). Returns float32 (..., class, row, column), which sums to
+    one over classes wherever the input did.
+    """
+    rows, columns = (
+        _weights(target=source_shape[axis], source=grid.size_px, step=pixel_spacing_mm[axis] / grid.spacing_mm,
+                 first=_middle(grid) - centre[axis] * pixel_spacing_mm[axis] / grid.spacing_mm)
+        for axis in (-2, -1)
+    )  # fmt: skip
+    values = _separable(probabilities, rows, columns)
+    covered = np.outer(rows.sum(axis=1), columns.sum(axis=1)).astype(np.float32)
+    values[..., 0, :, :] += 1.0 - covered
+    return values
+
+
+def normalise(stack: Float32) -> Float32:
+    """Scale intensities to [0, 1]: clipped to percentiles 1 and 99 of everything in the array (any shape), together.
+
+    One scale for all frames and slices of a crop keeps the contrast between them. A constant array becomes zeros;
+    values that are not finite count as zero.
+    """
+    values = np.nan_to_num(stack.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(values, (LOW_PERCENTILE, HIGH_PERCENTILE)).astype(np.float32)
+    if not high > low:
+        return np.zeros_like(values)
+    scaled: Float32 = np.clip((values - low) / (high - low), np.float32(0.0), np.float32(1.0))
+    return scaled
+
+
+def _middle(grid: Grid) -> float:
+    """Index of the grid's centre, half-way between pixels for an even size."""
+    return (grid.size_px - 1) / 2
+
+
+def _weights(*, target: int, source: int, first: float, step: float) -> Float32:
+    """Matrix (target, source) of a triangle kernel: target i samples the source at `first + i * step`.
+
+    The kernel is one source pixel wide, or one step where the step is larger; its weights sum to one inside the image
+    and fade to zero within a kernel's width outside it.
+    """
+    width = max(1.0, step)
+    at = first + step * np.arange(target)
+    margin = int(np.ceil(width)) + 1
+    index = np.arange(-margin, source + margin)
+    near = np.clip(at, -margin, source - 1 + margin)  # far outside, only the padding is in reach
+    weights = np.clip(1.0 - np.abs(index[None, :] - near[:, None]) / width, 0.0, None)
+    weights /= weights.sum(axis=1, keepdims=True)
+    inside: Float32 = weights[:, margin : margin + source].astype(np.float32)
+    return inside
+
+
+def _separable(images: NDArray[np.generic], rows: Float32, columns: Float32) -> Float32:
+    """Apply one matrix along the rows and one along the columns of (..., row, column)."""
+    resampled: Float32 = np.matmul(np.matmul(rows, images.astype(np.float32)), columns.T)
+    return resampled

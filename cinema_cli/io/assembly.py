@@ -1,0 +1,229 @@
+"""One study's image table to cines: every part judged, one stack chosen a view, each frame planned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from cinema_cli.domain.cine import Note, View
+from cinema_cli.io.frames import FramePlan, plan_frames
+from cinema_cli.io.keywords import override, part_keyword
+from cinema_cli.io.parts import Columns, Part, split_parts, to_columns
+from cinema_cli.io.refusals import notes_of, refusal_of
+from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
+from cinema_cli.io.stack import Stack, are_parallel, join_parts
+from cinema_cli.io.timing import Timing, time_stack
+from cinema_cli.io.views import ViewGuess, classify
+
+NEARLY_ALL_SLICES = 0.8  # a complete stack replaces a damaged one only if it has at least this share of its slices
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A stack that shows a view, with its frame plan and what speaks against using it."""
+
+    stack: Stack
+    guess: ViewGuess
+    plan: FramePlan
+    refusal: Note | None
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a part."""
+
+    used: bool
+    view: str | None
+    rule: str
+    confidence: float | None
+    code: str
+    sentence: str
+    flags: tuple[str, ...] = ()
+    stack: int | None = None  # number of the stack it belongs to
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assembly:
+    """All parts of a study with their verdicts, and the chosen cines."""
+
+    table: Columns
+    parts: tuple[Part, ...]
+    verdicts: Mapping[int, Verdict]  # by part index
+    chosen: Mapping[View, Candidate]
+    timings: Mapping[View, Timing]
+
+
+def assemble(instances: pl.DataFrame, *, overrides: Mapping[str, str], allow_missing_frames: int) -> Assembly:
+    """Judge every part of one study and choose a stack for each view."""
+    table = to_columns(instances)
+    parts = split_parts(table)
+    forced = {part.index: said for part in parts if (said := override(part, table, overrides))}
+    rejected = _screen(parts, table, forced)
+    stacks = _join([part for part in parts if part.index not in rejected], table, forced)
+    guesses = _guess(stacks, table, forced)
+    candidates = [_candidate(s, g, table, allow_missing_frames) for s, g in zip(stacks, guesses, strict=True)]
+    chosen = {view: best for view in View if (best := _best([c for c in candidates if c.guess.view is view]))}
+    verdicts = dict(rejected)
+    for number, candidate in enumerate(candidates, start=1):
+        verdicts |= _verdicts(number, candidate, chosen, verdicts)
+    verdicts = {part.index: _with_series_flags(part, parts, verdicts[part.index]) for part in parts}
+    used = {view: c for view, c in chosen.items() if c.refusal is None}
+    timings = {view: time_stack(c.stack, c.plan, table) for view, c in used.items()}
+    return Assembly(table, parts, verdicts, used, timings)
+
+
+def _screen(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> dict[int, Verdict]:
+    """Verdicts of parts that are no cine; a view that the user forced skips all but what cannot be read."""
+    by_series: dict[tuple[str, int | None], list[Part]] = {}
+    for part in parts:
+        by_series.setdefault((part.series_uid, part.series_number), []).append(part)
+    out = {}
+    for part in parts:
+        said = forced.get(part.index)
+        note = screen(part, table)
+        if said == "ignore":
+            note = Note("ignored", "the views file says to ignore it")
+        elif (
+            note
+            and note.code == "single_frame"
+            and is_three_plane_localizer(by_series[part.series_uid, part.series_number])
+        ):
+            note = Note("localizer", "localizer: single images in three or more orientations")
+        elif said and note and part.runs and part.n_frames > 1:
+            note = None
+        if note:
+            out[part.index] = Verdict(False, None, "", None, note.code, note.sentence)
+    out = {i: v for i, v in out.items() if not _cut_short(parts[i], v, parts, out)}
+    phase = [part for part in parts if part.index in out and out[part.index].code == "flow"]
+    for part in parts:
+        if part.index not in out and part.index not in forced and is_flow_magnitude(part, phase):
+            out[part.index] = Verdict(False, None, "", None, "flow", "the magnitude images of a flow measurement")
+    return out
+
+
+def _cut_short(part: Part, verdict: Verdict, parts: Sequence[Part], rejected: Mapping[int, Verdict]) -> bool:
+    """Too few frames, but beside a cine of the same planes: a slice of which files are missing, or a broken-off try."""
+    if verdict.code != "too_few_frames":
+        return False
+    return any(other.index not in rejected and other.runs and are_parallel(other, part) for other in parts)
+
+
+def _join(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> tuple[Stack, ...]:
+    """Stacks of the parts that may be cines; parts named as long-axis views are never joined with others."""
+    planes = {View.LAX_2C, View.LAX_3C, View.LAX_4C, "lvot"}
+    alone = [p for p in parts if forced.get(p.index, part_keyword(p, table)) in planes]
+    together = [p for p in parts if p not in alone]
+    return (*join_parts(together), *(_middle(stack) for part in alone for stack in join_parts([part])))
+
+
+def _middle(stack: Stack) -> Stack:
+    """The middle slice of a stack of long-axis planes: the one through the ventricle's centre as prescribed."""
+    return Stack(stack.parts, (stack.runs[len(stack.runs) // 2],), ()) if len(stack.runs) > 1 else stack
+
+
+def _guess(stacks: Sequence[Stack], table: Columns, forced: Mapping[int, str]) -> list[ViewGuess]:
+    words = [_first(part_keyword(part, table) for part in stack.parts) for stack in stacks]
+    guesses = classify(stacks, words)
+    said = [_first(forced.get(part.index) for part in stack.parts) for stack in stacks]
+    return [ViewGuess(View(s), "the views file says so", 1.0) if s else g for s, g in zip(said, guesses, strict=True)]
+
+
+def _first(values: Any) -> str | None:
+    return next((str(v) for v in values if v), None)
+
+
+def _candidate(stack: Stack, guess: ViewGuess, table: Columns, allowed: int) -> Candidate:
+    plan = plan_frames(stack, table)
+    refusal = refusal_of(stack, guess, plan, allowed) if guess.view else None
+    return Candidate(stack, guess, plan, refusal, notes_of(stack, guess, plan))
+
+
+def _best(candidates: Sequence[Candidate]) -> Candidate | None:
+    """The most complete stack of a view, then the surest, then the latest; a damaged one only if nothing compares."""
+    most = max((len(c.stack.runs) for c in candidates), default=0)
+    rivals = [c for c in candidates if len(c.stack.runs) >= NEARLY_ALL_SLICES * most]
+    return max(rivals, key=_rank, default=None)
+
+
+def _rank(candidate: Candidate) -> tuple[Any, ...]:
+    stack = candidate.stack
+    latest = max(run.latest_s for run in stack.runs)
+    number = max((p.series_number if p.series_number is not None else -1) for p in stack.parts)
+    sure = 2 if candidate.guess.confidence >= 0.9 else int(candidate.guess.confidence >= 0.6)
+    return (
+        candidate.refusal is None,
+        sure,
+        len(stack.runs),
+        candidate.plan.rows.shape[1],
+        -len(candidate.plan.missing),
+        latest,
+        number,
+        stack.lead.series_uid,
+        *stack.runs[0].origin_mm,
+    )
+
+
+def _verdicts(
+    number: int, candidate: Candidate, chosen: Mapping[View, Candidate], known: Mapping[int, Verdict]
+) -> dict[int, Verdict]:
+    """Verdicts of the parts of one stack; a part that is used in another stack already stays so."""
+    stack, guess = candidate.stack, candidate.guess
+    flags = tuple(note.code for note in candidate.notes)
+    if len({part.series_uid for part in stack.parts if any(r.part == part.index for r in stack.runs)}) > 1:
+        flags = (*flags, "joined_series")
+    out = {}
+    for part in stack.parts:
+        gives = any(run.part == part.index for run in stack.runs)
+        used, code, sentence = _outcome(candidate, gives, chosen)
+        if (old := known.get(part.index)) and old.used:
+            continue
+        view = guess.view.value if guess.view else None
+        out[part.index] = Verdict(used, view, guess.rule, guess.confidence, code, sentence, flags, number)
+    return out
+
+
+def _outcome(candidate: Candidate, gives: bool, chosen: Mapping[View, Candidate]) -> tuple[bool, str, str]:
+    """(used, reason code, sentence) of a part that gives, or does not give, slices to a stack."""
+    guess = candidate.guess
+    if guess.view is None:
+        return False, guess.code, guess.sentence
+    winner = chosen[guess.view]
+    if winner is not candidate:
+        return (
+            False,
+            "repeated",
+            f"another acquisition of {guess.view.value} was used ({_size(winner)}): the most complete, then the latest",
+        )
+    if candidate.refusal:
+        return False, candidate.refusal.code, candidate.refusal.sentence
+    if not gives:
+        return (
+            False,
+            "repeated",
+            f"its slices of {guess.view.value} were acquired again: the most complete, then the latest was used",
+        )
+    return True, "", f"used as {guess.view.value}: {_size(candidate)}"
+
+
+def _size(candidate: Candidate) -> str:
+    numbers = sorted({p.series_number for p in candidate.stack.parts if p.series_number is not None})
+    shown = ", ".join(map(str, numbers[:3])) + (" ..." if len(numbers) > 3 else "")
+    slices, frames = candidate.plan.rows.shape
+    return f"{slices} slices x {frames} frames" + (f", series number {shown}" if numbers else "")
+
+
+def _with_series_flags(part: Part, parts: Sequence[Part], verdict: Verdict) -> Verdict:
+    shared = sum(other.series_uid == part.series_uid for other in parts) > 1
+    flags = (*verdict.flags, "several_stacks_in_series") if shared else verdict.flags
+    return Verdict(
+        verdict.used,
+        verdict.view,
+        verdict.rule,
+        verdict.confidence,
+        verdict.code,
+        verdict.sentence,
+        flags,
+        verdict.stack,
+    )

@@ -1,0 +1,50 @@
+"""Writes files whole or not at all: beside, flushed to disk, renamed."""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from cinema_cli.domain.errors import OutputError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def write_atomic(path: Path, content: bytes | str) -> Path:
+    """Write `content` (text as UTF-8) to `path`, making its folders; readers see the old file or the new one.
+
+    Raises OutputError where the disk is full or refuses.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
+    return path
+
+
+@contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an operating-system error while writing `path` into an OutputError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        sentence = f"cannot write {path}: {os.strerror(error.errno) if error.errno else error}"
+        if error.errno in _FULL:
+            raise OutputError(
+                sentence, hint="Free some space and run the same command again: finished studies are kept.", code="full"
+            ) from error
+        hint = "Choose a folder that you may write with --out." if error.errno in _REFUSED else "Check the disk."
+        raise OutputError(sentence, hint=hint, code="cannot_write") from error

@@ -1,0 +1,110 @@
+"""What a study's own table says of its participants: age, sex, height, weight."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from cinema_cli.domain.cine import StudyFacts
+from cinema_cli.domain.errors import ConfigError, InputError
+
+_SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
+# column -> (field of StudyFacts, plausible limits: a number outside them is a slip or another unit)
+_NUMBERS = {
+    "age": ("age_years", 0.0, 120.0),
+    "age_years": ("age_years", 0.0, 120.0),
+    "height_cm": ("height_cm", 30.0, 250.0),
+    "weight_kg": ("weight_kg", 1.0, 400.0),
+}
+_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+ClinicalFacts = Mapping[tuple[str, str | None], StudyFacts]
+
+
+def read_clinical(path: Path) -> dict[tuple[str, str | None], StudyFacts]:
+    """(participant, session or None) -> facts, from a CSV or Parquet file with `participant_id` (prefix or not).
+
+    Columns read: session_id, age or age_years, sex, height_cm, weight_kg; others are left alone. Raises InputError
+    where there is no file, ConfigError (with row numbers, the header being row 1) where it is not as it should be.
+    """
+    table = _read(path)
+    if "participant_id" not in table.columns:
+        raise ConfigError(
+            f"{path} has no column participant_id (it has {', '.join(table.columns)})",
+            hint="One row a participant, or a visit with session_id; ids with or without `sub-`.",
+            code="clinical_columns",
+        )
+    facts: dict[tuple[str, str | None], StudyFacts] = {}
+    rows: dict[tuple[str, str | None], int] = {}
+    for number, row in enumerate(table.iter_rows(named=True), start=2):
+        participant = _text(row["participant_id"])
+        if not participant:
+            raise ConfigError(f"{path}, row {number}: participant_id is empty", hint="Fill it in.", code="clinical_id")
+        session = _text(row.get("session_id"))
+        key = (_prefixed(participant, "sub-"), _prefixed(session, "ses-") if session else None)
+        if key in facts:
+            raise ConfigError(
+                f"{path}, rows {rows[key]} and {number}: two rows for {participant}",
+                hint="One row a participant, or a column session_id that tells visits apart.",
+                code="clinical_twice",
+            )
+        facts[key], rows[key] = _facts(row, where=f"{path}, row {number}"), number
+    return facts
+
+
+def merge_facts(header: StudyFacts, *, clinical: ClinicalFacts, participant_id: str, session_id: str) -> StudyFacts:
+    """Facts of the headers, overruled by those of the clinical file (the visit's row, else the person's)."""
+    said = clinical.get((participant_id, session_id)) or clinical.get((participant_id, None))
+    if said is None:
+        return header
+    known = {f.name: value for f in dataclasses.fields(said) if (value := getattr(said, f.name)) is not None}
+    return dataclasses.replace(header, **known)
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if not path.is_file():
+        raise InputError(f"no clinical file {path}", hint="Check the path given to --clinical.", code="no_clinical")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pl.read_parquet(path, glob=False)  # brackets in a path mean themselves
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        return pl.read_csv(
+            path, infer_schema=False, encoding="utf8-lossy", separator=separator, glob=False
+        )  # 0001 stays 0001
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ConfigError(
+            f"cannot read {path} as a table", hint="CSV (UTF-8) or Parquet is read.", code="clinical_table"
+        ) from error
+
+
+def _facts(row: Mapping[str, object], *, where: str) -> StudyFacts:
+    values: dict[str, Any] = {}
+    for column, (name, lower, upper) in _NUMBERS.items():
+        if (text := _text(row.get(column))) is None:
+            continue
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not lower <= value <= upper:
+            raise ConfigError(
+                f"{where}: {column} is {text!r}, not a number between {lower:g} and {upper:g}",
+                hint="Leave the cell empty where the value is unknown.",
+                code="clinical_value",
+            )
+        values[name] = value
+    sex = _text(row.get("sex"))
+    if sex is not None and sex.lower() not in _SEXES:
+        raise ConfigError(f"{where}: sex is {sex!r}", hint="Write M, F or nothing.", code="clinical_value")
+    return StudyFacts(sex=_SEXES[sex.lower()] if sex else None, **values)
+
+
+def _text(value: object) -> str | None:
+    text = "" if value is None else str(value).strip()
+    return None if text.lower() in _MISSING else text
+
+
+def _prefixed(text: str, prefix: str) -> str:
+    return text if text.startswith(prefix) else prefix + text

@@ -1,0 +1,148 @@
+"""DICOM text and numbers from raw bytes: what cannot be understood is None, never an exception."""
+
+import math
+import re
+import struct
+import warnings
+
+_DIGITS = re.compile(r"^\d+$")
+
+
+def text(raw: bytes | None, *, charset: str = "") -> str | None:
+    """Trimmed text; None where absent or empty."""
+    if not raw:
+        return None
+    stripped = raw.strip(b"\0 \t\r\n")
+    if not stripped:
+        return None
+    if stripped.isascii():
+        return stripped.decode("ascii") if b"\x1b" not in stripped else _foreign(stripped, charset)
+    return _foreign(stripped, charset)
+
+
+def _foreign(raw: bytes, charset: str) -> str:
+    """Text in the file's own character set (PS3.5 6.1); Latin-1 where that is not understood."""
+    if charset in ("", "ISO_IR 6", "ISO_IR 100"):
+        return raw.decode("latin-1")
+    from pydicom import charset as pydicom_charset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            encodings = pydicom_charset.convert_encodings(charset.split("\\"))
+            return pydicom_charset.decode_bytes(raw, encodings, set()).strip("\0 ")
+        except (LookupError, UnicodeError, ValueError):
+            return raw.decode("latin-1")
+
+
+def numbers(raw: bytes | None) -> list[float] | None:
+    """Every value of a decimal or integer string; None unless all of them are finite numbers."""
+    if not raw:
+        return None
+    try:
+        values = [float(part) for part in raw.strip(b"\0 ").split(b"\\")]
+    except ValueError:
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+def number(raw: bytes | None) -> float | None:
+    """The first value, where it is finite."""
+    values = numbers(raw)
+    return values[0] if values else None
+
+
+def positive(raw: bytes | None) -> float | None:
+    """The first value, where it is above zero."""
+    value = number(raw)
+    return value if value is not None and value > 0 else None
+
+
+def integer(raw: bytes | None) -> int | None:
+    """The first value as a 32-bit integer."""
+    return whole(number(raw))
+
+
+def whole(value: float | None) -> int | None:
+    """A number as a 32-bit integer; None where it does not fit."""
+    return int(value) if value is not None and abs(value) < 2**31 else None
+
+
+def unsigned(raw: bytes | None, *, little_endian: bool) -> int | None:
+    """A binary 16- or 32-bit number."""
+    if raw is None or len(raw) not in (2, 4):
+        return None
+    return int.from_bytes(raw, "little" if little_endian else "big")
+
+
+def float32s(raw: bytes | None, *, little_endian: bool) -> list[float]:
+    """Binary single-precision numbers."""
+    if not raw or len(raw) % 4:
+        return []
+    return list(struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // 4}f", raw))
+
+
+def seconds(raw: bytes | str | None) -> float | None:
+    """Seconds since midnight of a TM (HHMMSS.ffffff), of the old HH:MM:SS or of the end of a DT."""
+    if not raw:
+        return None
+    value = raw.decode("latin-1") if isinstance(raw, bytes) else raw
+    value = value.strip("\0 ").replace(":", "")
+    clock, _, fraction = value.partition(".")
+    fraction = fraction.partition("+")[0].partition("-")[0]
+    clock = clock[8:] if len(clock) >= 12 else clock
+    if not _DIGITS.match(clock) or len(clock) not in (2, 4, 6) or (fraction and not _DIGITS.match(fraction)):
+        return None
+    hours, minutes, secs = int(clock[:2]), int(clock[2:4] or 0), int(clock[4:6] or 0)
+    if hours > 23 or minutes > 59 or secs > 60:
+        return None
+    return hours * 3600 + minutes * 60 + secs + (float(f"0.{fraction}") if fraction else 0.0)
+
+
+def years(raw: bytes | None) -> float | None:
+    """Age in years of an AS: 063Y, 018M, 030W, 200D."""
+    value = (text(raw) or "").upper()
+    unit = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}.get(value[-1:])
+    digits = value[:-1] if unit else value
+    if not _DIGITS.match(digits):
+        return None
+    age = int(digits) * (unit or 1.0)
+    return age if 0 < age < 130 else None
+
+
+def centimetres(raw: bytes | None) -> float | None:
+    """Body height: the standard says metres, some consoles send centimetres."""
+    value = number(raw)
+    if value is None:
+        return None
+    if 0.3 <= value <= 2.6:
+        return round(value * 100, 3)
+    return value if 30 <= value <= 260 else None
+
+
+def kilograms(raw: bytes | None) -> float | None:
+    """Body weight, where it is one."""
+    value = number(raw)
+    return value if value is not None and 1 < value < 400 else None
+
+
+def valid_date(raw: bytes | None) -> bool:
+    """Whether a DA names a day of the calendar."""
+    value = text(raw) or ""
+    if len(value) != 8 or not _DIGITS.match(value):
+        return False
+    month, day = int(value[4:6]), int(value[6:])
+    return 1850 <= int(value[:4]) <= 2200 and 1 <= month <= 12 and 1 <= day <= 31
+
+
+def unit_vectors(values: list[float] | None) -> tuple[float, ...] | None:
+    """ImageOrientationPatient: six numbers, two perpendicular unit vectors (tolerance 0.01), or None."""
+    if values is None or len(values) != 6:
+        return None
+    row, column = values[:3], values[3:]
+    for vector in (row, column):
+        if abs(math.sqrt(sum(x * x for x in vector)) - 1.0) > 0.01:
+            return None
+    if abs(sum(a * b for a, b in zip(row, column, strict=True))) > 0.01:
+        return None
+    return tuple(values)

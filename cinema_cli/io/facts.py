@@ -1,0 +1,82 @@
+"""What the headers of a study say about person and machine: plausible values only, nothing that identifies."""
+
+import re
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from cinema_cli.domain.cine import StudyFacts
+
+FACTS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "sex": pl.String,
+    "age_years": pl.Float64,
+    "height_cm": pl.Float64,
+    "weight_kg": pl.Float64,
+    "vendor": pl.String,
+    "scanner": pl.String,
+    "field_strength_t": pl.Float64,
+    "study_date": pl.String,
+}
+
+_PLAUSIBLE = {  # outside these a header value is a placeholder or in another unit
+    "age_years": (0.0, 120.0),
+    "height_cm": (40.0, 250.0),
+    "weight_kg": (2.0, 400.0),
+    "field_strength_t": (0.05, 11.0),
+}
+_VENDORS = (
+    ("Siemens", r"\bsiemens"),
+    ("GE", r"\bge\b|general electric"),
+    ("Philips", r"\bphilips"),
+    ("Canon", r"\bcanon|\btoshiba"),
+    ("United Imaging", r"\buih\b|\bunited imaging"),
+    ("Hitachi", r"\bhitachi|\bfujifilm"),
+)
+
+
+def normal_vendor(manufacturer: str | None) -> str | None:
+    """Usual short name of a manufacturer; 'other' for one that is not known, None where the header is silent."""
+    text = (manufacturer or "").strip().lower()
+    if not text:
+        return None
+    return next((name for name, pattern in _VENDORS if re.search(pattern, text)), "other")
+
+
+def valid_date(text: str | None) -> str | None:
+    """ISO date of a DICOM DA value; None where it is no calendar day."""
+    try:
+        return datetime.strptime(text or "", "%Y%m%d").date().isoformat()
+    except ValueError:
+        return None
+
+
+def study_facts(instances: pl.DataFrame) -> dict[str, Any]:
+    """Row of FACTS_SCHEMA for one study: of each fact the value that most images carry."""
+    magnetic = instances.filter(pl.col("modality") == "MR")
+    rows = magnetic if not magnetic.is_empty() else instances
+    facts: dict[str, Any] = {name: _plausible(_usual(rows[name]), *limits) for name, limits in _PLAUSIBLE.items()}
+    sex = str(_usual(rows["sex"]) or "").upper()[:1]
+    return {
+        **facts,
+        "sex": sex if sex in ("M", "F") else None,
+        "vendor": normal_vendor(_usual(rows["manufacturer"])),
+        "scanner": _usual(rows["model"]),
+        "study_date": valid_date(_usual(rows["study_date"])),
+    }
+
+
+def to_facts(row: dict[str, Any]) -> StudyFacts:
+    """StudyFacts of a row of the index's facts."""
+    return StudyFacts(**{name: row[name] for name in FACTS_SCHEMA})
+
+
+def _usual(values: pl.Series) -> Any:
+    """Most frequent value that is there; of equals the first in order."""
+    counts = Counter(values.drop_nulls().to_list())
+    return max(sorted(counts, key=str), key=lambda v: counts[v], default=None)
+
+
+def _plausible(value: float | None, low: float, high: float) -> float | None:
+    return value if value is not None and low < value <= high else None

@@ -1,0 +1,75 @@
+"""The files under a folder: hidden ones left out, links never followed outside."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+Problem = tuple[str, str, str]  # path, code, sentence
+
+
+@dataclass(frozen=True, slots=True)
+class FileTree:
+    """Regular files by relative path ("/" separated, sorted), and what was left out."""
+
+    files: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    n_hidden: int  # hidden files and DICOMDIR indexes
+
+
+def list_files(root: Path) -> FileTree:
+    """List a tree once: a file reached by several links inside the root counts once, loops end."""
+    files: list[str] = []
+    links: list[str] = []
+    problems: list[Problem] = []
+    n_hidden = 0
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            entries = list(os.scandir(root / prefix))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "no reason given"
+            problems.append((prefix or ".", "unreadable", f"The folder cannot be listed: {reason}."))
+            continue
+        for entry in entries:
+            relative = f"{prefix}/{entry.name}" if prefix else entry.name
+            if not _is_text(relative):
+                shown = os.fsencode(relative).decode("utf-8", "backslashreplace")
+                problems.append((shown, "bad_name", "The name is not valid UTF-8: rename the file to use it."))
+            elif entry.is_symlink():
+                links.append(relative)
+            elif entry.is_dir(follow_symlinks=False):
+                if not entry.name.startswith("."):
+                    waiting.append(relative)
+            elif entry.is_file(follow_symlinks=False):
+                if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
+                    n_hidden += 1
+                else:
+                    files.append(relative)
+    linked, refused = _inside(root, links, known=set(files))
+    return FileTree(tuple(sorted([*files, *linked])), (*problems, *refused), n_hidden)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _inside(root: Path, links: list[str], *, known: set[str]) -> tuple[list[str], list[Problem]]:
+    """Links to files inside the root that the walk did not reach (such as git-annex objects); others are said."""
+    kept: dict[Path, str] = {}
+    problems: list[Problem] = []
+    for link in sorted(links):
+        try:
+            target = (root / link).resolve(strict=True)
+        except (OSError, RuntimeError):
+            problems.append((link, "broken_link", "The link leads nowhere."))
+            continue
+        if not target.is_relative_to(root):
+            problems.append((link, "link_outside", "The link leads outside the cohort folder and is not followed."))
+        elif target.is_file() and target.relative_to(root).as_posix() not in known:
+            kept.setdefault(target, link)
+    return list(kept.values()), problems

@@ -1,0 +1,94 @@
+"""What is doubtful about participants, as notes that name nobody."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+from cinema_cli.io.id_units import Unit
+
+Note = tuple[str, str | None, str, str]  # participant_id, session_id, code, sentence
+
+NOTES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "participant_id": pl.String,
+    "session_id": pl.String,
+    "code": pl.String,
+    "sentence": pl.String,
+}
+_MOST_IDS_OF_ONE = 3  # a name and birth date under more ids than this is a placeholder, not a person
+
+
+def notes_table(
+    units: Iterable[Unit], *, sessions: Mapping[tuple[str, str], str], collided: set[str], split: set[str]
+) -> pl.DataFrame:
+    """All notes, sorted: NOTES_SCHEMA. `collided` are source ids, `split` labels, `sessions` by (label, study)."""
+    units = list(units)
+    notes = _label_notes(units, collided=collided, split=split) | _people_notes(units) | _folder_notes(units)
+    ordered = sorted(notes | _visit_notes(sessions), key=lambda note: tuple(value or "" for value in note))
+    return pl.DataFrame(ordered, schema=NOTES_SCHEMA, orient="row")
+
+
+def _label_notes(units: Iterable[Unit], *, collided: set[str], split: set[str]) -> set[Note]:
+    notes: set[Note] = set()
+    for unit in units:
+        who = f"sub-{unit.label}"
+        if unit.source_id in collided:
+            notes.add((who, None, "id_collision", "Ids that differ only in signs or case: a suffix keeps them apart."))
+        if unit.label in split:
+            notes.add((who, None, "two_people_one_id", "Different people (name, birth date or sex) share one id."))
+        if unit.source == "unmapped":
+            notes.add((who, None, "not_in_mapping", "The mapping file does not name this study."))
+        if unit.key[0] is None:
+            notes.add(
+                (who, None, "missing_study_uid", "Images without StudyInstanceUID: each folder counts as a study.")
+            )
+        if unit.patient_id is None and unit.source in ("folder", "study"):
+            instead = "the folder's name" if unit.source == "folder" else "a digest of the study's UID"
+            notes.add((who, None, "missing_patient_id", f"PatientID is absent: {instead} stands for it."))
+    return notes
+
+
+def _people_notes(units: Iterable[Unit]) -> set[Note]:
+    """Said where one person, or one study UID, appears under several participants."""
+    people: dict[str, set[str]] = defaultdict(set)
+    studies: dict[str, set[str]] = defaultdict(set)
+    for unit in units:
+        studies[unit.study].add(unit.label)
+        if unit.person:
+            people[unit.person].add(unit.label)
+    notes: set[Note] = set()
+    for labels in people.values():
+        if 1 < len(labels) <= _MOST_IDS_OF_ONE:
+            for label in labels:
+                others = ", ".join(f"sub-{other}" for other in sorted(labels - {label}))
+                sentence = f"Name, birth date and sex are those of {others} too; they are kept apart."
+                notes.add((f"sub-{label}", None, "one_person_two_ids", sentence))
+    for labels in studies.values():
+        if len(labels) > 1:
+            sentence = f"{len(labels)} participants share one StudyInstanceUID; their images are kept apart."
+            notes |= {(f"sub-{label}", None, "shared_study_uid", sentence) for label in labels}
+    return notes
+
+
+def _folder_notes(units: Iterable[Unit]) -> set[Note]:
+    folders: dict[str, set[str]] = defaultdict(set)
+    for unit in units:
+        folders[unit.folder].add(unit.label)
+    return {
+        (f"sub-{label}", None, "mixed_patients_in_folder", f"One folder holds images of {len(labels)} participants.")
+        for labels in folders.values()
+        if len(labels) > 1
+        for label in labels
+    }
+
+
+def _visit_notes(sessions: Mapping[tuple[str, str], str]) -> set[Note]:
+    visits: dict[str, list[str]] = defaultdict(list)
+    for (label, _), session in sessions.items():
+        visits[label].append(session)
+    return {
+        (f"sub-{label}", session, "several_visits", f"One of {len(found)} studies of this participant.")
+        for label, found in visits.items()
+        if len(found) > 1
+        for session in found
+    }

@@ -1,0 +1,86 @@
+"""Images that belong together by header and folder, and what names their participant."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from cinema_cli.io.id_mapping import Mapping, Target
+
+UNIT = ("study_uid", "patient_id", "person_key", "directory")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Images that share study, PatientID, person and folder."""
+
+    key: tuple[str | None, ...]  # values of UNIT as they stand in the table
+    study: str
+    patient_id: str | None
+    person: str | None
+    folder: str  # "/" separated, "" for the root
+    date: str  # YYYYMMDD, "99999999" where unknown
+    first: str  # least SOP instance UID, which no copying or renaming changes
+    source: str = ""  # what the id comes from: patient-id, folder, mapping, study
+    source_id: str = ""
+    target: Target | None = None
+    label: str = ""  # participant, without prefix
+
+
+def find_units(table: pl.DataFrame) -> list[Unit]:
+    """Distinct (study, PatientID, person, folder), in an order that does not depend on the table's."""
+    date = pl.col("study_date").filter(pl.col("study_date").str.to_date("%Y%m%d", strict=False).is_not_null()).min()
+    first = pl.col("sop_uid").min()
+    order = ("study_uid", "directory", "patient_id", "first")
+    grouped = table.group_by(UNIT).agg(date=date, first=first).sort(order, nulls_last=True)
+    return [
+        Unit(
+            key=(study, patient, person, directory),
+            study=study or f"no-study-uid-{digest(directory or '')}",
+            patient_id=patient,
+            person=person,
+            folder=directory or "",
+            date=seen or "99999999",
+            first=uid or "",
+        )
+        for study, patient, person, directory, seen, uid in grouped.iter_rows()
+    ]
+
+
+def digest(value: str, *, length: int = 8) -> str:
+    """First hex digits of the SHA-256 of a text."""
+    return hashlib.sha256(value.encode()).hexdigest()[:length]
+
+
+def one_id_a_study(units: Sequence[Unit]) -> list[Unit]:
+    """Images without PatientID or person take those of their study, where it has just one; dates are the study's."""
+    by_study: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        by_study[unit.study].append(unit)
+    filled = []
+    for unit in units:
+        same = by_study[unit.study]
+        ids = {other.patient_id for other in same if other.patient_id}
+        patient_id = unit.patient_id or (ids.pop() if len(ids) == 1 else None)
+        people = {other.person for other in same if other.person and other.patient_id in (unit.patient_id, patient_id)}
+        person = unit.person or (people.pop() if len(people) == 1 else None)
+        filled.append(replace(unit, patient_id=patient_id, person=person, date=min(other.date for other in same)))
+    return filled
+
+
+def with_source(unit: Unit, *, id_from: str, mapping: Mapping | None) -> Unit:
+    """What names the participant, with the next best thing where that is absent."""
+    first_folder = unit.folder.split("/")[0]
+    if mapping is not None:
+        found = mapping.find(study_uid=unit.study, patient_id=unit.patient_id, folder=unit.folder)
+        if found:
+            return replace(unit, source="mapping", source_id=found[0], target=found[1])
+        return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
+    options = {"patient-id": unit.patient_id, "folder": first_folder}
+    order = ("folder", "patient-id") if id_from == "folder" else ("patient-id", "folder")
+    for source in order:
+        if value := options[source]:
+            return replace(unit, source=source, source_id=f"{source} {value}")
+    return replace(unit, source="study", source_id=f"study {digest(unit.study)}")

@@ -1,0 +1,185 @@
+"""Who is who: participant and session ids from headers, folders or a mapping file, and every doubt said."""
+
+import hashlib
+import hmac
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.id_mapping import Mapping, Target, ambiguous_session, read_mapping
+from cinema_cli.io.id_notes import notes_table
+from cinema_cli.io.id_units import UNIT, Unit, digest, find_units, one_id_a_study, with_source
+
+STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "study_uid": pl.String,
+    "participant_id": pl.String,
+    "session_id": pl.String,
+    "id_source": pl.String,
+}
+_LEAST_KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdTable:
+    """Ids of every study and instance, and what is doubtful about them."""
+
+    studies: pl.DataFrame  # STUDIES_SCHEMA: one row a study of a participant
+    notes: pl.DataFrame  # NOTES_SCHEMA
+    instances: pl.DataFrame  # the input with participant_id and session_id; study_uid filled where it was absent
+
+
+def assign_ids(
+    instances: pl.DataFrame, *, id_from: str | Path = "patient-id", hash_key: bytes | None = None
+) -> IdTable:
+    """Give every instance a participant and a session; the order of rows does not matter.
+
+    `id_from`: "patient-id", "folder" (first folder under the root) or a CSV file (see `io.id_mapping`);
+    `hash_key`: ids become the first 16 hex digits of HMAC-SHA256(key, id). Raises ConfigError for a bad mapping file.
+    """
+    mapping = None if str(id_from) in ("patient-id", "folder") else read_mapping(Path(id_from))
+    table = instances.with_columns(directory=pl.col("path").str.replace(r"/?[^/]*$", ""))
+    units = [with_source(unit, id_from=str(id_from), mapping=mapping) for unit in one_id_a_study(find_units(table))]
+    labels, collided = _labels(units, hash_key=hash_key)
+    units, split = _split_people([replace(unit, label=labels[unit.source_id]) for unit in units])
+    sessions = _sessions(units, mapping)
+    given = _given(units, sessions)
+    joined = table.join(given, on=UNIT, how="left", nulls_equal=True, maintain_order="left")
+    studies = given.with_columns(study_uid="filled_uid").select(list(STUDIES_SCHEMA))
+    return IdTable(
+        studies=studies.unique(["study_uid", "participant_id"], keep="first", maintain_order=True).sort(
+            "participant_id", "session_id"
+        ),
+        notes=notes_table(units, sessions=sessions, collided=collided, split=split),
+        instances=joined.with_columns(study_uid="filled_uid").drop("directory", "filled_uid", "id_source"),
+    )
+
+
+def _given(units: Iterable[Unit], sessions: dict[tuple[str, str], str]) -> pl.DataFrame:
+    """What each unit is given, beside the columns by which the instances find it."""
+    names = (*UNIT, "filled_uid", "participant_id", "session_id", "id_source")
+    rows = [(*u.key, u.study, f"sub-{u.label}", sessions[u.label, u.study], u.source) for u in units]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def _labels(units: Iterable[Unit], *, hash_key: bytes | None) -> tuple[dict[str, str], set[str]]:
+    """Label of each source id (letters and digits only), and those ids that would have shared one."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    targets: dict[str, str] = {}
+    for unit in units:
+        if unit.target is not None:
+            targets[unit.source_id] = unit.target.participant
+        else:
+            wanted[_label(unit.source_id, hash_key=hash_key).casefold()].add(unit.source_id)
+    taken = {label.casefold() for label in targets.values()}
+    labels, collided = dict(targets), set()
+    for folded, ids in wanted.items():
+        shared = len(ids) > 1 or folded in taken
+        for source_id in ids:
+            label = _label(source_id, hash_key=hash_key)
+            labels[source_id] = f"{label}x{digest(source_id, length=6)}" if shared else label
+            if shared:
+                collided.add(source_id)
+    return labels, collided
+
+
+def _label(source_id: str, *, hash_key: bytes | None) -> str:
+    value = source_id.partition(" ")[2] or source_id
+    if hash_key is not None:
+        return hmac.new(hash_key, value.encode(), hashlib.sha256).hexdigest()[:16]
+    label = re.sub(r"[^A-Za-z0-9]", "", re.sub(r"^sub[-_]", "", value))
+    return label or f"x{digest(value)}"
+
+
+def _split_people(units: Sequence[Unit]) -> tuple[list[Unit], set[str]]:
+    """Give the people who share one id a suffix p1, p2 ... by date of their first study."""
+    groups: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        groups[unit.source_id].append(unit)
+    known = {unit.label.casefold() for unit in units}
+    result: list[Unit] = []
+    split: set[str] = set()
+    for source_id, group in groups.items():
+        people = _people(group)
+        first: dict[str, tuple[str, ...]] = {}
+        for unit, person in zip(group, people, strict=True):
+            rank = (unit.date, unit.study, unit.first, unit.folder)
+            first[person] = min(first.get(person, rank), rank)
+        if len(first) == 1:
+            result += group
+            continue
+        clash = any(f"{group[0].label}p{n}".casefold() in known for n in range(1, len(first) + 1))
+        mark = f"x{digest(source_id, length=6)}p" if clash else "p"
+        numbers = {person: number for number, person in enumerate(sorted(first, key=lambda key: first[key]), 1)}
+        own = [
+            replace(unit, label=f"{unit.label}{mark}{numbers[person]}")
+            for unit, person in zip(group, people, strict=True)
+        ]
+        split |= {unit.label for unit in own}
+        result += own
+    return result, split
+
+
+def _people(group: Sequence[Unit]) -> list[str]:
+    """Who each unit under one id shows: told by name, birth date and sex, in a folder else by PatientID.
+
+    Units that do not say join the only person there is; beside several people they are a person of their own.
+    """
+    by_id: dict[str | None, set[str]] = defaultdict(set)
+    for unit in group:
+        if unit.person:
+            by_id[unit.patient_id].add(unit.person)
+    everyone = set().union(*by_id.values())
+    alone = everyone.pop() if len(everyone) == 1 else "unknown"
+    people = []
+    for unit in group:
+        same_id = by_id.get(unit.patient_id, set())
+        if unit.person:
+            people.append(unit.person)
+        elif unit.source == "folder" and unit.patient_id:
+            people.append(next(iter(same_id)) if len(same_id) == 1 else f"id {unit.patient_id}")
+        else:
+            people.append(alone)
+    return people
+
+
+def _sessions(units: Iterable[Unit], mapping: Mapping | None) -> dict[tuple[str, str], str]:
+    """(label, study) -> session id: ses-1, ses-2 ... by date then study UID, unless the mapping file says otherwise."""
+    studies: dict[str, dict[str, tuple[str, Target | None]]] = defaultdict(dict)
+    for unit in units:
+        studies[unit.label][unit.study] = (unit.date, unit.target)
+    sessions: dict[tuple[str, str], str] = {}
+    for label, visits in studies.items():
+        given = {study: target for study, (_, target) in visits.items() if target is not None and target.session}
+        for target in given.values():
+            n_studies = sum(other.session == target.session for other in given.values())
+            if n_studies > 1 and mapping is not None:
+                raise ambiguous_session(mapping, target, n_studies=n_studies)
+        taken = {target.session for target in given.values()}
+        free = (str(number) for number in range(1, 2 + len(visits) + len(taken)) if str(number) not in taken)
+        for study in sorted(visits, key=lambda uid: (visits[uid][0], uid)):
+            session = given[study].session if study in given else next(free)
+            sessions[label, study] = f"ses-{session}"
+    return sessions
+
+
+def read_key(path: Path) -> bytes:
+    """The secret that ids are hashed with. Raises ConfigError where it is missing or too short to keep a secret."""
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        reason = error.strerror or "no reason given"
+        raise ConfigError(
+            f"cannot read the key file {path}: {reason}", hint="See --hash-ids.", code="no_key"
+        ) from error
+    if len(key) < _LEAST_KEY_BYTES:
+        raise ConfigError(
+            f"the key in {path} is shorter than {_LEAST_KEY_BYTES} bytes",
+            hint=f"openssl rand -hex 32 > {path}",
+            code="short_key",
+        )
+    return key

@@ -1,0 +1,200 @@
+"""A folder of DICOM to an index of its cines: one row a series with verdict and reason, and the plan of every frame."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from cinema_cli.domain.errors import InputError
+from cinema_cli.io import explain as explaining
+from cinema_cli.io.assembly import assemble
+from cinema_cli.io.facts import FACTS_SCHEMA, study_facts
+from cinema_cli.io.headers import read_headers
+from cinema_cli.io.identity import assign_ids
+from cinema_cli.io.index_rows import (
+    IMAGES_SCHEMA,
+    KEY_SCHEMA,
+    SERIES_SCHEMA,
+    STACKS_SCHEMA,
+    image_rows,
+    series_rows,
+    stack_row,
+)
+from cinema_cli.io.keywords import read_views_file
+
+__all__ = [
+    "SERIES_SCHEMA",
+    "CohortIndex",
+    "StudyKey",
+    "explain",
+    "of_study",
+    "scan",
+    "studies",
+    "study_digest",
+    "study_digests",
+]
+
+TableName = Literal["series", "images", "stacks", "facts"]
+_STUDIES_AT_ONCE = 256  # bounds the memory of digests
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StudyKey:
+    """One visit of one participant."""
+
+    participant_id: str
+    session_id: str
+    study_uid: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CohortIndex:
+    """What a scan found; paths are relative to `root`, tables in order of participant, session and study."""
+
+    root: Path
+    series: pl.DataFrame  # SERIES_SCHEMA
+    images: pl.DataFrame  # IMAGES_SCHEMA: every frame of every chosen stack
+    stacks: pl.DataFrame  # STACKS_SCHEMA: geometry, times and notes of every chosen stack
+    facts: pl.DataFrame  # FACTS_SCHEMA: one row a study
+    problems: pl.DataFrame  # path, code, sentence: files that could not be read
+    notes: pl.DataFrame  # participant_id, session_id, code, sentence
+    places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
+
+    def __post_init__(self) -> None:
+        """Find the rows of every study once: a search a study would grow with the square of the cohort."""
+        object.__setattr__(self, "places", {name: _places(getattr(self, name)) for name in get_args(TableName)})
+
+
+def scan(
+    root: Path,
+    *,
+    id_from: str | Path = "patient-id",
+    hash_key: bytes | None = None,
+    views_file: Path | None = None,
+    allow_missing_frames: int = 0,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> CohortIndex:
+    """Index the cines of a folder tree by geometry and time; nothing is written.
+
+    Raises InputError where there is no folder, no DICOM image or no MR image, ConfigError for a bad views file.
+    """
+    overrides = read_views_file(views_file) if views_file else {}
+    if not root.is_dir():
+        raise InputError(
+            f"no such folder: {root.name}", hint="Give the folder that holds the DICOM files.", code="no_folder"
+        )
+    headers = read_headers(root, jobs=jobs, progress=progress)
+    _check_any(headers.instances, headers.n_files, headers.problems.height)
+    ids = assign_ids(headers.instances, id_from=id_from, hash_key=hash_key)
+    return build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
+
+
+def _check_any(instances: pl.DataFrame, n_files: int, n_problems: int) -> None:
+    """Raise InputError where there is nothing to index."""
+    if n_files == 0:
+        raise InputError("the folder is empty", hint="Give the folder that holds the DICOM files.", code="empty_folder")
+    if instances.is_empty():
+        said = f", {n_problems} of them damaged" if n_problems else ""
+        raise InputError(
+            f"none of {n_files} files is a readable DICOM image{said}",
+            hint="Unpack archives first, and check that the copy is complete.",
+            code="no_dicom",
+        )
+    if not (instances["modality"] == "MR").any():
+        found = ", ".join(sorted({m or "unknown" for m in instances["modality"]}))
+        raise InputError(f"no MR images, only modality {found}", hint="cinema reads cine cardiac MR.", code="no_mr")
+
+
+def build_index(
+    root: Path,
+    instances: pl.DataFrame,
+    problems: pl.DataFrame,
+    notes: pl.DataFrame,
+    overrides: Mapping[str, str],
+    allow_missing_frames: int,
+) -> CohortIndex:
+    """Index of instances that carry participant and session ids, study by study."""
+    series: list[dict[str, Any]] = []
+    stacks: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
+    images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
+    for (participant, session, uid), unsorted in sorted(_by_study(instances).items()):
+        table = unsorted.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
+        key = {"participant_id": participant, "session_id": session, "study_uid": uid}
+        study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)
+        series += [key | row for row in series_rows(study)]
+        stacks += [key | stack_row(c, study.timings[view], study) for view, c in study.chosen.items()]
+        images += [image_rows(key, view, c, table) for view, c in study.chosen.items()]
+        facts.append(key | study_facts(table))
+    return CohortIndex(
+        root,
+        pl.DataFrame(series, schema=SERIES_SCHEMA),
+        pl.concat(images),
+        pl.DataFrame(stacks, schema=STACKS_SCHEMA),
+        pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA}),
+        problems,
+        notes,
+    )
+
+
+def _by_study(instances: pl.DataFrame) -> dict[tuple[str, str, str], pl.DataFrame]:
+    """Instances of each study; ids that are absent count as empty text."""
+    filled = instances.with_columns(pl.col(*KEY_SCHEMA).fill_null(""))
+    return {
+        (str(k[0]), str(k[1]), str(k[2])): rows for k, rows in filled.partition_by(*KEY_SCHEMA, as_dict=True).items()
+    }
+
+
+def studies(index: CohortIndex) -> tuple[StudyKey, ...]:
+    """Every study of the cohort, also those without a usable cine, in order."""
+    return tuple(StudyKey(*row) for row in index.facts.select(*KEY_SCHEMA).sort(*KEY_SCHEMA).iter_rows())
+
+
+def of_study(index: CohortIndex, table: TableName, key: StudyKey) -> pl.DataFrame:
+    """Rows of one study of a table of the index; no rows where it has none."""
+    start, length = index.places[table].get(key, (0, 0))
+    rows: pl.DataFrame = getattr(index, table)
+    return rows.slice(start, length)
+
+
+def _places(table: pl.DataFrame) -> dict[StudyKey, tuple[int, int]]:
+    """First row and number of rows of each study; the rows of a study stand together."""
+    keys = table.lazy().select(pl.col(*KEY_SCHEMA).cast(pl.String)).with_row_index("start")
+    groups = keys.group_by(*KEY_SCHEMA).agg(pl.col("start").min(), pl.len()).collect()
+    return {StudyKey(*row[:3]): (row[3], row[4]) for row in groups.iter_rows()}
+
+
+def explain(index: CohortIndex, query: str) -> tuple[str, ...]:
+    """The story of one series, found by its uid, the end of it, or its number; InputError where there is none."""
+    return explaining.tell(index.series, query)
+
+
+def study_digest(index: CohortIndex, key: StudyKey) -> str:
+    """SHA-256 over the planned files of a study (path, size, change time) and how they become cines."""
+    return study_digests(index, [key])[key]
+
+
+def study_digests(index: CohortIndex, keys: Sequence[StudyKey]) -> dict[StudyKey, str]:
+    """`study_digest` of many studies, for which whole pieces of the image table are written out at once."""
+    digests = {}
+    for start in range(0, len(keys), _STUDIES_AT_ONCE):
+        some = keys[start : start + _STUDIES_AT_ONCE]
+        plans = _plans(pl.concat([of_study(index, "images", key) for key in some]))
+        for key in some:
+            rest = [of_study(index, table, key).to_dicts() for table in ("stacks", "facts")]
+            text = json.dumps([plans.get(key, ""), rest])
+            digests[key] = hashlib.sha256(text.encode()).hexdigest()
+    return digests
+
+
+def _plans(images: pl.DataFrame) -> dict[StudyKey, str]:
+    """Rows of each study as one text; they are in the order of views, slices and frames, whatever that of files."""
+    cells = [pl.col(name).cast(pl.String).fill_null("") for name in IMAGES_SCHEMA if name not in KEY_SCHEMA]
+    lines = images.select(pl.col(*KEY_SCHEMA).cast(pl.String), line=pl.concat_str(cells, separator="\t"))
+    texts = lines.group_by(*KEY_SCHEMA, maintain_order=True).agg(pl.col("line").str.join("\n"))
+    return {StudyKey(*row[:3]): row[3] for row in texts.iter_rows()}

@@ -1,0 +1,214 @@
+"""What happened to each study: one JSON a study, written whole, from which every table is rebuilt."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinema_cli.domain.cine import StudyFacts
+from cinema_cli.domain.errors import UsageError
+from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, StudyResult, VolumeCurves
+from cinema_cli.io.atomic import write_atomic
+
+RECORD_VERSION = 1
+RECORD_NAME = "status.json"
+_UID = re.compile(r"\b[0-2](?:\.\d+){4,}\b")
+
+
+class Status(StrEnum):
+    """How the analysis of a study ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    NOT_RUN = "not_run"  # the run stopped before it
+
+
+class StudyIds(Protocol):
+    """Anything that names a visit: a key of the index, a result, a record."""
+
+    @property
+    def participant_id(self) -> str:
+        """The person, with the `sub-` prefix."""
+
+    @property
+    def session_id(self) -> str:
+        """The visit, with the `ses-` prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a study has no result."""
+
+    participant_id: str
+    session_id: str
+    stage: str
+    code: str
+    reason: str
+    hint: str = ""
+    facts: StudyFacts = field(default_factory=StudyFacts)
+    status: Status = Status.FAILED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """What the ledger knows of one study."""
+
+    participant_id: str
+    session_id: str
+    status: Status
+    digest: str
+    version: str
+    stage: str = ""
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    facts: StudyFacts = field(default_factory=StudyFacts)
+    measurements: tuple[Measurement, ...] = ()
+    checks: tuple[Check, ...] = ()
+    curves: VolumeCurves | None = None
+    ed_frame: int | None = None
+    es_frame: int | None = None
+    heads: tuple[HeadUse, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def study_folder(out: Path, study: StudyIds) -> Path:
+    """Where the files of a study lie: OUT/sub-x/ses-y."""
+    return out / study.participant_id / study.session_id
+
+
+def check_output(cohort: Path, *, out: Path | None) -> Path:
+    """The output folder, by default `<cohort>-cinema` beside. Raises UsageError where it is the input or inside it."""
+    source = cohort.resolve()
+    if out is None:
+        return source.with_name(f"{source.name}-cinema")
+    target = out.resolve()
+    if target == source or source in target.parents:
+        raise UsageError(
+            f"the output folder {out} lies inside the input {cohort}",
+            hint=f"Nothing is written into the input: use --out {source.with_name(source.name + '-cinema')}.",
+            code="output_in_input",
+        )
+    return target
+
+
+def digest_of(*parts: object) -> str:
+    """Digest of anything that JSON can say; the same parts give the same digest on every machine."""
+    text = json.dumps(parts, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record(out: Path, outcome: StudyResult | Failure, digest: str, *, version: str) -> Path:
+    """Write what became of a study; the old record stays until the new one is whole. Raises OutputError."""
+    body: dict[str, Any] = {
+        "record_version": RECORD_VERSION,
+        "participant_id": outcome.participant_id,
+        "session_id": outcome.session_id,
+        "digest": digest,
+        "version": version,
+        "facts": asdict(outcome.facts),
+    }
+    body |= _failed(outcome) if isinstance(outcome, Failure) else _done(outcome)
+    text = json.dumps(_clean(body), indent=1, ensure_ascii=False, allow_nan=False)
+    return write_atomic(study_folder(out, outcome) / RECORD_NAME, text + "\n")
+
+
+def read_record(out: Path, study: StudyIds) -> Record | None:
+    """The record of a study; None where there is none, or none that this version understands."""
+    return _read(study_folder(out, study) / RECORD_NAME)
+
+
+def read_records(out: Path, *, studies: Iterable[StudyIds] | None = None) -> tuple[Record, ...]:
+    """All records below `out`, sorted by participant and session; only those of `studies` where given."""
+    wanted = None if studies is None else {(s.participant_id, s.session_id) for s in studies}
+    found = (_read(path) for path in out.glob(f"sub-*/ses-*/{RECORD_NAME}"))
+    kept = [r for r in found if r and (wanted is None or (r.participant_id, r.session_id) in wanted)]
+    return tuple(sorted(kept, key=lambda r: (r.participant_id, r.session_id)))
+
+
+def is_done(out: Path, key: StudyIds, digest: str, *, retry_failed: bool = False) -> bool:
+    """Whether the record of `key` still holds: same inputs, weights, settings and version.
+
+    A failure holds too (the same input fails again), unless `retry_failed`.
+    """
+    known = read_record(out, key)
+    if known is None or known.digest != digest:
+        return False
+    return known.status is Status.DONE or (known.status is Status.FAILED and not retry_failed)
+
+
+def _done(result: StudyResult) -> dict[str, Any]:
+    curves = result.curves
+    return {
+        "status": Status.DONE,
+        "measurements": [asdict(m) for m in result.measurements],
+        "checks": [asdict(c) for c in result.checks],
+        "curves": None if curves is None else {name: getattr(curves, name).tolist() for name in _CURVES},
+        "ed_frame": result.ed_frame,
+        "es_frame": result.es_frame,
+        "heads": [asdict(h) for h in result.heads],
+        "seconds": {name: round(float(value), 3) for name, value in result.seconds.items()},
+    }
+
+
+def without_uids(failure: Failure) -> Failure:
+    """The failure as it may be written: uids name a visit elsewhere."""
+    return replace(failure, reason=_UID.sub("(uid)", failure.reason), hint=_UID.sub("(uid)", failure.hint))
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    said = without_uids(failure)
+    return {name: getattr(said, name) for name in ("status", "stage", "code", "reason", "hint")}
+
+
+_CURVES = ("times_ms", "lv_ml", "rv_ml", "myo_ml", "lv_smooth_ml")
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        if body["record_version"] != RECORD_VERSION:
+            return None
+        return Record(
+            **{name: body[name] for name in ("participant_id", "session_id", "digest", "version")},
+            **{name: body.get(name, "") for name in ("stage", "code", "reason", "hint")},
+            status=Status(body["status"]),
+            facts=StudyFacts(**body["facts"]),
+            measurements=tuple(Measurement(**m) for m in body.get("measurements", ())),
+            checks=tuple(Check(**(c | {"status": CheckStatus(c["status"])})) for c in body.get("checks", ())),
+            curves=_curves(body.get("curves")),
+            ed_frame=body.get("ed_frame"),
+            es_frame=body.get("es_frame"),
+            heads=tuple(HeadUse(**h) for h in body.get("heads", ())),
+            seconds=body.get("seconds", {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a record that cannot be read is no record: the study runs again
+
+
+def _curves(body: Mapping[str, list[float | None]] | None) -> VolumeCurves | None:
+    if body is None:
+        return None
+    arrays: dict[str, NDArray[np.float64]] = {name: np.array(body[name], dtype=np.float64) for name in _CURVES}
+    return VolumeCurves(**arrays)
+
+
+def _clean(value: Any) -> Any:
+    """JSON knows no NaN and no NumPy number: missing is null."""
+    if isinstance(value, Mapping):
+        return {str(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

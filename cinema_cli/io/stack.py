@@ -1,0 +1,192 @@
+"""Parts to stacks: which series are slices of one acquisition, which were acquired again, and which slices lack."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, SAME_POSITION_MM, Floats, Part, Run, usual_count
+
+LV_AXIS_LPS: Floats = np.array([0.6, -0.6, -0.5]) / np.linalg.norm([0.6, -0.6, -0.5])
+"""Base to apex in patient coordinates: left, anterior, inferior. Measured on the two SCD stacks (0.67, -0.67, -0.32),
+(0.63, -0.66, -0.41) and one M&Ms-2 heart (0.56, -0.77, -0.30); hearts vary by some 30 degrees about it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spare:
+    """A run that a stack could do without."""
+
+    run: Run
+    kept: Run  # the run that has the position
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """Parallel slices that are one acquisition, joined from the parts of one or several series."""
+
+    parts: tuple[Part, ...]  # those that gave at least one run, or only spares
+    runs: tuple[Run, ...]  # by position, base to apex in a usual chest
+    spares: tuple[Spare, ...]
+
+    @property
+    def lead(self) -> Part:
+        """The part of the first slice: geometry is read from it."""
+        return next(part for part in self.parts if part.index == self.runs[0].part)
+
+    @property
+    def positions_mm(self) -> Floats:
+        """Slice positions along the normal towards the apex, (slice,)."""
+        return np.array([run.position_mm for run in self.runs])
+
+    @property
+    def spacing_mm(self) -> float | None:
+        """Usual distance between neighbouring slices; None for a single slice."""
+        return round(float(np.median(np.diff(self.positions_mm))), 4) if len(self.runs) > 1 else None
+
+    @property
+    def thickness_mm(self) -> float | None:
+        """Slice thickness of the first slice's series; None where the headers do not say."""
+        return self.lead.thickness_mm
+
+    @property
+    def n_frames(self) -> int:
+        """The usual number of images a slice."""
+        return usual_count([run.n_frames for run in self.runs])
+
+    @property
+    def centre_mm(self) -> Floats:
+        """Centre of the stack's field of view in patient coordinates, (3,)."""
+        lead = self.lead
+        origins = np.array([run.origin_mm for run in self.runs])
+        across = lead.row_direction * lead.spacing_mm[1] * (lead.shape[1] - 1) / 2
+        down = lead.column_direction * lead.spacing_mm[0] * (lead.shape[0] - 1) / 2
+        centre: Floats = (origins.min(axis=0) + origins.max(axis=0)) / 2 + across + down
+        return centre
+
+
+def to_apex(normal: Floats) -> Floats:
+    """The normal's direction that points from base to apex in a usual chest."""
+    return normal if normal @ LV_AXIS_LPS >= 0 else -normal
+
+
+def join_parts(parts: Sequence[Part]) -> tuple[Stack, ...]:
+    """Parts that are slices of one acquisition as stacks; fewer than MIN_STACK_SLICES positions stay single views.
+
+    Only parts with the same orientation, matrix and spacing are joined, whatever their series or frame of reference.
+    """
+    groups: list[list[Part]] = []
+    for part in parts:
+        if not part.runs:
+            continue
+        home = next((g for g in groups if are_parallel(g[0], part)), None)
+        if home is None:
+            groups.append([part])
+        else:
+            home.append(part)
+    return tuple(stack for group in groups for stack in _stacks(group))
+
+
+def are_parallel(a: Part, b: Part) -> bool:
+    """Whether slices of two parts can be of one stack: same directions, matrix and pixel spacing."""
+    cosine = min(a.row_direction @ b.row_direction, a.column_direction @ b.column_direction)
+    same_grid = a.shape == b.shape and np.allclose(a.spacing_mm, b.spacing_mm, atol=1e-3)
+    return bool(same_grid and cosine >= np.cos(np.radians(SAME_DIRECTION_DEG)))
+
+
+def _stacks(group: Sequence[Part]) -> list[Stack]:
+    """Stacks of one group of parallel parts."""
+    by_index = {part.index: part for part in group}
+    normal = to_apex(group[0].normal)
+    runs = [_at(run, float(run.origin_mm @ normal)) for part in group for run in part.runs]
+    usual = usual_count([run.n_frames for run in runs])
+    runs.sort(key=lambda r: _priority(r, by_index[r.part], usual), reverse=True)
+    kept, spares = _fill_positions(runs, _slot_mm(group, runs))
+    stacks = []
+    for members in _contiguous(kept):
+        together = [members] if _is_stack(members, by_index) else [[run] for run in members]
+        for chosen in together:
+            mine = tuple(s for s in spares if any(s.kept is run for run in chosen))
+            used = {run.part for run in chosen} | {s.run.part for s in mine}
+            stacks.append(Stack(tuple(by_index[i] for i in sorted(used)), tuple(chosen), mine))
+    return stacks
+
+
+def _is_stack(runs: Sequence[Run], parts: Mapping[int, Part]) -> bool:
+    """Whether parallel slices are one stack: a few series of one slice along the LV axis are repeats of a view."""
+    if len(runs) < MIN_STACK_SLICES:
+        return False
+    lone = len({run.part for run in runs}) == len(runs) <= 4
+    return not lone or abs(float(parts[runs[0].part].normal @ LV_AXIS_LPS)) > 0.5
+
+
+def _at(run: Run, position_mm: float) -> Run:
+    return Run(run.part, position_mm, run.origin_mm, run.rows, run.times, run.duplicates, run.latest_s)
+
+
+def _priority(run: Run, part: Part, usual: int) -> tuple[Any, ...]:
+    """The most complete run of a position wins, then the latest."""
+    number = -1 if part.series_number is None else part.series_number
+    return (
+        min(run.n_frames, usual),
+        -abs(run.n_frames - usual),
+        -run.duplicates,
+        part.n_slices,
+        run.latest_s,
+        number,
+        part.series_uid,
+        *run.origin_mm,
+    )
+
+
+def _slot_mm(group: Sequence[Part], runs: Sequence[Run]) -> float:
+    """Distance below which two runs compete for one position: a little under half the slice spacing."""
+    largest = max(group, key=lambda part: part.n_slices)
+    source = largest.runs if largest.n_slices >= MIN_STACK_SLICES else runs
+    gaps = np.diff(np.sort([run.position_mm for run in source]))
+    gaps = gaps[gaps > SAME_POSITION_MM]
+    return 0.45 * float(np.median(gaps)) if len(gaps) else SAME_POSITION_MM
+
+
+def _fill_positions(runs: Sequence[Run], slot_mm: float) -> tuple[list[Run], list[Spare]]:
+    """Runs by position, best first; a run too close to one that is there already is a spare."""
+    kept: list[Run] = []
+    spares: list[Spare] = []
+    for run in runs:
+        rival = min(kept, key=lambda k: abs(k.position_mm - run.position_mm), default=None)
+        if rival is not None and abs(rival.position_mm - run.position_mm) <= slot_mm:
+            spares.append(Spare(run, rival))
+        else:
+            kept.append(run)
+    return sorted(kept, key=lambda run: run.position_mm), spares
+
+
+def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
+    """Cut where slices of different series lie more than three spacings apart: that is another place, not a gap."""
+    gaps = np.diff([run.position_mm for run in runs])
+    usual = float(np.median(gaps)) if len(gaps) else 0.0
+    pieces: list[list[Run]] = [[runs[0]]]
+    for gap, before, run in zip(gaps, runs[:-1], runs[1:], strict=True):
+        if gap > 3.5 * usual and before.part != run.part and len(gaps) > 1:
+            pieces.append([])
+        pieces[-1].append(run)
+    return pieces
+
+
+def missing_slices(stack: Stack) -> int:
+    """Positions without images between the first and the last slice."""
+    spacing = stack.spacing_mm
+    if spacing is None:
+        return 0
+    steps = np.maximum(np.rint(np.diff(stack.positions_mm) / spacing), 1)
+    return int((steps - 1).sum())
+
+
+def uneven_spacing_mm(stack: Stack) -> tuple[float, float] | None:
+    """(smallest, largest) distance between neighbours where one is no whole multiple of the usual spacing (20%)."""
+    spacing = stack.spacing_mm
+    if spacing is None:
+        return None
+    gaps = np.diff(stack.positions_mm)
+    off = np.abs(gaps / spacing - np.maximum(np.rint(gaps / spacing), 1))
+    return (float(gaps.min()), float(gaps.max())) if (off > 0.2).any() else None

@@ -1,0 +1,120 @@
+"""One study of an index to cines in memory: pixels decoded, holes filled, millimetres and milliseconds attached."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cinema_cli.domain.cine import Cine, CineStudy, Note, View
+from cinema_cli.domain.errors import CinemaError, StudyError
+from cinema_cli.io.facts import to_facts
+from cinema_cli.io.index import CohortIndex, StudyKey, of_study
+from cinema_cli.io.pixels import read_frames
+
+
+def read_study(index: CohortIndex, key: StudyKey) -> CineStudy:
+    """Cines of one study by view, with the facts of its headers.
+
+    Raises StudyError (stage "stack") where no series was usable, (stage "read") where images cannot be decoded.
+    """
+    stacks = of_study(index, "stacks", key)
+    images = of_study(index, "images", key)
+    if stacks.is_empty():
+        raise _no_cine(index, key)
+    cines = {View(row["view"]): _cine(index, row, images) for row in stacks.sort("view").iter_rows(named=True)}
+    facts = of_study(index, "facts", key).row(0, named=True)
+    return CineStudy(
+        key.participant_id, key.session_id, key.study_uid, cines, to_facts(facts), _study_notes(index, key)
+    )
+
+
+def _no_cine(index: CohortIndex, key: StudyKey) -> StudyError:
+    """Why a study has no cine: the reason of its largest rejected series that looked most like one."""
+    series = of_study(index, "series", key).sort("frames", "images", descending=True)
+    if series.is_empty():
+        return StudyError("no series", stage="stack", code="no_series", hint="Check the copy.")
+    first = series.row(0, named=True)
+    named = series.filter(pl.col("view").is_not_null())
+    likely = named.row(0, named=True) if named.height else first
+    number = likely["series_number"]
+    return StudyError(
+        f"no usable cine among {series.height} series; the likeliest was rejected: {likely['reason']}",
+        stage="stack",
+        code=likely["reason_code"] or "no_cine",
+        hint=f"See `cinema scan --explain {likely['series_uid'] if number is None else number} COHORT`.",
+    )
+
+
+def _study_notes(index: CohortIndex, key: StudyKey) -> tuple[Note, ...]:
+    mine = index.notes.filter(pl.col("participant_id") == key.participant_id)
+    mine = mine.filter(pl.col("session_id").is_null() | (pl.col("session_id") == key.session_id))
+    return tuple(Note(code, sentence) for code, sentence in mine.select("code", "sentence").iter_rows())
+
+
+def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Cine:
+    """One view: decode the planned images, then interpolate those that are missing."""
+    plan = images.filter(pl.col("view") == stack["view"]).sort("slice_index", "frame_index")
+    origins = np.array(stack["origins_mm"]).reshape(-1, 3)
+    shape = (len(origins), len(stack["times_ms"]), stack["rows"], stack["columns"])
+    present = ~plan["interpolated"].to_numpy()
+    pixels = np.zeros((plan.height, *shape[2:]), dtype=np.float32)
+    frames = _decode(index, plan.filter(~pl.col("interpolated")), stack["view"])
+    for where, frame in zip(np.flatnonzero(present), frames, strict=True):
+        if frame.shape != shape[2:]:
+            raise StudyError(
+                f"an image of {stack['view']} has {frame.shape} pixels, its header says {shape[2:]}",
+                stage="read",
+                code="pixel_shape",
+                hint="The file is damaged: copy it again.",
+            )
+        pixels[where] = frame
+    filled = fill_missing(pixels.reshape(shape), present.reshape(shape[:2]))
+    return Cine(
+        view=View(stack["view"]),
+        pixels=np.ascontiguousarray(filled.transpose(1, 0, 2, 3)),
+        pixel_spacing_mm=(stack["row_spacing_mm"], stack["column_spacing_mm"]),
+        slice_spacing_mm=stack["slice_spacing_mm"] or 0.0,
+        thickness_mm=stack["thickness_mm"],
+        origins_mm=origins,
+        row_direction=np.array(stack["row_direction"]),
+        column_direction=np.array(stack["column_direction"]),
+        times_ms=np.array(stack["times_ms"]),
+        cycle_ms=stack["cycle_ms"],
+        series_uids=tuple(stack["series_uids"]),
+        notes=tuple(map(Note, stack["note_codes"], stack["note_sentences"])),
+    )
+
+
+def _decode(index: CohortIndex, plan: pl.DataFrame, view: str) -> list[NDArray[np.float32]]:
+    """Pixels of the planned images, in order; StudyError where one cannot be read."""
+    rows = list(plan.select("path", "frame_item").iter_rows())
+    try:
+        return list(read_frames(index.root, rows))
+    except StudyError:
+        raise
+    except (CinemaError, OSError, ValueError, RuntimeError) as error:
+        said = error.message if isinstance(error, CinemaError) else type(error).__name__
+        hint = "The file may be cut short: copy it again."
+        raise StudyError(
+            f"an image of {view} cannot be decoded: {said}", stage="read", code="pixels", hint=hint
+        ) from error
+
+
+def fill_missing(pixels: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Missing frames of (slice, frame, row, column) linearly between their neighbours in the cycle, which has no end.
+
+    `present` is (slice, frame). A slice without any frame stays zero.
+    """
+    filled = pixels.copy()
+    n_frames = present.shape[1]
+    for s, f in np.argwhere(~present):
+        known = np.flatnonzero(present[s])
+        if len(known) == 0:
+            continue
+        back = (f - known) % n_frames
+        ahead = (known - f) % n_frames
+        before, after = known[np.argmin(back)], known[np.argmin(ahead)]
+        share = back.min() / (back.min() + ahead.min())
+        filled[s, f] = (1 - share) * pixels[s, before] + share * pixels[s, after]
+    return filled

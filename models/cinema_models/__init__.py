@@ -1,0 +1,1 @@
+"""Networks and weights; torch and safetensors only, nothing of cinema_cli."""

@@ -1,0 +1,234 @@
+"""Every bad input to its exit code, row and hint; what a run leaves behind when it is stopped. The head is made."""
+
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dicom_factory import set_tags
+from disk_cohort import FRAMES, SLICES, DiskEngine, paint, write_heart
+from pydicom.dataset import Dataset
+
+from cinema_cli.commands import job
+from cinema_cli.commands.app import run
+
+PROGRAM = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
+
+
+@pytest.fixture(autouse=True)
+def made_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "Engine", DiskEngine)
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    return folder
+
+
+def table(out: Path, name: str = "phenotypes.csv") -> dict[str, dict[str, object]]:
+    """Rows of a table by participant and session, without `sub-` and `ses-`."""
+    rows = pl.read_csv(out / name, glob=False, infer_schema_length=None).to_dicts()
+    return {f"{r['participant_id'][4:]} {r['session_id'][4:]}": r for r in rows}
+
+
+def no_file(cohort: Path) -> None:
+    """Leave it empty."""
+
+
+def no_image(cohort: Path) -> None:
+    (cohort / "letter.txt").write_text("Dear Mrs Miller")
+
+
+def another_modality(cohort: Path) -> None:
+    for path in write_heart(cohort, "A", slices=1):
+        set_tags(path, Modality="CT")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (no_file, "is empty"),
+        (no_image, "none of 1 files is a readable DICOM image"),
+        (another_modality, "only modality CT"),
+    ],
+)
+def test_nothing_to_analyse(
+    make: Callable[[Path], None], said: str, cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(cohort)
+    assert run(["analyse", str(cohort)]) == 66
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: ") and said in error and hint.startswith("hint: ")
+
+
+def zero_spacing(image: Dataset, slice_index: int, frame: int) -> None:
+    paint(image, slice_index, frame)
+    image.PixelSpacing = [0, 0]
+
+
+def write_bad_studies(cohort: Path) -> None:
+    write_heart(cohort / "good", "good")
+    write_heart(cohort / "again", "good", study_date="20250304")
+    write_heart(cohort / "zero", "zero", edit=zero_spacing)
+    write_heart(cohort / "lone", "lone", slices=1)
+    write_heart(cohort / "brief", "brief", frames=3)
+    write_heart(cohort / "gap", "gap", missing=[(2, 3)])
+    cut = write_heart(cohort / "cut", "cut")[9]
+    cut.write_bytes(cut.read_bytes()[:-2000])
+    for path in write_heart(cohort / "ct", "ct", slices=2):
+        set_tags(path, Modality="CT")
+    for name in ("mixedA", "mixedB"):
+        write_heart(cohort / "mixed", name, study_uid=f"1.2.3.{len(name)}.{ord(name[-1])}", series_number=ord(name[-1]))
+    (cohort / "good" / "damaged.dcm").write_bytes(b"\0" * 128 + b"DICM" + random.Random(1).randbytes(400))
+
+
+def test_bad_studies_are_rows_with_a_reason_and_a_hint(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_bad_studies(cohort)
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out)]) == 3
+    said = capsys.readouterr().err
+    rows, failed = table(out), table(out, "failures.csv")
+    done = {who for who, row in rows.items() if row["status"] == "done"}
+    assert done == {"good 1", "good 2", "mixedA 1", "mixedB 1"}
+    assert all(rows[who]["lvedv_ml"] == pytest.approx(96.3, abs=1) for who in done)
+    reasons = {
+        "zero": "PixelSpacing",
+        "lone": "slice",
+        "brief": "3 frames",
+        "gap": "slice 3 frame 4",
+        "cut": "1 frames are missing",
+        "ct": "modality",
+    }
+    assert set(failed) == {f"{name} 1" for name in reasons}
+    for name, words in reasons.items():
+        row = failed[f"{name} 1"]
+        assert words in str(row["reason"]) and row["hint"] and row["code"], row
+        assert f"warning: sub-{name} ses-1: {row['reason']}" in said
+        page = (out / f"sub-{name}" / "ses-1" / "study.html").read_text()
+        assert str(row["code"]) in page and "What helps" in page
+    assert "2 files could not be read" in said and "6 failed (see failures.csv)" in said.splitlines()[-1]
+    assert not re.search(r"Secret|1\.2\.3\.4\.5", said + (out / "report.html").read_text())
+    assert all(f"sub-{name}/ses-1/study.html" in (out / "report.html").read_text() for name in reasons)
+
+
+def test_a_missing_frame_is_refused_unless_allowed_and_then_flagged(
+    cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_heart(cohort, "gap", missing=[(2, 3)])
+    assert run(["analyse", str(cohort)]) == 3
+    assert "--allow-missing-frames 1" in capsys.readouterr().err
+    assert run(["analyse", str(cohort), "--allow-missing-frames", "1"]) == 0
+    out = cohort.with_name("cohort-cinema")
+    (row,) = table(out).values()
+    assert row["status"] == "done" and row["lvedv_ml"] == pytest.approx(96.3, abs=1)
+    flags = pl.read_csv(out / "qc.csv", glob=False).filter(status="flag")["sentence"].to_list()
+    series = pl.read_csv(out / "series.csv", glob=False)
+    assert any("interpolated" in s for s in flags) or "interpolated" in str(series["flags"][0])
+
+
+def test_paths_may_hold_spaces_brackets_and_any_letter(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cohort = tmp_path / "Köln [MR] (2) 心臓"
+    write_heart(cohort / "Übung [1]", "A")
+    assert run(["analyse", str(cohort)]) == 0
+    out = tmp_path / "Köln [MR] (2) 心臓-cinema"
+    assert str(out / "report.html") in capsys.readouterr().err
+    assert run(["phenotypes", str(out), "-o", "-"]) == 0 and "sub-A" in capsys.readouterr().out
+
+
+def test_an_output_inside_the_input_is_refused(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_heart(cohort, "A", slices=1)
+    before = sorted(cohort.rglob("*"))
+    assert run(["analyse", str(cohort), "-o", str(cohort / "out")]) == 2
+    assert "inside the input" in (said := capsys.readouterr().err) and "hint: " in said
+    assert sorted(cohort.rglob("*")) == before
+
+
+@pytest.fixture
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A real file system of its own, mounted with the options of the test."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "none", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not permitted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize(
+    ("disk", "said"), [("ro", "Read-only file system"), ("size=64k", "No space left")], indirect=["disk"]
+)
+def test_a_disk_that_is_full_or_refuses(
+    disk: Path, said: str, cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_heart(cohort, "A")
+    assert run(["analyse", str(cohort), "-o", str(disk / "out")]) == 73
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: cannot write") and said in error and hint.startswith("hint: ")
+    assert not (disk / "out" / ".cinema.lock").exists()
+    assert not list(disk.rglob("*.part"))
+
+
+def test_a_file_that_may_grow_no_further_is_a_full_disk(cohort: Path, tmp_path: Path) -> None:
+    """The limit on the size of files works where nothing can be mounted."""
+    write_heart(cohort, "A")
+    program = shlex.join([*PROGRAM, "0", "analyse", str(cohort), "-o", str(tmp_path / "out")])
+    command = ["bash", "-c", f"ulimit -f 4; exec {program}"]  # blocks of 1024 bytes
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 73 and "cannot write" in done.stderr and "hint: Free some space" in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_run_that_is_stopped_keeps_what_is_finished(
+    number: int, code: int, cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ABC":
+        write_heart(cohort / name, name)
+    out = tmp_path / "out"
+    command = [*PROGRAM, "1.5", "analyse", str(cohort), "-o", str(out), "--no-masks"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["begins sub-A\n", "begins sub-B\n"]
+        assert run(["analyse", str(cohort), "-o", str(out)]) == 75  # while it is at work
+        assert "another run works on" in capsys.readouterr().err
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert (out / ".cinema.lock").exists() == (number == signal.SIGKILL)
+    assert number == signal.SIGKILL or "Finished studies are kept" in said
+    assert [p.parent.parent.name for p in sorted(out.glob("sub-*/ses-*/status.json"))] == ["sub-A"]
+    assert run(["analyse", str(cohort), "-o", str(out), "--no-masks"]) == 0
+    assert "2 of 3 studies analysed" in (said := capsys.readouterr().err) and "1 done before" in said
+    assert {row["status"] for row in table(out).values()} == {"done"} and not (out / ".cinema.lock").exists()
+
+
+def shuffled(images: list[Path], folder: Path, luck: random.Random) -> Path:
+    """The same images in other folders, with other names and instance numbers."""
+    for number, path in enumerate(luck.sample(images, k=len(images))):
+        place = folder / luck.choice(["x", "x/deep", "y é"]) / f"{number:04d}{luck.choice(['', '.dcm', '.IMA'])}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+        set_tags(place, InstanceNumber=luck.randrange(1, 9999))
+    return folder
+
+
+def test_names_folders_and_numbers_of_files_leave_the_tables_as_they_are(cohort: Path, tmp_path: Path) -> None:
+    """Law, at three fixed permutations: the tables are the same to the byte."""
+    images = [p for name in "AB" for p in write_heart(cohort / name, name)]
+    assert len(images) == 2 * SLICES * FRAMES
+    assert run(["analyse", str(cohort), "-q", "--no-masks"]) == 0
+    for seed in (1, 2, 3):
+        moved = shuffled(images, tmp_path / f"moved{seed}", random.Random(seed))
+        assert run(["analyse", str(moved), "-q", "--no-masks"]) == 0
+        for name in ("phenotypes.csv", "phenotypes.parquet", "curves.parquet", "qc.csv"):
+            there = tmp_path / f"moved{seed}-cinema" / name
+            assert there.read_bytes() == (tmp_path / "cohort-cinema" / name).read_bytes()

@@ -1,0 +1,145 @@
+"""The run over a cohort, with a made engine: what it records, what it skips, how failures end."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from conftest import a_result
+
+from cinema_cli.domain.cine import CineStudy, StudyFacts
+from cinema_cli.domain.errors import ExitCode, OutputError, StudyError
+from cinema_cli.domain.result import HeadUse, StudyResult
+from cinema_cli.inference.batch import RunSettings, RunSummary, StudyEvent, StudyInput, run_cohort
+from cinema_cli.io.ledger import read_records
+from cinema_cli.io.tables import phenotypes
+
+SETTINGS = RunSettings(version="1", write_masks=True)
+
+
+class MadeEngine:
+    """Gives the made result, and remembers which studies it was asked for with which facts."""
+
+    def __init__(self, sha256: str = "ab" * 32) -> None:
+        self.heads = (HeadUse("starter_sax", sha256),)
+        self.asked: list[tuple[str, StudyFacts]] = []
+
+    def analyse(self, study: CineStudy) -> StudyResult:
+        self.asked.append((study.participant_id, study.facts))
+        return a_result(study)
+
+
+@pytest.fixture
+def cohort(study: CineStudy) -> Callable[..., list[StudyInput]]:
+    """Three studies; `broken` maps a participant to what reading it raises, `digests` to another digest."""
+
+    def make(*, broken: Mapping[str, Exception] = {}, digests: Mapping[str, str] = {}) -> list[StudyInput]:
+        def read(name: str) -> CineStudy:
+            if name in broken:
+                raise broken[name]
+            return dataclasses.replace(study, participant_id=name)
+
+        names = ("sub-1", "sub-2", "sub-3")
+        return [StudyInput(n, "ses-1", digests.get(n, f"files of {n}"), lambda n=n: read(n)) for n in names]
+
+    return make
+
+
+def go(studies: list[StudyInput], out: Path, engine: MadeEngine, **how: object) -> RunSummary:
+    settings = dataclasses.replace(SETTINGS, **how)  # type: ignore[arg-type]
+    return run_cohort(studies, out, engine=engine, clinical={}, settings=settings)
+
+
+def test_a_second_run_does_nothing(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    engine = MadeEngine()
+    first = go(cohort(), tmp_path, engine)
+    assert (first.n_run, first.n_skipped, first.n_failed, first.exit_code) == (3, 0, 0, ExitCode.DONE)
+    assert (tmp_path / "sub-2/ses-1/sub-2_ses-1_sax_dseg.nii.gz").is_file()
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    second = go(cohort(), tmp_path, engine)
+    assert (second.n_run, second.n_skipped, second.exit_code) == (0, 3, ExitCode.DONE)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before and len(engine.asked) == 3
+
+
+def test_what_changed_runs_again(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    go(cohort(), tmp_path, MadeEngine())
+    assert go(cohort(digests={"sub-2": "new"}), tmp_path, MadeEngine()).n_run == 1
+    assert go(cohort(digests={"sub-2": "new"}), tmp_path, MadeEngine("cd" * 32)).n_run == 3
+    assert go(cohort(digests={"sub-2": "new"}), tmp_path, MadeEngine("cd" * 32), version="2").n_run == 3
+    assert go(cohort(digests={"sub-2": "new"}), tmp_path, MadeEngine("cd" * 32), version="2", force=True).n_run == 3
+
+
+def test_one_bad_study_is_one_row(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    bad = {
+        "sub-1": StudyError("pixel data end early", stage="read", code="pixels", hint="copy again"),
+        "sub-3": KeyError("/data/Doe^John/x.dcm"),
+    }
+    events: list[StudyEvent] = []
+    summary = run_cohort(
+        cohort(broken=bad), tmp_path, engine=MadeEngine(), clinical={}, settings=SETTINGS, progress=events.append
+    )
+    assert (summary.n_run, summary.n_failed, summary.exit_code) == (3, 2, ExitCode.SOME_FAILED)
+    one, two, three = read_records(tmp_path)
+    assert (one.stage, one.code, one.reason, one.hint) == ("read", "pixels", "pixel data end early", "copy again")
+    assert two.status == "done"
+    assert three.code == "unexpected" and "KeyError" in three.reason and "Doe" not in repr(three)
+    assert [e.n_failed for e in events] == [1, 1, 2] and "Doe" in events[2].trace
+
+
+def test_a_failure_is_tried_again_when_asked_or_when_the_input_changed(
+    tmp_path: Path, cohort: Callable[..., list[StudyInput]]
+) -> None:
+    bad = {"sub-1": StudyError("x", stage="read", code="pixels")}
+    go(cohort(broken=bad), tmp_path, MadeEngine())
+    again = go(cohort(broken=bad), tmp_path, MadeEngine())
+    assert (again.n_run, again.exit_code) == (0, ExitCode.SOME_FAILED)
+    assert go(cohort(broken=bad), tmp_path, MadeEngine(), retry_failed=True).n_run == 1
+    mended = go(cohort(digests={"sub-1": "copied again"}), tmp_path, MadeEngine())
+    assert (mended.n_run, mended.n_failed, mended.exit_code) == (1, 0, ExitCode.DONE)
+
+
+def test_a_failure_takes_the_old_mask_away(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    go(cohort(), tmp_path, MadeEngine())
+    bad = {"sub-1": StudyError("x", stage="read", code="pixels")}
+    go(cohort(broken=bad, digests={"sub-1": "new"}), tmp_path, MadeEngine())
+    assert [p.name for p in (tmp_path / "sub-1/ses-1").iterdir()] == ["status.json"]
+
+
+def test_a_run_stops_after_too_many_failures(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    bad = {n: StudyError("x", stage="read", code="pixels") for n in ("sub-1", "sub-2", "sub-3")}
+    summary = go(cohort(broken=bad), tmp_path, MadeEngine(), max_failures=1)
+    assert (summary.n_run, summary.n_left, summary.exit_code) == (2, 1, ExitCode.SOME_FAILED)
+    table = phenotypes(read_records(tmp_path))
+    assert table["status"].to_list() == ["failed", "failed", "not_run"]
+    assert "--max-failures" in table["reasons"][2]
+    again = go(cohort(broken={"sub-1": bad["sub-1"]}), tmp_path, MadeEngine(), max_failures=1)  # goes on with the third
+    assert (again.n_run, again.n_left, again.n_failed) == (1, 0, 2)
+
+
+def test_a_study_that_is_not_reached_keeps_a_result_that_holds(
+    tmp_path: Path, cohort: Callable[..., list[StudyInput]]
+) -> None:
+    go(cohort(), tmp_path, MadeEngine())
+    bad = {"sub-1": StudyError("x", stage="read", code="pixels")}
+    go(cohort(broken=bad, digests={"sub-3": "new"}), tmp_path, MadeEngine(), max_failures=0, force=True)
+    assert [str(r.status) for r in read_records(tmp_path)] == ["failed", "done", "not_run"]
+
+
+def test_clinical_facts_reach_the_engine_and_the_digest(
+    tmp_path: Path, cohort: Callable[..., list[StudyInput]]
+) -> None:
+    clinical = {("sub-2", None): StudyFacts(height_cm=181.0)}
+    engine = MadeEngine()
+    run_cohort(cohort(), tmp_path, engine=engine, clinical=clinical, settings=SETTINGS)
+    assert dict(engine.asked)["sub-2"] == StudyFacts(sex="F", height_cm=181.0)
+    clinical = {("sub-2", None): StudyFacts(height_cm=182.0)}
+    assert run_cohort(cohort(), tmp_path, engine=engine, clinical=clinical, settings=SETTINGS).n_run == 1
+    assert engine.asked[-1][0] == "sub-2"
+
+
+def test_a_disk_that_refuses_ends_the_run(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    (tmp_path / "sub-2").write_text("in the way")
+    with pytest.raises(OutputError) as caught:
+        go(cohort(), tmp_path, MadeEngine())
+    assert caught.value.exit_code == ExitCode.CANNOT_WRITE
+    assert [r.participant_id for r in read_records(tmp_path)] == ["sub-1"]

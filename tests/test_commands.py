@@ -1,0 +1,244 @@
+"""The command line: what it prints, how it ends, where its settings come from."""
+
+import dataclasses
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cinema_cli import __version__
+from cinema_cli.commands import app as app_module
+from cinema_cli.commands import options
+from cinema_cli.commands.app import run, spread
+from cinema_cli.commands.console import Console, LogFormat, clock, counting
+from cinema_cli.commands.runlog import to_toml
+from cinema_cli.domain.result import StudyResult
+from cinema_cli.io.ledger import record
+
+CINEMA = [sys.executable, "-m", "cinema_cli"]
+
+
+@pytest.fixture(autouse=True)
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A fresh console a test, and no CINEMA_* setting of the machine."""
+    for name in [n for n in os.environ if n.startswith("CINEMA_") and n != "CINEMA_GOLDEN"]:
+        monkeypatch.delenv(name)
+    fresh = Console()
+    monkeypatch.setattr(options, "CONSOLE", fresh)
+    monkeypatch.setattr(app_module, "CONSOLE", fresh)
+    return fresh
+
+
+def cinema(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "100", "PYTHONWARNINGS": "error"} | extra
+    return subprocess.run([*CINEMA, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_version_is_one_line() -> None:
+    done = cinema("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"cinema {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "command", ["", "analyse", "scan", "phenotypes", "report", "simulate", "models", "models verify", "train"]
+)
+def test_golden_help(command: str, golden: Callable[[str, str], None]) -> None:
+    done = cinema(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    golden("-".join(["help", *command.split()]) + ".txt", done.stdout)
+
+
+def test_heads_are_listed_and_shown() -> None:
+    (head,) = json.loads(cinema("models", "list", "--json").stdout)
+    assert head["name"] == "starter_sax"
+    card = json.loads(cinema("models", "show", "starter_sax", "--json").stdout)
+    assert "No patient image was used" in card["training_data"]
+    done = cinema("models", "show", "none")
+    assert done.returncode == 78 and "starter_sax" in done.stderr
+
+
+def test_help_is_instant() -> None:
+    """Processor time, which is what a free machine would take: other work on this one must not decide."""
+
+    def once() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cinema("--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(once() for _ in range(3)) < 0.4
+
+
+def test_no_heavy_library_is_imported_for_help() -> None:
+    heavy = "{'torch', 'numpy', 'polars', 'pydicom', 'scipy', 'matplotlib', 'rich', 'jinja2'}"
+    code = f"import sys, cinema_cli.commands.app; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["analyse"], 2, "Missing argument 'COHORT'"),
+        (["analyse", "x", "--no-such"], 2, "No such option"),
+        (["analyze", "x"], 2, "No such command"),
+        (["analyse", "nowhere"], 66, "no folder nowhere"),
+        (["analyse", "empty"], 66, "is empty"),
+        (["analyse", "empty", "--out", "empty/out"], 2, "inside the input"),
+        (["analyse", "empty", "--clinical", "nofile.csv"], 66, "is empty"),
+        (["analyse", "full", "--clinical", "nofile.csv"], 66, "no clinical file"),
+        (["analyse", "full", "--config", "nofile.toml"], 78, "cannot read the settings file"),
+        (["analyse", "full", "--config", "typo.toml"], 78, "unknown setting devise"),
+        (["analyse", "full", "--config", "broken.toml"], 78, "is not TOML"),
+        (["phenotypes", "empty"], 66, "no records"),
+        (["report", "empty"], 66, "no records"),
+    ],
+)
+def test_each_way_to_fail_has_a_code_and_a_hint(
+    arguments: list[str],
+    code: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("full").mkdir()
+    Path("full/notes.txt").write_text("not DICOM")
+    Path("typo.toml").write_text("[analyse]\ndevise = 'cpu'\n")
+    Path("broken.toml").write_text("a = = 1\n")
+    assert run(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == "" and said in err and err.startswith("error: ") and "\nhint: " in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.toml", "empty", "full", "typo.toml"]
+
+
+def test_an_unexpected_error_is_one_line_and_its_trace_is_for_v(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr("cinema_cli.io.tables.read_phenotypes", fails)
+    assert run(["phenotypes", str(tmp_path)]) == 1
+    assert "unexpected ZeroDivisionError: by nought" in (err := capsys.readouterr().err) and "Traceback" not in err
+    assert run(["phenotypes", str(tmp_path), "-v"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_settings_come_from_the_line_then_the_environment_then_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cinema_cli.commands import job
+
+    seen: list[job.Job] = []
+    monkeypatch.setattr(job, "run_job", lambda j: seen.append(j) or 0)
+    file = tmp_path / "settings.toml"
+    file.write_text('device = "cuda:1"\nallow-missing-frames = 2\n[analyse]\nhead = "mine"\n')
+    base = ["analyse", str(tmp_path / "c"), "--config", str(file)]
+    assert run(base) == 0
+    monkeypatch.setenv("CINEMA_DEVICE", "cuda:2")
+    assert run(base) == 0
+    assert run([*base, "--device", "cpu", "--participant-label", "0001", "sub-0002"]) == 0
+    assert [j.device for j in seen] == ["cuda:1", "cuda:2", "cpu"]
+    assert {j.head for j in seen} == {"mine"} and {j.scan["allow_missing_frames"] for j in seen} == {2}
+    assert seen[2].participants == {"sub-0001", "sub-0002"} and not seen[0].participants
+    assert seen[0].out == tmp_path / "c-cinema"
+    assert seen[2].command == "cinema analyse c --participant-label 0001 --participant-label sub-0002 --device cpu"
+    assert seen[0].options["head"] == "mine" and 'head = "mine"' in to_toml(seen[0].options)
+
+
+def test_labels_may_follow_one_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cohort").mkdir()
+    words = ["analyse", "--participant-label", "0001", "0002", "cohort", "-o", "x"]
+    assert spread(words) == [*words[:3], "--participant-label", "0002", "cohort", "-o", "x"]
+
+
+def test_the_table_goes_to_stdout_and_a_closed_pipe_is_no_error(tmp_path: Path, result: StudyResult) -> None:
+    record(tmp_path, result, "d", version="1")
+    done = cinema("phenotypes", str(tmp_path), "-o", "-")
+    assert done.stdout.splitlines()[0].startswith("participant_id,session_id,status,") and done.stderr == ""
+    assert json.loads(cinema("phenotypes", str(tmp_path), "--format", "json").stdout)[0]["participant_id"] == "sub-0001"
+    command = " ".join([*CINEMA, "phenotypes", str(tmp_path)])
+    piped = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | head -c 0"], capture_output=True, text=True, check=False
+    )
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert cinema("phenotypes", str(tmp_path), "-o", str(tmp_path / "t.parquet")).stdout == ""
+    assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"
+
+
+WAITS = """
+import pathlib, time
+from cinema_cli.commands import app
+from cinema_cli.io.lock import run_lock
+
+def wait(out: pathlib.Path):
+    with run_lock(out):
+        print("ready", flush=True)
+        time.sleep(60)
+
+app.app.command("wait")(wait)
+app.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_releases_its_lock(tmp_path: Path, number: int, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS, "wait", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code and "Finished studies are kept" in err and list(tmp_path.iterdir()) == []
+
+
+def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    with counting(Console(), "studies", total=200, stream=io.StringIO()) as counter:
+        counter.began -= 60.0
+        for _ in range(200):
+            counter.step(failed=1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 20 and lines[0].startswith("10/200 studies, 1 failed, 10.0 studies/min, ETA 19 min")
+    assert [clock(s) for s in (5.2, 200, 7500)] == ["5 s", "3 min 20 s", "2 h 05 min"]
+
+
+def test_messages_as_json_and_kept_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(log_format=LogFormat.JSON)
+    console.warn("one", stage="read")
+    console.keep_in(tmp_path / "log.jsonl")
+    console.debug("two")
+    (shown,) = capsys.readouterr().err.splitlines()
+    assert json.loads(shown) | {"time": ""} == {"time": "", "level": "warning", "message": "one", "stage": "read"}
+    kept = [json.loads(line)["message"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert kept == ["one", "two"]
+
+
+def test_the_report_tells_of_the_run_and_of_the_head_but_not_of_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: StudyResult
+) -> None:
+    from cinema_cli.commands import cohort_page
+    from cinema_cli.commands.runlog import open_run
+
+    record(tmp_path, result, "d", version="1")
+    settings = {"cohort": "/home/doe/c", "clinical": "/home/doe/people.csv", "head": "starter_sax"}
+    log = open_run(tmp_path, settings=settings, console=Console())
+    facts = {"command": "cinema analyse c", "device": "cpu, 2 processors", "counts": {"n_run": 1}}
+    log.finish(exit_code=0, facts=facts)
+    card = dataclasses.replace(cohort_page.read_card("starter_sax"), figures={"acdc_dice_lv": 0.91})
+    monkeypatch.setattr(cohort_page, "read_card", lambda _: card)
+    assert run(["report", str(tmp_path), "-q"]) == 0
+    html = (tmp_path / "report.html").read_text()
+    for said in ("cinema analyse c", "cpu, 2 processors", "people.csv", "ACDC dice LV", "0.91", "torch"):
+        assert said in html
+    assert "doe" not in html

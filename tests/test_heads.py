@@ -1,0 +1,93 @@
+"""Heads: cards that lack something are refused, turns are averaged, memory groups do not change what is found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cinema_cli.domain.errors import ConfigError, UnavailableError
+from cinema_cli.inference import heads
+from cinema_cli.inference.heads import HeadCard, StackHead, load_head, pick_device, read_card
+from cinema_cli.inference.preprocess import Grid
+from cinema_models.build import build
+from cinema_models.stack_unet import StackUNet
+
+NETWORK = {"kind": "stack_unet", "in_chans": 1, "out_chans": 4, "widths": [8, 16], "fold": 2, "mix_from": 1}
+
+
+def small_head(*, turns_deg: tuple[float, ...] = (0.0,)) -> StackHead:
+    torch.manual_seed(0)
+    net = build(NETWORK)
+    assert isinstance(net, StackUNet)
+    labels = ("background", "RV", "MYO", "LV")
+    card = HeadCard("small", "Small", NETWORK, Grid(32, 1.5), turns_deg, labels, "", "0" * 64, "", "", "", "")
+    return StackHead(card, net.eval(), torch.device("cpu"))
+
+
+def frames(n_frames: int = 3, n_slices: int = 2) -> np.ndarray:
+    return np.random.default_rng(1).random((n_frames, n_slices, 32, 32), dtype=np.float32)
+
+
+def test_probabilities_sum_to_one_everywhere_with_turns() -> None:
+    p = small_head(turns_deg=(0.0, -12.0, 12.0)).probabilities(frames())
+    assert p.shape == (3, 2, 4, 32, 32)
+    np.testing.assert_allclose(p.sum(axis=2), 1.0, atol=1e-5)
+
+
+class Brightness(torch.nn.Module):
+    """Stands for a network: the brighter, the more LV."""
+
+    def forward(self, images: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        nothing = torch.zeros_like(images)
+        return torch.cat([nothing, nothing - 9, nothing - 9, 20 * images - 10], dim=1)
+
+
+def test_a_turned_image_is_labelled_at_its_own_place() -> None:
+    """Averaging over turns must turn the answer back: a bright disk off the middle stays where it is."""
+    head = small_head(turns_deg=(0.0, -15.0, 15.0))
+    head.net = Brightness()  # type: ignore[assignment]
+    rows, columns = np.ogrid[:32, :32]
+    disk = ((rows - 10) ** 2 + (columns - 20) ** 2 < 20)[None, None]
+    found = head.probabilities(disk.astype(np.float32)).argmax(axis=2) == 3
+    assert np.count_nonzero(found != disk) < 0.25 * np.count_nonzero(disk)
+
+
+def test_groups_of_frames_give_what_all_at_once_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, images = small_head(), frames(5)
+    together = head.probabilities(images)
+    monkeypatch.setattr(heads, "SLICES_AT_ONCE", 2)
+    np.testing.assert_allclose(head.probabilities(images), together, atol=2e-2)  # bfloat16 arithmetic
+
+
+def test_an_unknown_head_names_those_that_are_there() -> None:
+    with pytest.raises(ConfigError, match="no head is called 'nothing'") as caught:
+        read_card("nothing")
+    assert "starter_sax" in caught.value.hint
+
+
+def test_a_card_that_lacks_something_says_what(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text('name = "x"\ntitle = "X"\n')
+    with pytest.raises(ConfigError, match="lacks 'network'"):
+        read_card("x", folder=tmp_path)
+
+
+def test_weights_that_are_not_there_or_not_those_of_the_card(tmp_path: Path) -> None:
+    card = (heads.heads_directory() / "starter_sax.toml").read_text("utf-8")
+    (tmp_path / "starter_sax.toml").write_text(card)
+    with pytest.raises(UnavailableError, match="no weights"):
+        load_head(device="cpu", folder=tmp_path)
+    (tmp_path / "starter_sax.safetensors").write_bytes(b"half a file")
+    with pytest.raises(UnavailableError, match="digest"):
+        load_head(device="cpu", folder=tmp_path)
+
+
+@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(UnavailableError):
+        pick_device(device)
+
+
+def test_the_use_of_a_head_is_its_name_and_digest() -> None:
+    head = small_head()
+    assert (head.use.name, head.use.sha256) == ("small", "0" * 64)

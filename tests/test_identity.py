@@ -1,0 +1,233 @@
+"""Participants and sessions: the same whatever the order of files, and every doubt said."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.headers import INSTANCE_SCHEMA
+from cinema_cli.io.identity import IdTable, assign_ids, read_key
+
+Image = tuple[str, str | None, str | None, str | None, str | None]  # path, study, PatientID, person, date
+
+
+def table(*images: Image) -> pl.DataFrame:
+    names = ("path", "study_uid", "patient_id", "person_key", "study_date")
+    rows = [{**dict.fromkeys(INSTANCE_SCHEMA), **dict(zip(names, image, strict=True))} for image in images]
+    return pl.DataFrame(rows, schema=INSTANCE_SCHEMA)
+
+
+def who(ids: IdTable) -> dict[str, tuple[str, str]]:
+    """Path -> (participant, session)."""
+    return {path: (p, s) for path, p, s in ids.instances.select("path", "participant_id", "session_id").iter_rows()}
+
+
+def codes(ids: IdTable) -> set[tuple[str, str]]:
+    return {(participant, code) for participant, _, code, _ in ids.notes.iter_rows()}
+
+
+def test_one_visit_each() -> None:
+    ids = assign_ids(table(("a/1", "1.1", "0001", "k1", "20200101"), ("b/1", "1.2", "P-02 x", "k2", None)))
+    assert who(ids) == {"a/1": ("sub-0001", "ses-1"), "b/1": ("sub-P02x", "ses-1")}
+    assert ids.notes.is_empty()
+    assert ids.studies.rows() == [
+        ("1.1", "sub-0001", "ses-1", "patient-id"),
+        ("1.2", "sub-P02x", "ses-1", "patient-id"),
+    ]
+    assert set(ids.instances.columns) == {*INSTANCE_SCHEMA, "participant_id", "session_id"}
+
+
+def test_visits_are_sessions_in_order_of_date() -> None:
+    ids = assign_ids(
+        table(
+            ("c/1", "1.1", "7", "k", "20210101"),
+            ("c/2", "1.9", "7", "k", "20190101"),
+            ("c/3", "1.2", "7", "k", "20120000"),
+        )
+    )
+    assert who(ids) == {"c/1": ("sub-7", "ses-2"), "c/2": ("sub-7", "ses-1"), "c/3": ("sub-7", "ses-3")}
+    assert codes(ids) == {("sub-7", "several_visits")}
+
+
+def test_a_study_has_the_first_valid_date_of_its_images() -> None:
+    images = (
+        ("a/1", "1.9", "7", "k", "20190101"),
+        ("b/1", "1.9", "7", "k", None),
+        ("c/1", "1.1", "7", "k", "20200101"),
+    )
+    ids = assign_ids(table(*images))
+    assert {path: session for path, (_, session) in who(ids).items()} == {
+        "a/1": "ses-1",
+        "b/1": "ses-1",
+        "c/1": "ses-2",
+    }
+
+
+def test_two_people_under_one_id_are_split() -> None:
+    ids = assign_ids(
+        table(
+            ("a/1", "1.1", "7", "k2", "20200101"),
+            ("b/1", "1.2", "7", "k1", "20210101"),
+            ("b/2", "1.2", None, None, None),  # joins the only person of its study
+        )
+    )
+    assert who(ids) == {"a/1": ("sub-7p1", "ses-1"), "b/1": ("sub-7p2", "ses-1"), "b/2": ("sub-7p2", "ses-1")}
+    assert codes(ids) == {("sub-7p1", "two_people_one_id"), ("sub-7p2", "two_people_one_id")}
+
+
+def test_two_people_under_one_study_uid_are_split() -> None:
+    ids = assign_ids(table(("a/1", "1.1", "7", "k1", None), ("a/2", "1.1", "8", "k2", None)))
+    assert who(ids) == {"a/1": ("sub-7", "ses-1"), "a/2": ("sub-8", "ses-1")}
+    both = {"shared_study_uid", "mixed_patients_in_folder"}
+    assert codes(ids) == {(participant, code) for participant in ("sub-7", "sub-8") for code in both}
+
+
+def test_an_unnamed_visit_stays_with_its_only_person() -> None:
+    ids = assign_ids(table(("a/1", "1.1", "7", "k1", "20200101"), ("a/2", "1.2", "7", None, "20210101")))
+    assert who(ids) == {"a/1": ("sub-7", "ses-1"), "a/2": ("sub-7", "ses-2")}
+
+
+def test_one_person_under_two_ids_is_said_not_merged() -> None:
+    ids = assign_ids(table(("a/1", "1.1", "7", "k", None), ("b/1", "1.2", "8", "k", None)))
+    assert {participant for participant, _ in who(ids).values()} == {"sub-7", "sub-8"}
+    assert codes(ids) == {("sub-7", "one_person_two_ids"), ("sub-8", "one_person_two_ids")}
+
+
+def test_a_name_that_everybody_has_is_no_person() -> None:
+    ids = assign_ids(table(*((f"{n}/1", f"1.{n}", f"{n}", "k", None) for n in range(9))))
+    assert ids.notes.is_empty()
+
+
+def test_missing_patient_ids_fall_back_to_the_folder() -> None:
+    ids = assign_ids(table(("site_1/x/1", "1.1", None, None, None), ("1", "1.2", None, None, None)))
+    assert who(ids)["site_1/x/1"] == ("sub-site1", "ses-1")
+    assert who(ids)["1"][0] == f"sub-{hashlib.sha256(b'1.2').hexdigest()[:8]}"
+    assert {code for _, code in codes(ids)} == {"missing_patient_id"}
+
+
+def test_folders_name_participants_and_mixed_ones_are_split() -> None:
+    ids = assign_ids(
+        table(
+            ("sub-01/1", "1.1", "A", None, "20200101"),
+            ("sub-01/2", "1.2", "B", None, "20210101"),
+            ("sub-02/1", "1.3", "C", "k", None),
+            ("sub-02/2", "1.3", "C", None, None),
+        ),
+        id_from="folder",
+    )
+    assert [participant for participant, _ in who(ids).values()] == ["sub-01p1", "sub-01p2", "sub-02", "sub-02"]
+    assert ("sub-01p1", "mixed_patients_in_folder") in codes(ids)
+
+
+def test_ids_that_sanitise_alike_stay_apart() -> None:
+    ids = assign_ids(table(("a/1", "1.1", "A-1", None, None), ("b/1", "1.2", "a1", None, None)))
+    first, second = who(ids)["a/1"][0], who(ids)["b/1"][0]
+    assert first.startswith("sub-A1x")
+    assert second.startswith("sub-a1x")
+    assert first[7:] != second[7:]
+    assert {code for _, code in codes(ids)} == {"id_collision"}
+    alone = assign_ids(table(("a/1", "1.1", "A-1", None, None)))
+    assert who(alone)["a/1"][0] == "sub-A1"
+
+
+def test_images_without_study_uid_are_studies_by_folder() -> None:
+    ids = assign_ids(table(("a/x/1", None, "7", None, None), ("a/y/1", None, "7", None, None)))
+    assert ids.instances["study_uid"].n_unique() == 2
+    assert ids.instances["study_uid"].null_count() == 0
+    assert ("sub-7", "missing_study_uid") in codes(ids)
+
+
+def test_hashed_ids_are_keyed_digests(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef0123\n")
+    key = read_key(tmp_path / "key")
+    ids = assign_ids(table(("a/1", "1.1", "Smith", None, None)), hash_key=key)
+    expected = hmac.new(b"0123456789abcdef0123", b"Smith", hashlib.sha256).hexdigest()[:16]
+    assert who(ids) == {"a/1": (f"sub-{expected}", "ses-1")}
+    (tmp_path / "key").write_text("short\n")
+    with pytest.raises(ConfigError, match="shorter than 16 bytes"):
+        read_key(tmp_path / "key")
+
+
+def test_a_mapping_file_names_participants_and_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text(
+        "patient_id;folder;study_uid;participant_id;session_id\n7;;;0001;\n;north/b;;sub-0002;\n;;1.5;0003;ses-base\n",
+        encoding="utf-8-sig",
+    )
+    images = (
+        ("x/1", "1.1", "7", None, "20200101"),
+        ("north/b/cine/1", "1.2", "8", None, None),
+        ("y/1", "1.5", "7", None, None),  # the study wins over the PatientID
+        ("z/1", "1.6", "9", None, None),
+    )
+    ids = assign_ids(table(*images), id_from=path)
+    found = who(ids)
+    assert found["x/1"] == ("sub-0001", "ses-1")
+    assert found["north/b/cine/1"] == ("sub-0002", "ses-1")
+    assert found["y/1"] == ("sub-0003", "ses-base")
+    assert found["z/1"][0].startswith("sub-unmapped")
+    assert {code for _, code in codes(ids)} == {"not_in_mapping"}
+
+
+def test_a_session_that_the_mapping_names_is_not_given_again(tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text("study_uid,participant_id,session_id\n1.2,0001,ses-1\n1.1,0001,\n1.3,0001,\n")
+    images = (("a/1", "1.1", "7", None, "20200101"), ("a/2", "1.2", "7", None, None), ("a/3", "1.3", "7", None, None))
+    sessions = [session for _, session in who(assign_ids(table(*images), id_from=path)).values()]
+    assert sessions == ["ses-2", "ses-1", "ses-3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "line 1: the header is empty"),
+        ("patient_id,name\n7,x\n", "line 1: the header is patient_id, name"),
+        ("patient_id,participant_id\n", "line 1: no participant"),
+        ("patient_id,participant_id\n7,\n", "line 2: participant_id is empty"),
+        ("patient_id,participant_id\n\n7,00 01\n", "line 3: participant_id has characters"),
+        ("patient_id,participant_id\n,0001\n", "line 2: neither patient_id"),
+        ("patient_id,participant_id\n7,1\n8,2\n7,3\n", "line 4: the same patient_id as in line 2"),
+        ("patient_id,participant_id,session_id\n7,1,base\n", "line 2: session ses-base fits 2 studies"),
+    ],
+)
+def test_errors_in_the_mapping_file_name_the_line(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        assign_ids(table(("a/1", "1.1", "7", None, None), ("b/1", "1.2", "7", None, None)), id_from=str(path))
+    assert caught.value.exit_code == 78
+
+
+def test_an_absent_mapping_file_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the mapping file"):
+        assign_ids(table(("a/1", "1.1", "7", None, None)), id_from=tmp_path / "none.csv")
+
+
+image = st.tuples(
+    st.sampled_from(["a/1", "a/2", "b/1", "b/c/1", "d"]),
+    st.sampled_from(["1.1", "1.2", "1.3", None]),
+    st.sampled_from(["A-1", "a1", "7", "7p1", None]),
+    st.sampled_from(["k1", "k2", None]),
+    st.sampled_from(["20200101", "20210101", "20120000", None]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(images=st.lists(image, min_size=1, max_size=8), seed=st.integers(0, 99), id_from=st.sampled_from(["patient-id", "folder"]))  # fmt: skip  # noqa: E501
+def test_the_order_of_files_does_not_matter(images: list[Image], seed: int, id_from: str) -> None:
+    numbered = table(*images).with_columns(sop_uid=pl.int_range(pl.len()).cast(pl.String))
+    ids = assign_ids(numbered, id_from=id_from)
+    shuffled = assign_ids(numbered.sample(fraction=1.0, shuffle=True, seed=seed), id_from=id_from)
+    assert ids.notes.equals(shuffled.notes)
+    assert ids.studies.equals(shuffled.studies)
+    assert ids.instances.equals(shuffled.instances.sort(pl.col("sop_uid").cast(pl.Int32)))
+    given = ids.instances.select(pl.col("participant_id").str.to_lowercase(), "session_id", "study_uid").unique()
+    assert given.select("participant_id", "session_id").is_duplicated().sum() == 0  # a session is one study
+    assert ids.instances["participant_id"].str.contains("^sub-[A-Za-z0-9]+$").all()
+    known = ids.instances.drop_nulls("person_key")
+    assert known.group_by("participant_id").agg(n=pl.col("person_key").n_unique())["n"].max() in (None, 1)

@@ -1,0 +1,171 @@
+"""A scan of real files: every series has a row with its reason, whatever the folders look like."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from dicom_factory import set_tags, write_junk, write_lax, write_localizer, write_sax, write_study
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instance_rows import lax, sax, table
+
+from cinema_cli.domain.errors import InputError
+from cinema_cli.io.headers import INSTANCE_SCHEMA
+from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
+
+SCD = Path("/work/shared/data/scd/dicom")
+
+
+def codes(index: CohortIndex) -> dict[str, int]:
+    """Number of rows by reason code, 'used' for used ones."""
+    named = pl.when(pl.col("verdict") == "used").then(pl.lit("used")).otherwise(pl.col("reason_code"))
+    counted = index.series.group_by(code=named).len().sort("code")
+    return dict(counted.iter_rows())
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole small visit with junk beside it, in a folder with awkward letters."""
+    root = tmp_path_factory.mktemp("cohort") / "Köln [MR] study"
+    write_study(root / "P001" / "Übung (1)")
+    write_junk(root)
+    return root
+
+
+def test_a_whole_visit(visit: Path) -> None:
+    index = scan(visit, jobs=1)
+    assert dict(index.series.schema) == SERIES_SCHEMA
+    assert codes(index) == {"used": 9, "localizer": 1, "flow": 2, "t1_map": 1, "lge": 1}
+    assert set(index.images["view"]) == {"sax", "lax_2c", "lax_3c", "lax_4c"}
+    assert index.series.filter(pl.col("reason") == "").is_empty()
+
+
+def test_no_free_text_of_the_headers_leaves(tmp_path: Path) -> None:
+    write_sax(tmp_path, slices=3, description="SAX Mrs Miller")
+    index = scan(tmp_path, jobs=1)
+    for written in (index.series, index.stacks, index.facts):
+        assert "Miller" not in written.write_json()
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_layout_and_names_of_files_do_not_matter(
+    visit: Path, tmp_path_factory: pytest.TempPathFactory, random: Any
+) -> None:
+    root = tmp_path_factory.mktemp("flat")
+    files = sorted(p for p in visit.rglob("s0*") if p.is_file())
+    names = list(range(len(files)))
+    random.shuffle(names)
+    for name, file in zip(names, files, strict=True):
+        target = root / f"{name % 7}" / f"{name:05d}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(file, target)
+    expected, found = scan(visit, jobs=1), scan(root, jobs=1)
+    assert found.series.equals(expected.series)
+    assert found.stacks.equals(expected.stacks)
+
+
+def test_nothing_to_read_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as absent:
+        scan(tmp_path / "none")
+    with pytest.raises(InputError) as empty:
+        scan(tmp_path)
+    write_junk(tmp_path)
+    with pytest.raises(InputError) as junk:
+        scan(tmp_path, jobs=1)
+    for path in write_sax(tmp_path, slices=1, frames=2):
+        set_tags(path, Modality="CT")
+    with pytest.raises(InputError) as other:
+        scan(tmp_path, jobs=1)
+    found = [e.value for e in (absent, empty, junk, other)]
+    assert [e.code for e in found] == ["no_folder", "empty_folder", "no_dicom", "no_mr"]
+    assert all(e.hint and e.exit_code == 66 for e in found)
+
+
+def test_a_study_without_a_cine_is_listed_and_a_digest_follows_the_plan(tmp_path: Path) -> None:
+    write_localizer(tmp_path / "b", patient_id="B")
+    paths = write_sax(tmp_path / "a", slices=4, patient_id="A")
+    index = scan(tmp_path, jobs=1)
+    a, b = studies(index)
+    assert (a.participant_id, b.participant_id) == ("sub-A", "sub-B")
+    assert study_digest(index, a) == study_digest(scan(tmp_path, jobs=1), a) != study_digest(index, b)
+    write_lax(tmp_path / "a", "lax_2c", patient_id="A")
+    assert study_digest(scan(tmp_path, jobs=1), a) != study_digest(index, a)
+    paths[0].unlink()
+    assert codes(scan(tmp_path, jobs=1))["missing_frames"] == 1
+
+
+def test_explain_tells_the_story_of_a_series(visit: Path) -> None:
+    index = scan(visit, jobs=1)
+    story = "\n".join(explain(index, "12"))
+    for said in (
+        "recognised as 'sax'",
+        "10 frames",
+        "trigger time",
+        "series number 10, 11, 13",
+        "used as sax: 6 slices",
+    ):
+        assert said in story
+    uid = index.series.filter(pl.col("reason_code") == "flow")["series_uid"][0]
+    assert "what to do" in "\n".join(explain(index, uid[-12:]))
+    with pytest.raises(InputError):
+        explain(index, "no such series")
+
+
+@pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook studies are not on this machine")
+def test_the_sunnybrook_studies() -> None:
+    index = scan(SCD, jobs=1)
+    used = index.series.filter(pl.col("verdict") == "used").sort("participant_id")
+    assert used.select("view", "slices", "frames").rows() == [("sax", 12, 20), ("sax", 10, 20)]
+    assert codes(index) == {"localizer": 2, "used": 2}
+    assert index.facts["study_date"].to_list() == [None, None]
+
+
+def test_rows_of_a_study_are_found_among_many(tmp_path: Path) -> None:
+    for name in ("B", "A10", "A", "Z"):
+        write_localizer(tmp_path / name, patient_id=name)
+    index = scan(tmp_path, jobs=1)
+    assert [key.participant_id for key in studies(index)] == ["sub-A", "sub-A10", "sub-B", "sub-Z"]
+    for key in studies(index):
+        assert of_study(index, "series", key).equals(index.series.filter(pl.col("study_uid") == key.study_uid))
+
+
+NO_PROBLEMS = pl.DataFrame(schema=dict.fromkeys(("path", "code", "sentence"), pl.String))
+NO_NOTES = pl.DataFrame(schema=dict.fromkeys(("participant_id", "session_id", "code", "sentence"), pl.String))
+
+
+def index_of(rows: list[dict[str, Any]]) -> CohortIndex:
+    """Index of made-up image rows of one study, one frame allowed to be missing."""
+    instances = table(rows).with_columns(participant_id=pl.lit("sub-1"), session_id=pl.lit("ses-1"))
+    return build_index(Path(), instances, NO_PROBLEMS, NO_NOTES, {}, 1)
+
+
+def odd_value(random: Any, column: str) -> Any:
+    """Nothing, zero, or something that does not belong."""
+    kind = INSTANCE_SCHEMA[column]
+    if kind == pl.String:
+        return random.choice([None, "", "odd"])
+    return random.choice([None, True, False] if kind == pl.Boolean else [None, 0, -1, 7])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_odd_headers_give_every_series_a_row_and_a_reason_in_any_order(random: Any) -> None:
+    rows = sax(random.choice([1, 2, 4]), frames=random.choice([1, 3, 9])) + lax(
+        random.uniform(0, 180), uid="9", number=9
+    )
+    columns = [c for c in INSTANCE_SCHEMA if c not in ("path", "frame_item", "study_uid")]
+    for column in random.sample(columns, 4):
+        share = random.choice([0.05, 0.3, 1.0])
+        value = odd_value(random, column)
+        rows = [r | {column: value} if random.random() < share else r for r in rows]
+    index = index_of(rows)
+    assert index.series["images"].sum() == len(rows)
+    rejected = index.series.filter(verdict="rejected")
+    assert not rejected.filter((pl.col("reason_code") == "") | (pl.col("reason") == "")).height
+    moved = [r | {"path": f"moved/{i}"} for i, r in enumerate(random.sample(rows, len(rows)))]
+    again = index_of(moved)
+    assert again.series.equals(index.series)
+    assert again.stacks.equals(index.stacks)

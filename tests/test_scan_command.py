@@ -1,0 +1,162 @@
+"""`cinema scan`: table on stdout, summary on stderr, nothing written into the input, a hint with every error."""
+
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from dicom_factory import set_tags, truncate, write_junk, write_lax, write_localizer, write_sax, write_study
+
+from cinema_cli.commands import scan as command
+from cinema_cli.commands.app import run
+from cinema_cli.commands.console import Console
+from cinema_cli.commands.scan import SeriesFormat, scan
+from cinema_cli.domain.errors import CinemaError, ConfigError, InputError, UsageError
+
+SCD = Path("/work/shared/data/scd/dicom")
+
+
+@pytest.fixture(autouse=True)
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A console that no other test has set up."""
+    fresh = Console()
+    monkeypatch.setattr(command, "CONSOLE", fresh)
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two visits with junk beside them, and a file that is cut off."""
+    root = tmp_path_factory.mktemp("cohort")
+    write_study(root / "one")
+    write_sax(root / "two", patient_id="P002", name="Roe^Rex", slices=4, style="ge", description="")
+    scout = write_localizer(root / "two", patient_id="P002", name="Roe^Rex", style="ge")
+    truncate(scout[0], drop_bytes=1)
+    write_junk(root)
+    return root
+
+
+def test_stdout_is_a_table_and_stderr_a_summary(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan(cohort)
+    out, err = capsys.readouterr()
+    table = pl.read_csv(io.StringIO(out))
+    used = table.filter(verdict="used")
+    assert set(used["participant_id"]) == {"sub-P001", "sub-P002"}
+    assert set(used["view"]) == {"sax", "lax_2c", "lax_3c", "lax_4c"}
+    assert table.filter(verdict="rejected")["reason"].null_count() == 0
+    assert f"2 studies, {used.height} series used, " in err
+    assert "localizer" in err
+    assert "two/s001_0000.dcm: The file cannot be used: its pixel data has 2047 bytes" in err
+    assert not any(word in out + err for word in ("Doe", "Roe", "19600203"))
+
+
+def test_every_format_holds_the_same_table(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan(cohort, out=str(tmp_path / "out"))
+    assert capsys.readouterr().out == ""
+    folder = pl.read_parquet(tmp_path / "out" / "series.parquet")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"series.parquet", "series.csv"}
+    scan(cohort, out=str(tmp_path / "alone.parquet"))
+    assert pl.read_parquet(tmp_path / "alone.parquet").equals(folder)
+    scan(cohort, out="-", as_json=True)
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["series_uid"] for row in rows] == folder["series_uid"].to_list()
+    scan(cohort, out=str(tmp_path / "table.txt"), file_format=SeriesFormat.CSV)
+    assert (tmp_path / "table.txt").read_text() == (tmp_path / "out" / "series.csv").read_text()
+
+
+def test_the_input_stays_as_it_was(cohort: Path, tmp_path: Path) -> None:
+    def state() -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in cohort.rglob("*")}
+
+    before = state()
+    scan(cohort, out=str(tmp_path / "out"))
+    assert state() == before
+    with pytest.raises(UsageError, match="inside the input"):
+        scan(cohort, out=str(cohort / "out"))
+    assert state() == before
+
+
+def test_one_series_is_explained(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan(cohort, out="-")
+    table = pl.read_csv(io.StringIO(capsys.readouterr().out))
+    uid = table.filter(participant_id="sub-P002", verdict="used")["series_uid"][0]
+    for query in (uid, uid[:20], uid[-12:]):
+        scan(cohort, explain=query)
+        story = capsys.readouterr().out
+        assert f"Series {uid}" in story
+        assert "used as sax: 4 slices x 10 frames" in story
+    with pytest.raises(InputError, match="no series matches"):
+        scan(cohort, explain="9.9.9")
+
+
+def test_a_terminal_gets_columns_to_read(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip  # noqa: E501
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("NO_COLOR", "1")
+    scan(cohort)
+    out = capsys.readouterr().out
+    assert "participant id" in out.splitlines()[0]
+    assert "," not in out.splitlines()[0]
+    assert any(line.startswith("sub-P002") and " sax " in line for line in out.splitlines())
+
+
+def test_ids_can_be_hashed(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    scan(cohort, hash_ids=key)
+    found = set(pl.read_csv(io.StringIO(capsys.readouterr().out))["participant_id"])
+    assert len(found) == 2
+    assert all(len(participant) == 20 and "P00" not in participant for participant in found)
+    with pytest.raises(ConfigError, match="cannot read the key file"):
+        scan(cohort, hash_ids=tmp_path / "none")
+
+
+@pytest.mark.parametrize("case", ["absent", "empty", "no dicom", "no mr"])
+def test_nothing_to_scan_is_an_input_error_with_a_hint(tmp_path: Path, case: str) -> None:
+    folder = tmp_path / "cohort"
+    if case != "absent":
+        folder.mkdir()
+    if case == "no dicom":
+        (folder / "notes.txt").write_text("nothing here")
+    if case == "no mr":
+        for path in write_lax(folder, "lax_4c", frames=2):
+            set_tags(path, Modality="CT")
+    with pytest.raises(CinemaError) as caught:
+        scan(folder)
+    assert caught.value.exit_code == 66
+    assert caught.value.hint
+
+
+def test_names_with_brackets_blanks_and_letters_of_all_kinds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sax(tmp_path / "Köln [1] (α) ünd 心", slices=4, frames=8)
+    scan(tmp_path)
+    assert pl.read_csv(io.StringIO(capsys.readouterr().out))["verdict"].to_list() == ["used"]
+
+
+@pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook studies are not on this machine")
+def test_real_studies_keep_their_stacks_and_lose_their_localizers(capsys: pytest.CaptureFixture[str]) -> None:
+    scan(SCD)
+    table = pl.read_csv(io.StringIO(capsys.readouterr().out))
+    used = table.filter(verdict="used").select("participant_id", "view", "slices", "frames").sort("participant_id")
+    assert used.rows() == [("sub-SCD0000101", "sax", 12, 20), ("sub-SCD0000301", "sax", 10, 20)]
+    assert set(table.filter(verdict="rejected")["reason_code"]) == {"localizer"}
+
+
+def test_the_program_ends_with_the_code_that_fits(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["scan", str(cohort), "-o", "-", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    (tmp_path / "file").write_text("")
+    codes = {
+        66: ["scan", str(tmp_path / "absent")],
+        2: ["scan", str(cohort), "--allow-missing-frames", "-1"],
+        78: ["scan", str(cohort), "--id-from", str(tmp_path / "file")],
+        73: ["scan", str(cohort), "-o", str(tmp_path / "file" / "out")],
+    }
+    for code, arguments in codes.items():
+        assert run(arguments) == code
+        assert "hint:" in capsys.readouterr().err

@@ -1,0 +1,236 @@
+"""From image rows to cines: what is one stack, in which order, and what is refused with which reason."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from instance_rows import AXIS, LATERAL, UP, lax, sax, series, table
+
+from cinema_cli.domain.cine import View
+from cinema_cli.io.assembly import Assembly, Verdict, assemble
+from cinema_cli.io.stack import missing_slices
+
+Rows = list[dict[str, Any]]
+
+
+def study(rows: Rows, allow: int = 0) -> Assembly:
+    return assemble(table(rows), overrides={}, allow_missing_frames=allow)
+
+
+def only_verdict(assembly: Assembly) -> Verdict:
+    (verdict,) = assembly.verdicts.values()
+    return verdict
+
+
+def plan_of(assembly: Assembly, view: View = View.SAX) -> list[list[str]]:
+    """SOP instance of each slice and frame of the chosen stack, '' where it is missing."""
+    uids = assembly.table["sop_uid"]
+    return [["" if r < 0 else str(uids[r]) for r in row] for row in assembly.chosen[view].plan.rows]
+
+
+def test_a_stack_in_one_series_is_sorted_by_place_and_time() -> None:
+    assembly = study(sax(8, frames=10))
+    assert plan_of(assembly) == [[f"1.2.3.5.{s}.{f}" for f in range(10)] for s in range(8)]
+    assert only_verdict(assembly).used
+    assert assembly.chosen[View.SAX].stack.spacing_mm == pytest.approx(10.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_file_order_paths_and_instance_numbers_do_not_matter(random: Any) -> None:
+    rows = sax(5, frames=9) + lax(90.0, uid="1.2.9", number=9, frames=9)
+    expected = study(rows)
+    numbers = list(range(len(rows)))
+    random.shuffle(numbers)
+    mixed = [r | {"path": f"x{n}", "instance_number": n} for r, n in zip(rows, numbers, strict=True)]
+    random.shuffle(mixed)
+    got = study(mixed)
+    for view in (View.SAX, View.LAX_2C):
+        assert plan_of(got, view) == plan_of(expected, view)
+    assert [v.sentence for v in got.verdicts.values()] == [v.sentence for v in expected.verdicts.values()]
+
+
+def test_one_series_a_slice_becomes_one_stack() -> None:
+    whole = sax(6)
+    rows = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": 20 - i // 10} for i, r in enumerate(whole)]
+    assembly = study(rows)
+    assert plan_of(assembly) == plan_of(study(whole))
+    assert all(v.used and "joined_series" in v.flags for v in assembly.verdicts.values())
+
+
+def test_frame_of_reference_may_differ_in_every_file() -> None:
+    rows = [r | {"frame_of_reference_uid": f"9.{i}"} for i, r in enumerate(sax(5))]
+    assert plan_of(study(rows)) == plan_of(study(sax(5)))
+
+
+def test_a_localizer_in_the_series_of_the_stack_is_told_apart() -> None:
+    x, y, z = np.eye(3)
+    still: dict[str, Any] = {"frames": 1, "number": 1, "offsets": (-18, 0, 18), "trigger_time_ms": None}
+    planes = [(x, y, z), (y, -z, -x), (x, -z, y)]
+    scouts = [
+        image | {"sop_uid": f"{k}.{image['path']}"}
+        for k, (row, column, along) in enumerate(planes)
+        for image in series(row=row, column=column, along=along, **still)
+    ]
+    assembly = study(sax(6) + scouts)
+    codes = sorted(v.code for v in assembly.verdicts.values())
+    assert codes == ["", "localizer", "localizer", "localizer"]
+    assert all("several_stacks_in_series" in v.flags for v in assembly.verdicts.values())
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_trigger_times_unequal_between_slices_and_absent(flip: bool) -> None:
+    rows = [
+        r | {"trigger_time_ms": None, "content_time_s": 36000 + (i % 10) * 0.01 + i // 10} for i, r in enumerate(sax(5))
+    ]
+    rows = [r | {"instance_number": 500 - r["instance_number"] if flip else r["instance_number"]} for r in rows]
+    assembly = study(rows)
+    assert plan_of(assembly) == plan_of(study(sax(5)))
+    assert "sorted_by_content_time_s" in only_verdict(assembly).flags
+
+
+def test_times_of_day_that_tick_within_a_breath_hold_do_not_split() -> None:
+    rows = [r | {"acquisition_time_s": 36000.0 + (r["instance_number"] % 10 > 7)} for r in sax(5)]
+    assert only_verdict(study(rows)).used
+
+
+def test_instance_number_orders_frames_only_as_the_last_resort() -> None:
+    rows = [r | {"trigger_time_ms": 0.0} for r in sax(5)]
+    assembly = study(rows)
+    assert plan_of(assembly) == plan_of(study(sax(5)))
+    assert "sorted_by_instance_number" in only_verdict(assembly).flags
+
+
+@pytest.mark.parametrize("lost", [0, 4, 9])
+def test_a_missing_frame_is_named_refused_and_on_request_interpolated(lost: int) -> None:
+    rows = [r for r in sax(6) if r["sop_uid"] != f"1.2.3.5.2.{lost}"]
+    verdict = only_verdict(study(rows))
+    assert (verdict.used, verdict.code) == (False, "missing_frames")
+    assert f"slice 3 frame {lost + 1}" in verdict.sentence
+    allowed = study(rows, allow=1)
+    assert allowed.chosen[View.SAX].plan.missing == ((2, lost),)
+    assert "interpolated_frames" in only_verdict(allowed).flags
+
+
+def test_a_hole_in_a_single_slice_shows_in_regular_trigger_times() -> None:
+    rows = sax(5) + [r for r in lax(90.0, uid="1.2.9", number=9, frames=20) if not r["sop_uid"].endswith(".7")]
+    assembly = study(rows)
+    assert [v.code for v in assembly.verdicts.values()] == ["", "missing_frames"]
+
+
+def test_the_last_frame_missing_everywhere_shows_by_the_number_of_cardiac_images() -> None:
+    rows = [r | {"n_cardiac_images": 10, "nominal_interval_ms": 400.0} for r in lax(90.0, frames=9)]
+    assert only_verdict(study(rows)).code == "missing_frames"
+
+
+def test_duplicates_are_refused_and_copies_of_a_file_ignored() -> None:
+    rows = sax(5)
+    copy = rows[13] | {"path": "again.dcm"}
+    assembly = study([*rows, copy])
+    assert "copies_ignored" in only_verdict(assembly).flags
+    assert plan_of(assembly) == plan_of(study(rows))
+    double = rows[13] | {"path": "other.dcm", "sop_uid": "7.7"}
+    assert only_verdict(study([*rows, double])).code == "duplicate_frames"
+    assert only_verdict(study([*rows, double], allow=1)).used
+
+
+def test_a_slice_acquired_again_gives_the_latest_that_is_complete() -> None:
+    whole = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": i // 10} for i, r in enumerate(sax(6))]
+    new = {"series_uid": "1.2.8", "acquisition_time_s": 40000.0, "series_number": 30}
+    again = [r | new | {"sop_uid": "again" + r["sop_uid"]} for r in whole[20:30]]
+    assembly = study(whole + again)
+    assert all(uid.startswith("again") for uid in plan_of(assembly)[2])
+    loser = [v for v in assembly.verdicts.values() if not v.used]
+    assert [v.code for v in loser] == ["repeated"]
+    cut = study(whole + again[:-1])
+    assert plan_of(cut) == plan_of(study(whole))
+
+
+def test_a_whole_stack_acquired_again_in_the_same_series() -> None:
+    second = [
+        r | {"sop_uid": "second" + r["sop_uid"], "acquisition_time_s": r["acquisition_time_s"] + 500} for r in sax(5)
+    ]
+    assembly = study(sax(5) + second)
+    assert all(uid.startswith("second") for row in plan_of(assembly) for uid in row)
+    assert "repeats_ignored" in only_verdict(assembly).flags
+
+
+def test_interleaved_series_join_and_two_shifted_stacks_do_not() -> None:
+    offsets = np.arange(8) * 10.0
+    odd = series(offsets=offsets[1::2], uid="1.2.7", number=7)
+    assert len(plan_of(study(series(offsets=offsets[::2]) + odd))) == 8
+    shifted = series(offsets=offsets + 3.0, uid="1.2.7", number=7, start_s=50000.0)
+    assert len(plan_of(study(series(offsets=offsets) + shifted))) == 8
+
+
+def test_a_gap_between_slices_is_flagged() -> None:
+    assembly = study(series(offsets=[0, 10, 20, 40, 50]))
+    assert missing_slices(assembly.chosen[View.SAX].stack) == 1
+    assert "slice_gap" in only_verdict(assembly).flags
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        (sax(1), "too_few_slices"),
+        (sax(8, frames=3), "too_few_frames"),
+        (sax(8, frames=1), "single_frame"),
+        (sax(5, modality="CT"), "not_mr"),
+        (sax(5, row_spacing_mm=0.0), "bad_spacing"),
+        (sax(5, column_spacing_mm=None), "bad_spacing"),
+        (sax(5, position_x=None), "no_geometry"),
+        (sax(5, row_x=0.0, row_y=0.0, row_z=0.0), "no_geometry"),
+        (sax(5, has_pixels=False), "no_pixels"),
+    ],
+)
+def test_bad_input_has_its_reason(rows: Rows, code: str) -> None:
+    verdict = only_verdict(study(rows))
+    assert (verdict.used, verdict.code) == (False, code)
+    assert verdict.sentence
+
+
+def test_a_slice_with_more_frames_than_the_others_is_refused() -> None:
+    rows = series(offsets=[0, 10, 20, 30]) + series(offsets=[40], frames=14)
+    assert study(rows).chosen == {}
+
+
+def test_one_slice_of_another_matrix_is_no_part_of_the_stack() -> None:
+    rows = sax(6) + series(offsets=[45], uid="1.2.7", number=7, rows=64)
+    assembly = study(rows)
+    assert [v.used for v in assembly.verdicts.values()] == [True, False]
+
+
+def test_directions_survive_rounding_in_the_headers() -> None:
+    rows = [r | {"row_x": r["row_x"] + 1e-6 * (i % 2)} for i, r in enumerate(sax(6))]
+    stack = study(rows).chosen[View.SAX].stack
+    assert len(stack.parts) == 1
+    np.testing.assert_allclose(stack.lead.normal, np.cross(LATERAL, -UP), atol=1e-4)
+    assert abs(stack.lead.normal @ AXIS) > 0.999
+    assert replace(stack, spares=()).n_frames == 10
+
+
+def test_a_slice_cut_short_in_its_own_series_is_no_silent_loss() -> None:
+    whole = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": i // 10} for i, r in enumerate(sax(6))]
+    assembly = study(whole[:54], allow=9)
+    assert assembly.chosen == {}
+    assert {v.code for v in assembly.verdicts.values()} == {"missing_frames"}
+    assert "slice 6 has only 4 of 10 frames" in assembly.verdicts[0].sentence
+
+
+def test_one_file_without_place_or_pixels_is_a_missing_frame() -> None:
+    for values, code in (({"position_y": None}, "no_geometry"), ({"has_pixels": False}, "no_pixels")):
+        rows = [r | values if r["sop_uid"].endswith(".2.4") else r for r in sax(5)]
+        assert sorted(v.code for v in study(rows).verdicts.values()) == ["missing_frames", code]
+        assert study(rows, allow=1).chosen[View.SAX].plan.missing == ((2, 4),)
+
+
+def test_a_broken_off_try_at_a_slice_is_a_repeat() -> None:
+    tried = series(offsets=[5.0], uid="1.2.7", number=7, frames=4)
+    assert sorted(v.code for v in study(sax(8) + tried).verdicts.values()) == ["", "repeated"]
+
+
+def test_sparse_slices_are_flagged() -> None:
+    assert "sparse_slices" in only_verdict(study(sax(4, spacing=20.0))).flags

@@ -1,0 +1,102 @@
+"""A study in memory: the right pixels at the right place and time, and a reason where that cannot be."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dicom_factory import HEART_CENTRE, TO_APEX, truncate, write_lax, write_localizer, write_sax
+from pydicom.uid import RLELossless
+
+from cinema_cli.domain.cine import CineStudy, View
+from cinema_cli.domain.errors import StudyError
+from cinema_cli.io.index import scan, studies
+from cinema_cli.io.study import fill_missing, read_study
+
+
+def read(root: Path, **options: Any) -> CineStudy:
+    index = scan(root, jobs=1, **options)
+    (key,) = studies(index)
+    return read_study(index, key)
+
+
+def test_pixels_places_and_times(tmp_path: Path) -> None:
+    write_sax(tmp_path, slices=5, frames=10, spacing=(3.0, 2.0), slice_spacing=9.0, cycle_ms=800.0, shuffle=4)
+    study = read(tmp_path)
+    cine = study.cines[View.SAX]
+    assert cine.pixels.dtype == np.float32
+    assert cine.pixels.shape == (10, 5, 32, 32)
+    assert cine.spacing_mm == pytest.approx((9.0, 3.0, 2.0))
+    np.testing.assert_allclose(cine.times_ms, np.arange(10) * 80.0)
+    assert cine.cycle_ms == pytest.approx(800.0)
+    towards = (cine.origins_mm[-1] - cine.origins_mm[0]) / 36.0
+    np.testing.assert_allclose(towards, TO_APEX, atol=1e-3)
+    centre = cine.affine_lps @ [15.5, 15.5, 2.0, 1.0]
+    np.testing.assert_allclose(centre[:3], HEART_CENTRE, atol=0.05)
+    blood = (cine.pixels == 900.0).sum(axis=(1, 2, 3))
+    assert blood.argmax() == 0 and 3 <= blood.argmin() <= 6
+    assert (study.facts.sex, study.facts.age_years, study.facts.vendor) == ("F", 63.0, "Siemens")
+
+
+def test_the_same_study_in_any_container(tmp_path: Path) -> None:
+    write_sax(tmp_path / "plain", slices=4)
+    write_sax(tmp_path / "many", slices=4, layout="series_per_slice", shuffle=1, extension="")
+    write_sax(tmp_path / "enhanced", slices=4, style="enhanced")
+    write_sax(tmp_path / "rle", slices=4, transfer_syntax=RLELossless, rescale=(2.0, -10.0))
+    plain = read(tmp_path / "plain").cines[View.SAX]
+    for name in ("many", "enhanced"):
+        np.testing.assert_array_equal(read(tmp_path / name).cines[View.SAX].pixels, plain.pixels)
+    rescaled = read(tmp_path / "rle").cines[View.SAX]
+    np.testing.assert_allclose(rescaled.pixels, 2.0 * plain.pixels - 10.0)
+
+
+def test_instance_numbers_that_run_backwards_change_nothing(tmp_path: Path) -> None:
+    def turned(dataset: Any, s: int, f: int) -> None:
+        dataset.InstanceNumber = 1000 - dataset.InstanceNumber
+
+    write_sax(tmp_path / "a", slices=4)
+    write_sax(tmp_path / "b", slices=4, edit=turned)
+    np.testing.assert_array_equal(
+        read(tmp_path / "a").cines[View.SAX].pixels, read(tmp_path / "b").cines[View.SAX].pixels
+    )
+
+
+def test_a_missing_frame_is_interpolated_between_its_neighbours(tmp_path: Path) -> None:
+    write_sax(tmp_path / "whole", slices=3)
+    write_sax(tmp_path / "hole", slices=3, missing={(1, 0), (2, 5)})
+    with pytest.raises(StudyError) as refused:
+        read(tmp_path / "hole")
+    assert (refused.value.stage, refused.value.code) == ("stack", "missing_frames")
+    whole, filled = (
+        read(tmp_path / "whole").cines[View.SAX],
+        read(tmp_path / "hole", allow_missing_frames=2).cines[View.SAX],
+    )
+    np.testing.assert_allclose(filled.pixels[0, 1], (whole.pixels[9, 1] + whole.pixels[1, 1]) / 2)
+    np.testing.assert_allclose(filled.pixels[5, 2], (whole.pixels[4, 2] + whole.pixels[6, 2]) / 2)
+    assert [note.code for note in filled.notes] == ["interpolated_frames"]
+
+
+def test_two_holes_in_a_row_are_filled_in_proportion() -> None:
+    pixels = np.arange(6, dtype=np.float32).reshape(1, 6, 1, 1)
+    present = np.array([[True, True, False, False, True, True]])
+    np.testing.assert_allclose(fill_missing(pixels * present[..., None, None], present), pixels, atol=1e-6)
+
+
+def test_no_cine_and_damaged_pixels_are_reasons(tmp_path: Path) -> None:
+    write_localizer(tmp_path / "scout")
+    with pytest.raises(StudyError) as none:
+        read(tmp_path / "scout")
+    assert (none.value.stage, none.value.code) == ("stack", "localizer")
+    paths = write_sax(tmp_path / "cut", slices=3)
+    truncate(paths[7], drop_bytes=500)
+    with pytest.raises(StudyError) as cut:
+        read(tmp_path / "cut")
+    assert cut.value.stage in ("read", "stack") and cut.value.hint
+
+
+def test_a_long_axis_view_without_trigger_times(tmp_path: Path) -> None:
+    write_lax(tmp_path, "lax_4c", trigger_times=None, cycle_ms=1000.0)
+    cine = read(tmp_path).cines[View.LAX_4C]
+    np.testing.assert_allclose(cine.times_ms, np.arange(10) * 100.0)
+    assert cine.n_slices == 1
+    assert cine.slice_spacing_mm == pytest.approx(6.0)

@@ -1,0 +1,66 @@
+"""Training the starter head: its data obey the laws of the heart, and it learns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cinema_cli.inference.heads import load_head, read_card
+from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter, write_card
+from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
+
+
+def test_pictures_are_scaled_and_labelled() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(2):
+        stack = sample_tissue_stack(rng)
+        image, labels = picture(stack, rng)
+        assert image.shape == labels.shape == (stack.codes.shape[1], GRID.size_px, GRID.size_px)
+        assert image.dtype == np.float32
+        assert image.min() >= 0.0
+        assert image.max() <= 1.0
+        assert set(np.unique(labels)) <= {0, 1, 2, 3}
+        assert (labels == 3).any()
+        blood, wall = image[labels == 3].mean(), image[labels == 2].mean()
+        assert blood > wall  # bSSFP: blood is brighter than myocardium
+
+
+def test_data_are_the_same_for_a_seed_and_differ_between_seeds() -> None:
+    first, again, other = (next(iter(SyntheticStacks(seed=s, stacks=1))) for s in (5, 5, 6))
+    assert first.counts == again.counts
+    np.testing.assert_array_equal(first.images, again.images)
+    assert first.images.shape != other.images.shape or not np.array_equal(first.images, other.images)
+
+
+def test_loss_falls_with_agreement() -> None:
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, 2:6, 2:6] = 3
+    right = 20.0 * torch.nn.functional.one_hot(labels, 4).movedim(-1, 1).float()
+    good, dice = loss_of(right, labels)
+    bad, _ = loss_of(-right, labels)
+    assert float(good) < 0.01 < 1.0 < float(bad)
+    assert float(dice[2]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_training_learns_writes_weights_and_a_card_that_loads(tmp_path: Path) -> None:
+    log: list[Progress] = []
+    recipe = Recipe(steps=12, minutes=5.0, stacks=1, workers=0, threads=2, seed=7)
+    weights = tmp_path / "starter_sax.safetensors"
+    train_starter(weights, recipe=recipe, report=log.append, every=1)
+    assert len(log) == 12
+    assert np.mean([p.loss for p in log[-4:]]) < np.mean([p.loss for p in log[:4]])
+    write_card(tmp_path, weights=weights)
+    head = load_head(device="cpu", folder=tmp_path)
+    p = head.probabilities(np.zeros((2, 3, GRID.size_px, GRID.size_px), np.float32))
+    assert p.shape == (2, 3, 4, GRID.size_px, GRID.size_px)
+    np.testing.assert_allclose(p.sum(axis=2), 1.0, atol=1e-5)
+
+
+def test_the_embedded_head_is_small_and_says_what_it_is() -> None:
+    card = read_card("starter_sax")
+    head = load_head(device="cpu")
+    assert sum(p.numel() for p in head.net.parameters()) <= 5_000_000
+    assert card.labels == ("background", "RV", "MYO", "LV")
+    assert "synthetic" in card.training_data.lower()
+    assert "not a medical device" in card.limits

@@ -1,0 +1,205 @@
+"""Which view a stack shows: words, geometry, both against each other, and the user's own list."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from instance_rows import AXIS, LATERAL, UP, lax, sax, series, table
+
+from cinema_cli.domain.cine import View
+from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.assembly import Verdict, assemble
+from cinema_cli.io.keywords import keyword, read_views_file
+from cinema_cli.io.views import cut_angle_deg
+
+Rows = list[dict[str, Any]]
+
+
+def verdicts(rows: Rows, overrides: dict[str, str] | None = None) -> dict[str, Verdict]:
+    """Verdict by series uid."""
+    assembly = assemble(table(rows), overrides=overrides or {}, allow_missing_frames=0)
+    return {part.series_uid: assembly.verdicts[part.index] for part in assembly.parts}
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("CINE_segmented_SAX_b3", "sax"),
+        ("CINE_segmented_SAX", "sax"),
+        ("CINE_segmented_LAX_2Ch", "lax_2c"),
+        ("CINE_segmented_LAX_3Ch", "lax_3c"),
+        ("CINE_segmented_LAX_4Ch", "lax_4c"),
+        ("CINE_segmented_LVOT", "lvot"),
+        ("FIESTA SA", "sax"),
+        ("sBTFE Short Axis", "sax"),
+        ("cine tfi 4-Kammerblick", "lax_4c"),
+        ("Vierkammerblick", "lax_4c"),
+        ("Zweikammerblick", "lax_2c"),
+        ("Kurzachse Cine", "sax"),
+        ("cine kurze Achse", "sax"),
+        ("CINE 4 CAVITES", "lax_4c"),
+        ("ciné petit axe", "sax"),
+        ("ciné 2 cavités", "lax_2c"),
+        ("HLA", "lax_4c"),
+        ("trufi VLA", "lax_2c"),
+        ("apical long axis", "lax_3c"),
+        ("2CH RV", "rvot"),
+        ("RVOT", "rvot"),
+        ("CINE_segmented_Ao_dist", "aorta"),
+        ("flow_250_tp_AoV_bh_ePAT@c_P", "flow"),
+        ("ShMOLLI_192i_SAX_b2s_SAX_b2s_T1MAP", "t1_map"),
+        ("T2_map_SAX", "t2_map"),
+        ("PSIR sax LGE", "lge"),
+        ("Stress perfusion SAX", "perfusion"),
+        ("cine_tagging_3sl_SAX_b2s", "tagging"),
+        ("localizer", "localizer"),
+        ("Uebersicht", "localizer"),
+        ("cine trufi", "cine"),
+        ("t1_fl2d_tra", "axial"),
+        ("", None),
+        (None, None),
+        ("Smith^John", None),
+    ],
+)
+def test_words_of_three_languages_and_of_uk_biobank(text: str | None, meaning: str | None) -> None:
+    assert keyword(text) == meaning
+
+
+@pytest.mark.parametrize(
+    ("angle", "view"),
+    [
+        (20, "lax_4c"),
+        (40, "lax_4c"),
+        (175, "lax_4c"),
+        (75, "lax_2c"),
+        (105, "lax_2c"),
+        (135, "lax_3c"),
+        (155, "lax_3c"),
+    ],
+)
+def test_a_plane_is_named_by_its_angle_round_the_long_axis(angle: float, view: str) -> None:
+    assert verdicts(sax() + lax(angle, uid="9"))["9"].view == view
+
+
+def test_three_planes_get_three_views_even_when_all_are_turned() -> None:
+    rows = sax() + lax(50, uid="4", number=1) + lax(100, uid="2", number=2) + lax(170, uid="3", number=3)
+    found = {uid: v.view for uid, v in verdicts(rows).items()}
+    assert found == {"1.2.3": "sax", "4": "lax_4c", "2": "lax_2c", "3": "lax_3c"}
+
+
+def test_the_reference_angles_are_those_of_the_aha_circle() -> None:
+    for angle in (0.0, 30.0, 90.0, 150.0):
+        line = np.cos(np.radians(angle)) * LATERAL + np.sin(np.radians(angle)) * UP
+        assert cut_angle_deg(np.cross(AXIS, line), AXIS) == pytest.approx(angle, abs=1e-6)
+
+
+def test_geometry_works_alone_without_a_short_axis_but_is_less_sure() -> None:
+    alone = verdicts(lax(90, uid="9"))["9"]
+    beside = verdicts(sax() + lax(90, uid="9"))["9"]
+    assert alone.view == beside.view == "lax_2c"
+    assert alone.confidence is not None and beside.confidence is not None
+    assert alone.confidence < beside.confidence
+
+
+def test_a_description_that_geometry_contradicts_is_doubted_and_said() -> None:
+    right = verdicts(sax() + lax(90, uid="9", series_description="cine 2CH"))["9"]
+    wrong = verdicts(sax() + lax(20, uid="9", series_description="cine 2CH"))["9"]
+    assert right.view == wrong.view == "lax_2c"
+    assert (right.confidence, wrong.confidence) == (0.95, 0.5)
+    assert "geometry speaks against it" in wrong.rule
+    assert "view_doubt" in wrong.flags
+
+
+def test_a_plane_beside_the_heart_or_across_it_is_no_view() -> None:
+    beside = lax(90, uid="9")
+    shift = np.cross(AXIS, UP) * 90
+    moved = [
+        r | {f"position_{c}": r[f"position_{c}"] + float(d) for c, d in zip("xyz", shift, strict=True)} for r in beside
+    ]
+    assert verdicts(sax() + moved)["9"].code == "unknown_view"
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (1, 2), (0, 2)])
+def test_stacks_along_the_body_axes_are_not_the_short_axis(axes: tuple[int, int]) -> None:
+    row, column = np.eye(3)[axes[0]], np.eye(3)[axes[1]]
+    found = verdicts(series(row=row, column=column, along=np.cross(row, column), offsets=range(0, 80, 10)))
+    assert found["1.2.3"].code == "body_axis_stack"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"velocity_encoded": True}, "flow"),
+        ({"image_type": "ORIGINAL\\PRIMARY\\P\\ND"}, "flow"),
+        ({"series_description": "MOLLI sax"}, "t1_map"),
+        ({"image_type": "DERIVED\\PRIMARY\\MPR"}, "derived"),
+        ({"image_type": "DERIVED\\SECONDARY"}, "derived"),
+        ({"sop_class_uid": "1.2.840.10008.5.1.4.1.1.7"}, "secondary_capture"),
+        ({"image_type": "ORIGINAL\\PRIMARY\\LOCALIZER"}, "localizer"),
+        ({"series_description": "cine tagging"}, "tagging"),
+        ({"series_description": "cine rv 3ch"}, "rvot"),
+        ({"step_ms": 800.0}, "not_one_cycle"),
+    ],
+)
+def test_what_is_no_cine_of_the_walls_has_its_reason(values: dict[str, Any], code: str) -> None:
+    found = verdicts(sax(6, **values))["1.2.3"]
+    assert (found.used, found.code) == (False, code)
+
+
+def test_inversion_times_that_vary_are_a_map_source() -> None:
+    rows = [r | {"inversion_time_ms": 100.0 + 80 * (i % 10)} for i, r in enumerate(sax(5))]
+    assert verdicts(rows)["1.2.3"].code == "t1_map"
+
+
+def test_the_magnitude_beside_phase_images_is_flow_too() -> None:
+    plane = lax(90, uid="9", number=9)
+    phase = [
+        r | {"series_uid": "8", "series_number": 8, "image_type": "ORIGINAL\\PRIMARY\\P", "sop_uid": "p" + r["sop_uid"]}
+        for r in plane
+    ]
+    assert {uid: v.code for uid, v in verdicts(sax() + plane + phase).items()} == {
+        "1.2.3": "",
+        "9": "flow",
+        "8": "flow",
+    }
+
+
+def test_the_users_list_decides(tmp_path: Path) -> None:
+    file = tmp_path / "views.csv"
+    file.write_text("series_description,view\nMy odd plane,lax_3c\ncine 2ch,ignore\n")
+    rows = (
+        sax()
+        + lax(20, uid="9", number=9, series_description="my ODD plane")
+        + lax(90, uid="8", number=8, series_description="cine 2ch")
+    )
+    found = verdicts(rows, read_views_file(file))
+    assert (found["9"].view, found["9"].confidence) == ("lax_3c", 1.0)
+    assert found["8"].code == "ignored"
+
+
+@pytest.mark.parametrize("text", ["series_uid,view\n1.2,sideways\n", "uid,plane\n1,sax\n", "series_uid,view\n1.2,\n"])
+def test_a_views_file_that_is_wrong_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "views.csv"
+    file.write_text(text)
+    with pytest.raises(ConfigError):
+        read_views_file(file)
+
+
+def test_of_several_parallel_long_axis_slices_the_middle_is_used() -> None:
+    rows = lax(20, uid="9", number=9, offsets=(-8, 0, 8), along=np.cross(AXIS, UP), series_description="cine 4CH")
+    assembly = assemble(table(sax() + rows), overrides={}, allow_missing_frames=0)
+    chosen = assembly.chosen[View.LAX_4C]
+    assert {assembly.table["sop_uid"][r] for r in chosen.plan.rows.ravel()} == {f"9.9.1.{f}" for f in range(10)}
+    assert [note.code for note in chosen.notes] == ["middle_slice"]
+
+
+def test_a_view_planned_again_beside_itself_is_a_repeat_not_a_stack() -> None:
+    side = np.cross(AXIS, UP)
+    rows = [
+        r
+        for k in range(3)
+        for r in lax(90, uid=f"9{k}", number=9 + k, offsets=(4.0 * k,), along=side, start_s=40000.0 + k)
+    ]
+    found = verdicts(sax() + rows)
+    assert [found[f"9{k}"].code for k in range(3)] == ["repeated", "repeated", ""]
