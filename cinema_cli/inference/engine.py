@@ -28,11 +28,12 @@ class Engine:
         self._head = head
 
     @classmethod
-    def load(cls, name: str = "starter_sax", *, device: str = "auto") -> "Engine":
-        """Engine with the named head on a device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`). Raises UnavailableError."""
+    def load(cls, name: str = "starter_sax", *, device: str = "auto", precision: str = "auto") -> "Engine":
+        """Engine with the named head on a device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) in `auto`, `fp32`, `bf16`
+        or `fp16` arithmetic. Raises UnavailableError."""
         from cinema_cli.inference.heads import load_head  # torch is loaded only when a network runs
 
-        return cls(load_head(name, device=device))
+        return cls(load_head(name, device=device, precision=precision))
 
     @property
     def heads(self) -> tuple[HeadUse, ...]:

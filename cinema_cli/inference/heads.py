@@ -22,6 +22,7 @@ from cinema_models.weights import WeightsError, load_weights
 
 Float32 = NDArray[np.float32]
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SLICES_AT_ONCE = 48  # slices sent through the network together: bounds memory, keeps two cores busy
 
 
@@ -93,11 +94,29 @@ def pick_device(device: str = "auto") -> torch.device:
     return chosen
 
 
+def pick_precision(device: torch.device, precision: str = "auto") -> torch.dtype:
+    """Number type of the networks' arithmetic: `fp32`, `bf16`, `fp16`, or what is fastest there for `auto`.
+
+    A CPU without bfloat16 instructions emulates it several times slower than float32, so `auto` asks the processor.
+    Raises UnavailableError for another word.
+    """
+    if precision == "auto":
+        native = torch.cpu.get_capabilities()
+        cpu = bool(native.get("avx512_bf16") or native.get("amx_bf16"))
+        quick = {"cpu": cpu, "cuda": device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)}
+        precision = "bf16" if quick.get(device.type) else "fp32"
+    if precision not in PRECISIONS:
+        raise UnavailableError(f"{precision!r} is not a precision", hint=f"Use auto, {', '.join(PRECISIONS)}.")
+    return PRECISIONS[precision]
+
+
 class StackHead:
     """A segmentation head of short-axis stacks, loaded once."""
 
-    def __init__(self, card: HeadCard, net: StackUNet, device: torch.device) -> None:
-        self.card, self.net, self.device = card, net, device
+    def __init__(
+        self, card: HeadCard, net: StackUNet, device: torch.device, *, precision: torch.dtype = torch.float32
+    ) -> None:
+        self.card, self.net, self.device, self.precision = card, net, device, precision
 
     @property
     def grid(self) -> Grid:
@@ -128,7 +147,8 @@ class StackHead:
         total, weight = torch.zeros(()), torch.zeros(())
         for degrees in self.card.turns_deg:
             seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            low = self.precision is not torch.float32
+            with torch.autocast(self.device.type, dtype=self.precision if low else None, enabled=low):
                 logits = self.net(seen, before, after)
             total = total + _turned(logits.float().softmax(1), -degrees)
             weight = weight + _turned(torch.ones_like(images[:1]), -degrees)
@@ -146,10 +166,13 @@ def _turned(images: Tensor, degrees: float) -> Tensor:
     return F.grid_sample(images, grid, align_corners=False)
 
 
-def load_head(name: str = "starter_sax", *, device: str = "auto", folder: Path | None = None) -> StackHead:
+def load_head(
+    name: str = "starter_sax", *, device: str = "auto", precision: str = "auto", folder: Path | None = None
+) -> StackHead:
     """Load head `name`, its digest checked. Raises ConfigError (no such head), UnavailableError (weights, device)."""
     card = read_card(name, folder=folder)
     chosen = pick_device(device)
+    number = pick_precision(chosen, precision)
     net = build(card.network)
     path = (heads_directory() if folder is None else folder) / card.weights
     try:
@@ -159,4 +182,4 @@ def load_head(name: str = "starter_sax", *, device: str = "auto", folder: Path |
     if not isinstance(net, StackUNet):
         raise ConfigError(f"head {name!r} is not a segmentation head of short-axis stacks")
     net = net.to(chosen).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return StackHead(card, net, chosen)
+    return StackHead(card, net, chosen, precision=number)
