@@ -74,6 +74,7 @@ class GreyHead:
 
     grid: Grid = field(default_factory=lambda: Grid(128, 1.5))
     use: HeadUse = field(default_factory=lambda: HeadUse("grey", "0" * 64))
+    precision: str = "fp32"
 
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Softmax of minus the distance to each class's grey."""

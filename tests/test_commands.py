@@ -207,9 +207,14 @@ def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> Non
     with counting(Console(), "studies", total=200, stream=io.StringIO()) as counter:
         counter.began -= 60.0
         for _ in range(200):
+            counter.line_at -= 10.0  # since the line before
             counter.step(failed=1)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 20 and lines[0].startswith("10/200 studies, 1 failed, 10.0 studies/min, ETA 19 min")
+    with counting(Console(), "files", total=200, stream=io.StringIO()) as counter:
+        for _ in range(200):
+            counter.step()
+    assert len(capsys.readouterr().err.splitlines()) == 1  # work of no time is one line
     assert [clock(s) for s in (5.2, 200, 7500)] == ["5 s", "3 min 20 s", "2 h 05 min"]
 
 

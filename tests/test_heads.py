@@ -8,7 +8,7 @@ import torch
 
 from cinema_cli.domain.errors import ConfigError, UnavailableError
 from cinema_cli.inference import heads
-from cinema_cli.inference.heads import HeadCard, StackHead, load_head, pick_device, read_card
+from cinema_cli.inference.heads import HeadCard, StackHead, load_head, pick_device, pick_precision, read_card
 from cinema_cli.inference.preprocess import Grid
 from cinema_models.build import build
 from cinema_models.stack_unet import StackUNet
@@ -57,7 +57,7 @@ def test_groups_of_frames_give_what_all_at_once_gives(monkeypatch: pytest.Monkey
     head, images = small_head(), frames(5)
     together = head.probabilities(images)
     monkeypatch.setattr(heads, "SLICES_AT_ONCE", 2)
-    np.testing.assert_allclose(head.probabilities(images), together, atol=2e-2)  # bfloat16 arithmetic
+    np.testing.assert_allclose(head.probabilities(images), together, atol=1e-5)
 
 
 def test_an_unknown_head_names_those_that_are_there() -> None:
@@ -91,3 +91,21 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 def test_the_use_of_a_head_is_its_name_and_digest() -> None:
     head = small_head()
     assert (head.use.name, head.use.sha256) == ("small", "0" * 64)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bfloat16_is_taken_only_where_the_processor_has_it(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native, "amx_bf16": False})
+    assert pick_precision(torch.device("cpu")) is (torch.bfloat16 if native else torch.float32)
+
+
+def test_a_precision_that_is_none_is_refused() -> None:
+    with pytest.raises(UnavailableError, match="'fp64' is not a precision"):
+        pick_precision(torch.device("cpu"), "fp64")
+
+
+def test_bfloat16_finds_about_what_float32_finds() -> None:
+    full, images = small_head(), frames()
+    low = StackHead(full.card, full.net, full.device, numbers=torch.bfloat16)
+    assert (full.precision, low.precision) == ("fp32", "bf16")
+    np.testing.assert_allclose(low.probabilities(images), full.probabilities(images), atol=3e-2)

@@ -10,7 +10,7 @@ from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import StudyResult
-from cinema_cli.io.clinical import merge_facts, read_clinical
+from cinema_cli.io.clinical import merge_facts, read_clinical, read_participants
 from cinema_cli.io.ledger import Failure, Record, read_records, record
 from cinema_cli.io.tables import CURVE_SCHEMA, PHENOTYPE_SCHEMA, curves, phenotypes, to_csv, write_tables
 
@@ -103,3 +103,22 @@ def test_a_wrong_clinical_file_is_refused_with_its_row(tmp_path: Path, text: str
     assert said in caught.value.message and caught.value.hint
     with pytest.raises(InputError):
         read_clinical(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0001\nsub-0002\n", "participant_id\tage\n0001\t60\nsub-0002\t\n", "\ufeffage,participant_id\n60,0001\n\n,sub-0002"],
+)
+def test_participants_are_listed_one_a_line_or_in_a_column(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "some.txt"
+    path.write_text(text, "utf-8")
+    assert read_participants(path) == ("0001", "sub-0002")
+
+
+@pytest.mark.parametrize("content", [b"", b"participant_id\n", b"\xff\xfe\x00"])
+def test_a_list_without_participants_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_bytes(content)
+    with pytest.raises(InputError):
+        read_participants(tmp_path / "some.txt")
+    with pytest.raises(InputError):
+        read_participants(tmp_path / "none.txt")

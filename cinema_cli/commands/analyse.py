@@ -35,6 +35,9 @@ def analyse(
     participant_label: Annotated[
         list[str] | None, typer.Option(help="Only these participants, with or without `sub-`.")
     ] = None,
+    participants: Annotated[
+        Path | None, typer.Option(help="Only the participants in this file: one a line, or a participant_id column.")
+    ] = None,
     id_from: Annotated[str, typer.Option(help="patient-id, folder, or a CSV that maps them.")] = "patient-id",
     hash_ids: Annotated[
         Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")
@@ -45,6 +48,7 @@ def analyse(
     ] = 0,
     head: Annotated[str, typer.Option(help="Trained head that segments.")] = DEFAULT_HEAD,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16: arithmetic of the networks.")] = "auto",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run every study again.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed studies again.")] = False,
@@ -61,8 +65,10 @@ def analyse(
     """Scan a cohort, segment its cines, measure, and write tables and a report. A second run does what is left."""
     from cinema_cli.commands.job import Job, run_job, show_plan
     from cinema_cli.inference.batch import RunSettings
+    from cinema_cli.io.clinical import read_participants
     from cinema_cli.io.ledger import check_output
 
+    listed = read_participants(participants) if participants else ()
     n_cpus = jobs or available_cpus()
     os.environ.setdefault("OMP_NUM_THREADS", str(n_cpus))  # torch reads it when it is first imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
@@ -70,7 +76,7 @@ def analyse(
         cohort=cohort,
         out=check_output(cohort, out=out),
         clinical=clinical,
-        participants=frozenset(labels(participant_label)),
+        participants=frozenset(labels([*(participant_label or []), *listed])),
         scan={
             "id_from": id_from,
             "hash_key": hash_ids,
@@ -80,9 +86,10 @@ def analyse(
         },
         head=head,
         device=device,
+        precision=precision,
         settings=RunSettings(
             version=__version__,
-            results={"allow_missing_frames": str(allow_missing_frames)},
+            results={"allow_missing_frames": str(allow_missing_frames), "precision": precision},
             force=force,
             retry_failed=retry_failed,
             max_failures=max_failures,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 60.0
 LINE_SHARE = 0.05
+LINE_LEAST_SECONDS = 2.0  # work that takes seconds does not fill a log
 
 
 class LogFormat(StrEnum):
@@ -130,7 +131,9 @@ class Counter:
             return
         now = time.monotonic()
         share = (self.done - self.line_done) / self.total if self.total else 0.0
-        if self.done == self.total or share >= LINE_SHARE or now - self.line_at >= LINE_SECONDS:
+        waited = now - self.line_at
+        due = share >= LINE_SHARE and waited >= LINE_LEAST_SECONDS
+        if self.done == self.total or due or waited >= LINE_SECONDS:
             self.line_at, self.line_done = now, self.done
             if self.console.progress:
                 self.console.info(self.line(now - self.began))
@@ -146,7 +149,7 @@ class Counter:
 
 @contextmanager
 def counting(console: Console, what: str, *, total: int | None, stream: TextIO | None = None) -> Iterator[Counter]:
-    """A Counter with a Rich bar on a terminal, else one that says a line per minute or 5%."""
+    """A Counter with a Rich bar on a terminal, else one that says a line per minute or 5%, if slower than that."""
     err = stream or sys.stderr
     if not (console.progress and not console.quiet and console.log_format is LogFormat.TEXT and err.isatty()):
         yield Counter(console, what, total)

@@ -49,6 +49,7 @@ class Job:
     scan: Mapping[str, Any]  # options of io.index.scan
     head: str
     device: str
+    precision: str
     settings: RunSettings
     fail_on_qc: bool
     options: Mapping[str, Any]  # as resolved from command line, environment and file
@@ -59,7 +60,7 @@ def run_job(job: Job) -> ExitCode:
     """Do it all under the output folder's lock; the exit code says how it went. Raises CinemaError."""
     check_cohort(job.cohort)
     facts = read_clinical(job.clinical) if job.clinical else {}
-    engine = Engine.load(job.head, device=job.device)
+    engine = Engine.load(job.head, device=job.device, precision=job.precision)
     with run_lock(job.out):
         log = open_run(job.out, settings=job.options, console=CONSOLE)
         index, n_files = scan_cohort(job)
@@ -69,7 +70,7 @@ def run_job(job: Job) -> ExitCode:
         if code is ExitCode.DONE and job.fail_on_qc and summary.n_flagged:
             code = ExitCode.GATE_NOT_MET
         told = {"command": job.command, "cohort": job.cohort.resolve().name, "n_files": n_files}
-        told |= {"device": device_words(job), "seconds": round(summary.seconds, 1)}
+        told |= {"device": device_words(job, precision=engine.precision), "seconds": round(summary.seconds, 1)}
         log.finish(exit_code=code, facts=told | {"counts": counts(summary)})
         _write_cohort(job.out, read_records(job.out, studies=everybody), series=index.series, n_run=summary.n_run)
     CONSOLE.info(last_words(summary, report=job.out / REPORT_NAME))
@@ -80,7 +81,7 @@ def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
     check_cohort(job.cohort)
     facts = read_clinical(job.clinical) if job.clinical else {}
-    engine = Engine.load(job.head, device=job.device)
+    engine = Engine.load(job.head, device=job.device, precision=job.precision)
     chosen = inputs(scan_cohort(job)[0], participants=job.participants)
     planned = plan(chosen, out=job.out, heads=engine.heads, clinical=facts, settings=job.settings)
     for item in planned:
@@ -136,10 +137,10 @@ def counts(summary: RunSummary) -> dict[str, int]:
     return {name: getattr(summary, name) for name in names}
 
 
-def device_words(job: Job) -> str:
-    """What ran the networks: `cpu, 2 processors`."""
+def device_words(job: Job, *, precision: str) -> str:
+    """What ran the networks: `cpu, fp32, 2 processors`."""
     n_cpus = int(job.scan["jobs"])
-    return f"{pick_device(job.device)}, {n_cpus} processor{'s' if n_cpus > 1 else ''}"
+    return f"{pick_device(job.device)}, {precision}, {n_cpus} processor{'s' if n_cpus > 1 else ''}"
 
 
 def last_words(summary: RunSummary, *, report: Path) -> str:

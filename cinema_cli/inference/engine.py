@@ -40,6 +40,11 @@ class Engine:
         """Heads in use, with the digests of their weights."""
         return (self._head.use,)
 
+    @property
+    def precision(self) -> str:
+        """Number type of the networks' arithmetic: `fp32`, `bf16`, `fp16`."""
+        return self._head.precision
+
     def analyse(self, study: CineStudy) -> StudyResult:
         """Masks on the source grid, phenotypes with reasons, curves and checks of one study.
 

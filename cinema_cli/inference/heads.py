@@ -3,6 +3,7 @@
 import math
 import tomllib
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,18 +111,30 @@ def pick_precision(device: torch.device, precision: str = "auto") -> torch.dtype
     return PRECISIONS[precision]
 
 
+def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    """Context in which networks calculate with `precision`; their weights stay as they are."""
+    if precision is torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=precision)
+
+
 class StackHead:
     """A segmentation head of short-axis stacks, loaded once."""
 
     def __init__(
-        self, card: HeadCard, net: StackUNet, device: torch.device, *, precision: torch.dtype = torch.float32
+        self, card: HeadCard, net: StackUNet, device: torch.device, *, numbers: torch.dtype = torch.float32
     ) -> None:
-        self.card, self.net, self.device, self.precision = card, net, device, precision
+        self.card, self.net, self.device, self.numbers = card, net, device, numbers
 
     @property
     def grid(self) -> Grid:
         """The grid that images must be on."""
         return self.card.grid
+
+    @property
+    def precision(self) -> str:
+        """Number type of the network's arithmetic, as `--precision` spells it."""
+        return next(name for name, numbers in PRECISIONS.items() if numbers is self.numbers)
 
     @property
     def use(self) -> HeadUse:
@@ -147,8 +160,7 @@ class StackHead:
         total, weight = torch.zeros(()), torch.zeros(())
         for degrees in self.card.turns_deg:
             seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
-            low = self.precision is not torch.float32
-            with torch.autocast(self.device.type, dtype=self.precision if low else None, enabled=low):
+            with autocast(self.device, self.numbers):
                 logits = self.net(seen, before, after)
             total = total + _turned(logits.float().softmax(1), -degrees)
             weight = weight + _turned(torch.ones_like(images[:1]), -degrees)
@@ -172,7 +184,7 @@ def load_head(
     """Load head `name`, its digest checked. Raises ConfigError (no such head), UnavailableError (weights, device)."""
     card = read_card(name, folder=folder)
     chosen = pick_device(device)
-    number = pick_precision(chosen, precision)
+    numbers = pick_precision(chosen, precision)
     net = build(card.network)
     path = (heads_directory() if folder is None else folder) / card.weights
     try:
@@ -182,4 +194,4 @@ def load_head(
     if not isinstance(net, StackUNet):
         raise ConfigError(f"head {name!r} is not a segmentation head of short-axis stacks")
     net = net.to(chosen).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return StackHead(card, net, chosen, precision=number)
+    return StackHead(card, net, chosen, numbers=numbers)

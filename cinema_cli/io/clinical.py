@@ -1,5 +1,6 @@
 """What a study's own table says of its participants: age, sex, height, weight."""
 
+import csv
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -52,6 +53,25 @@ def read_clinical(path: Path) -> dict[tuple[str, str | None], StudyFacts]:
             )
         facts[key], rows[key] = _facts(row, where=f"{path}, row {number}"), number
     return facts
+
+
+def read_participants(path: Path) -> tuple[str, ...]:
+    """Participants named in a text file: a table's column `participant_id` (CSV, TSV), or else one a line.
+
+    Raises InputError where there is no file or nobody in it.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot read {path} as text", hint="Check the path given to --participants.", code="no_participants"
+        ) from error
+    rows = list(csv.reader(lines, delimiter="\t" if lines and "\t" in lines[0] else ","))
+    at = rows[0].index("participant_id") if rows and "participant_id" in rows[0] else None
+    found = [row[at or 0].strip() for row in rows[0 if at is None else 1 :] if len(row) > (at or 0)]
+    if not any(found):
+        raise InputError(f"nobody is named in {path}", hint="Write one participant a line.", code="no_participants")
+    return tuple(name for name in found if name)
 
 
 def merge_facts(header: StudyFacts, *, clinical: ClinicalFacts, participant_id: str, session_id: str) -> StudyFacts:

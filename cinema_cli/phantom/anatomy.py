@@ -29,6 +29,7 @@ def _float32(values: NDArray[Any]) -> Array:
 
 
 MYOCARDIAL_DENSITY_G_ML = 1.05
+OUTFLOW_ANGLE = 4.2  # where the RV's outflow tract begins: in front, towards the septum
 _CORNER = 3.0  # how sharply the flat sides of the RV meet its free wall
 
 
@@ -69,12 +70,14 @@ class Heart:
     rv_width: float  # septum to free wall, at the base
     rv_angle: float  # half of the angle that the RV covers at the base
     rv_tilt: float  # where the RV is widest, relative to the septum (radians)
+    rv_outflow: float  # how far the RV turns towards the anterior side where its outflow tract begins (radians)
     rv_apex: float  # relative height of the RV apex
     rv_round: float  # exponent of the free wall: smaller = boxier
     rv_diaphragm: tuple[float, float]  # the flat inferior side: its direction, distance relative to the LV's outside
     rv_sternum: tuple[float, float]  # the flat anterior side, likewise
     rv_scale: float  # RV width at ES / ED
-    rv_above: float  # how far the RV reaches above the mitral plane
+    rv_above: float  # how far the tricuspid plane lies above the mitral plane
+    rv_infundibulum: float  # how far the outflow tract, in front, reaches above the tricuspid plane
     rv_descent: float  # TAPSE
     rv_wall: float
     systole: float  # share of the cycle from ED to ES
@@ -187,15 +190,24 @@ class Ventricles:
         h = self.heart
         return h.length + h.rv_above - h.rv_descent * self.active
 
+    def top(self) -> float:
+        """Height of the highest part of both ventricles, mm."""
+        return max(self.base, self.rv_top() + self.heart.rv_infundibulum)
+
+    def rv_roof(self, angle: Array) -> Array:
+        """Height where the RV ends, mm: the tricuspid plane; higher in front, where the pulmonary valve lies."""
+        return _float32(self.rv_top() + self.heart.rv_infundibulum * _bump(angle, OUTFLOW_ANGLE, 0.4))
+
     def rv_outer(self, angle: Array, height: Array, epi: Array) -> Array:
         """Distance of the RV free wall's inside from the long axis, mm; equals `epi` where there is no RV."""
         h = self.heart
-        top = self.rv_top()
+        top = self.rv_roof(angle)
         low = h.rv_apex * h.length
         t = np.clip((height - low) / (top - low), 0.0, 1.0)
-        grow = t**0.55 * (1.0 - 0.25 * np.clip((t - 0.75) / 0.25, 0.0, 1.0) ** 2)
-        half = h.rv_angle * (0.45 + 0.55 * np.sqrt(t))
-        off = np.angle(np.exp(1j * (angle - np.pi))).astype(np.float32)
+        grow = t**0.55 * (1.0 - 0.15 * np.clip((t - 0.75) / 0.25, 0.0, 1.0) ** 2)
+        turn = h.rv_outflow * np.clip((t - 0.4) / 0.6, 0.0, 1.0) ** 2
+        half = h.rv_angle * (0.45 + 0.55 * np.sqrt(t)) * (1.0 + 0.25 * turn)
+        off = np.angle(np.exp(1j * (angle - np.pi - turn))).astype(np.float32)
         lean = off - h.rv_tilt * np.clip(1.0 - (off / half) ** 2, 0.0, 1.0)
         crescent = np.clip(np.cos(0.5 * np.pi * np.clip(lean / half, -1.0, 1.0)), 0.0, 1.0) ** h.rv_round
         width = h.rv_width * grow * crescent * (1.0 - self.active * (1.0 - h.rv_scale))
@@ -232,7 +244,7 @@ class TrueVolumes:
 def volumes(state: Ventricles, *, n_angles: int = 180, n_heights: int = 220) -> TrueVolumes:
     """Integrate r^2/2 over angle and height (midpoint rule)."""
     angle = ((np.arange(n_angles) + 0.5) * 2 * np.pi / n_angles).astype(np.float32)[None, :]
-    bottom, top = -state.apex_wall, max(state.base, state.rv_top())
+    bottom, top = -state.apex_wall, state.top()
     step = (top - bottom) / n_heights
     height = (bottom + (np.arange(n_heights) + 0.5) * step).astype(np.float32)[:, None]
     endo, epi = state.endo(angle, height), state.epi(angle, height)
@@ -327,7 +339,7 @@ def sample_heart(rng: np.random.Generator, condition: Condition, *, size: float 
         bulge_angle=float(np.pi + rng.normal(0.2, 0.7)),
         apical_thinning=float(rng.uniform(-0.4, 0.2)) if hyper else float(rng.uniform(0.0, 0.5)),
         outline=tuple(float(v) for v in rng.normal(0, 0.015, 4)),
-        septal_flattening=float(rng.uniform(0.0, 0.35)) if loaded else float(max(0.0, rng.normal(0, 0.04))),
+        septal_flattening=float(rng.uniform(0.0, 0.5)) if loaded else float(max(0.0, rng.normal(0, 0.04))),
         radial_scale=0.7,
         apical_closure=float(rng.uniform(0.1, 0.7)) if hyper else float(rng.uniform(0.0, 0.45)),
         descent=_uniform(rng, (4, 10) if condition is Condition.DILATED else (7, 16)),
@@ -338,14 +350,16 @@ def sample_heart(rng: np.random.Generator, condition: Condition, *, size: float 
         rv_width=30.0,
         rv_angle=float(rng.uniform(1.25, 1.85) if loaded else rng.uniform(1.05, 1.6)),
         rv_tilt=float(rng.normal(0.05, 0.18)),
+        rv_outflow=float(rng.uniform(0.0, 0.75)),
         rv_apex=float(rng.uniform(-0.15, 0.1) if loaded else rng.uniform(-0.08, 0.14)),
         rv_round=float(rng.uniform(0.35, 0.75)),
         rv_diaphragm=(float(rng.normal(1.95, 0.2)), float(rng.uniform(1.1, 1.7) + 0.35 * loaded)),
         rv_sternum=(float(rng.normal(4.05, 0.25)), float(rng.uniform(1.15, 1.9) + 0.35 * loaded)),
         rv_scale=0.6,
-        rv_above=float(rng.uniform(-1, 10)),
+        rv_above=float(rng.uniform(-2, 8)),
+        rv_infundibulum=float(rng.uniform(0, 22)),
         rv_descent=_uniform(rng, (6, 18) if loaded else (12, 24)),
-        rv_wall=float(rng.uniform(1.5, 5.0) if loaded else rng.uniform(1.0, 3.0)),
+        rv_wall=float(rng.uniform(1.5, 7.0) if loaded else rng.uniform(1.0, 3.0)),
         systole=float(rng.uniform(0.3, 0.42)),
         kick=float(rng.uniform(0.1, 0.35)),
         wobble=float(rng.normal(0.12, 0.05)),

@@ -175,7 +175,7 @@ def moving_part(body: Body, points: Array, still: Codes) -> Moving:
     """The points among `points` (…, 3) that the beating heart can reach; `still` (…,) is what lies there without it."""
     heart = body.scene.heart
     state = Ventricles(heart, 0.0)  # at ED the heart is largest and reaches highest
-    top = max(state.base, state.rv_top())
+    top = state.top()
     height, radius = points[..., 2], np.hypot(points[..., 0], points[..., 1])
     near = (height > -state.apex_wall - 2.0 * body.fat - 6.0) & (height < top + 14.0) & (radius < 140.0)
     reach = _outside(state, points[near])[0] + 2.4 * body.fat + 9.0
@@ -222,7 +222,7 @@ def _paint_fat(body: Body, out: Codes, state: Ventricles, points: Array, coarse:
     groove = 5.0 * np.clip(1.0 - ((height - state.base + 2.0) / 12.0) ** 2, 0.0, 1.0)
     fades = np.clip(1.0 - (height - state.base) / 12.0, 0.0, 1.0)
     reach = (outer + fat) * cap * np.where(height > state.base, fades**0.3, 1.0) + groove * (fades > 0)
-    top = max(state.base, state.rv_top()) + 12.0
+    top = state.top() + 12.0
     out[(radius < reach) & (height > -tip) & (height < top)] = Tissue.PERICARDIAL_FAT
 
 
@@ -253,7 +253,7 @@ def _paint_atria(body: Body, out: Codes, state: Ventricles, points: Array, *, cl
         if closed:
             out[room & (up < 2.0) & (away < girth)] = Tissue.VESSEL_WALL
     tubes = (
-        ((-20.0, -38.0), (0.35, 0.1), body.trunk, height - state.rv_top()),
+        ((-20.0, -38.0), (0.35, 0.1), body.trunk, height - state.rv_top() - heart.rv_infundibulum),
         ((-14.0, -8.0), (-0.1, -0.42), body.aorta, height - state.base),
     )
     for (cx, cy), (lean_x, lean_y), size, up in tubes:

@@ -96,7 +96,7 @@ def sax_stack(
     Planned on the long axis with an error of some 3 degrees; turned in plane as patients' stacks are.
     """
     state = Ventricles(heart, 0.0)
-    top = max(state.base, state.rv_top()) + float(rng.uniform(*margin_mm))
+    top = state.top() + float(rng.uniform(*margin_mm))
     bottom = -state.apex_wall - float(rng.uniform(*margin_mm))
     count = int(np.ceil((top - bottom) / step_mm))
     tilt = _rotation(np.array([1.0, 0.0, 0.0]), float(rng.normal(0.0, 0.05)))

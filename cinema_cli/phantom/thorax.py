@@ -132,7 +132,7 @@ def _paint_fat(out: NDArray[np.uint8], a: Surroundings, state: Ventricles, point
     edge = outer + np.where(outer > epi, np.float32(state.heart.rv_wall), np.float32(0.0))
     apical = 1.0 + 0.8 * np.clip(1.0 - height / 40.0, 0.0, 1.5)
     fat = np.maximum(a.fat * apical * (1.0 + 0.7 * coarse + 0.6 * np.cos(angle - 4.2)), 0.0)
-    within = (height > -state.apex_wall - fat) & (height < max(state.base, state.rv_top()) + 45.0)
+    within = (height > -state.apex_wall - fat) & (height < state.top() + 45.0)
     sac = np.where(height > state.base - 4.0, np.maximum(edge + fat, 34.0 + 4.0 * coarse), edge + fat)
     out[within & (radius < sac)] = Tissue.PERICARDIAL_FAT
 
@@ -146,7 +146,8 @@ def _paint_base(out: NDArray[np.uint8], a: Surroundings, state: Ventricles, x: A
         room = (up > 0.0) & (dome > 0.0)
         out[room & _inside(x, y, (cx, cy), dome + 2.0)] = Tissue.VESSEL_WALL
         out[room & _inside(x, y, (cx, cy), dome)] = Tissue.ATRIAL_BLOOD
-    for (cx, cy, size), up, lean in ((a.outflow, rv_above, 0.35), (a.aorta, above, -0.1)):
+    trunk = rv_above - state.heart.rv_infundibulum
+    for (cx, cy, size), up, lean in ((a.outflow, trunk, 0.35), (a.aorta, above, -0.1)):
         at = (x - lean * np.clip(up, 0.0, None), y)
         tube = (up > 0.0) & (up < 60.0)
         out[tube & _inside(*at, (cx, cy), size + 1.8)] = Tissue.VESSEL_WALL

@@ -41,7 +41,7 @@ def paint_ventricles(out: NDArray[np.uint8], scene: Scene, state: Ventricles, po
     base, top = state.base, state.rv_top()
     septal = outer > epi
     shell = np.where(septal, np.float32(heart.rv_wall), np.float32(heart.rim))
-    within = (height <= np.where(septal, top, base)) & (height >= -state.apex_wall)
+    within = (height <= np.where(septal, state.rv_roof(angle), base)) & (height >= -state.apex_wall)
     out[within & (radius < outer + shell) & (radius >= outer)] = Tissue.RV_WALL
     in_rv = septal & (radius >= epi) & (radius < outer)
     out[in_rv] = Tissue.RV_BLOOD

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError
+from cinema_cli.inference.heads import autocast, pick_precision
 from cinema_cli.training.starter_data import Batch, SyntheticStacks
 from cinema_models.stack_unet import StackUNet, neighbours
 from cinema_models.weights import load_weights, save_weights, sha256_of
@@ -89,8 +90,10 @@ def train_starter(
 ) -> StackUNet:
     """Train, writing the averaged weights to `out` (safetensors) at each report; returns the averaged network.
 
-    bfloat16 for the network's arithmetic, float32 weights. `start_from` continues from earlier weights.
+    float32 weights; the network's arithmetic is bfloat16 where the device has it. `start_from` continues from earlier
+    weights.
     """
+    precision = pick_precision(torch.device(device))
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     net = StackUNet(1, N_CLASSES, WIDTHS, fold=FOLD, mix_from=MIX_FROM)
@@ -111,12 +114,12 @@ def train_starter(
         share = max(step / recipe.steps, (time.monotonic() - started) / (60.0 * recipe.minutes))
         for group in optimiser.param_groups:
             group["lr"] = _rate(share, recipe)
-        loss, dice = _step(net, optimiser, batch, device=device)
+        loss, dice = _step(net, optimiser, batch, device=device, precision=precision)
         decay = min(recipe.averaging, (1.0 + step) / (10.0 + step))
         for name, value in net.state_dict().items():
             averaged[name].lerp_(value, 1.0 - decay)
         if step % every == 0 or share >= 1.0:
-            save_weights({name: value.half() for name, value in averaged.items()}, out)  # it runs in bfloat16 anyway
+            save_weights({name: value.half() for name, value in averaged.items()}, out)  # half the size
             if report is not None:
                 rv, myo, lv = (float(d) for d in dice)
                 report(Progress(step, share, loss, (rv, myo, lv), time.monotonic() - started))
@@ -126,12 +129,14 @@ def train_starter(
     return net
 
 
-def _step(net: StackUNet, optimiser: torch.optim.Optimizer, batch: Batch, *, device: str) -> tuple[float, Tensor]:
+def _step(
+    net: StackUNet, optimiser: torch.optim.Optimizer, batch: Batch, *, device: str, precision: torch.dtype
+) -> tuple[float, Tensor]:
     """One update; returns the loss and the soft Dice of the batch."""
     images = torch.from_numpy(batch.images)[:, None].to(device).contiguous(memory_format=torch.channels_last)
     labels = torch.from_numpy(batch.labels).to(device).long()
     before, after = (index.to(device) for index in neighbours(batch.counts))
-    with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+    with autocast(torch.device(device), precision):
         logits = net(images, before, after)
     loss, dice = loss_of(logits, labels)
     optimiser.zero_grad(set_to_none=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 from torch.utils.data import IterableDataset, get_worker_info
 
+from cinema_cli.domain.cine import Label
 from cinema_cli.inference.preprocess import Grid, normalise
 from cinema_cli.phantom.anatomy import Array, Condition, Heart, sample_heart
 from cinema_cli.phantom.body import moving_part, moving_tissues, sample_body, still_tissues
@@ -23,11 +24,11 @@ MARGIN_PX = 8  # drawn on every side, so that warping does not pull in empty bor
 MAX_SLICES = 16
 
 _MIX = {
-    Condition.HEALTHY: 0.28,
+    Condition.HEALTHY: 0.25,
     Condition.DILATED: 0.2,
     Condition.HYPERTROPHIC: 0.2,
-    Condition.INFARCTED: 0.14,
-    Condition.RV_DISEASE: 0.18,
+    Condition.INFARCTED: 0.12,
+    Condition.RV_DISEASE: 0.23,
 }
 _UP = np.array([0.0, 0.0, 1.0], np.float32)
 _BLOOD = np.isin(np.arange(len(Tissue)), [Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tissue.ATRIAL_BLOOD])
@@ -85,10 +86,10 @@ def _stack_points(rng: np.random.Generator, heart: Heart) -> tuple[Array, float]
     zoomed = GRID.spacing_mm * float(np.exp(rng.normal(0.0, 0.08)))
     step = float(rng.uniform(5.0, 12.0))
     thickness = float(rng.uniform(5.0, min(step + 0.1, 10.0)))
-    turn = rng.normal(0.0, 0.35) if rng.uniform() < 0.92 else rng.uniform(-np.pi, np.pi)
+    turn = rng.normal(0.0, 0.35) if rng.uniform() < 0.96 else rng.uniform(-np.pi, np.pi)
     across = np.array([np.cos(turn), np.sin(turn), 0.0], np.float32)
     down = np.array([-np.sin(turn), np.cos(turn), 0.0], np.float32)
-    if rng.uniform() < 0.04:
+    if rng.uniform() < 0.02:
         across = -across
     middle = np.clip(rng.normal(0.0, 10.0, 2), -28, 28) - np.array([0.3 * heart.rv_width, 0.0])
     shear = rng.normal(0.0, 0.09, 2)
@@ -104,17 +105,22 @@ def _stack_points(rng: np.random.Generator, heart: Heart) -> tuple[Array, float]
 
 
 def _labels(codes: NDArray[np.uint8], *, least_px: int = 25) -> NDArray[np.uint8]:
-    """Labels (slice, y, x): those of the depth that shows less heart; tiny apical tips are left out."""
+    """Labels (slice, y, x): those of the depth that shows less heart; tiny apical tips are left out.
+
+    A slice of whose two depths one shows no LV counts as the LV's only where the other is well inside it. Above the LV
+    only the RV's outflow tract is left.
+    """
     labels: NDArray[np.uint8] = LABEL_OF[codes]
     chosen: NDArray[np.uint8] = labels[0].copy()
     for k in range(chosen.shape[0]):
-        first, second = (labels[0, k] > 1).sum(), (labels[1, k] > 1).sum()
-        if first and second:
-            chosen[k] = labels[0, k] if first <= second else labels[1, k]
+        in_lv = np.count_nonzero(labels[:, k] > Label.RV, axis=(1, 2))  # of each depth
+        if in_lv.all() or not in_lv.any():
+            chosen[k] = labels[np.count_nonzero(labels[:, k], axis=(1, 2)).argmin(), k]
         else:
-            chosen[k] = labels[0, k] if second == 0 and first > 400 else labels[1, k] if second > 400 else 0
-        if (chosen[k] > 1).sum() < least_px:
-            chosen[k][chosen[k] > 1] = 0
+            chosen[k] = labels[in_lv.argmax() if in_lv.max() > 400 else in_lv.argmin(), k]
+        ventricle = chosen[k] > Label.RV
+        if np.count_nonzero(ventricle) < least_px:
+            chosen[k][ventricle] = 0
     return chosen
 
 
