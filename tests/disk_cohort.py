@@ -45,7 +45,7 @@ class DiskEngine(Engine):
     seconds_each = 0.0
 
     @classmethod
-    def load(cls, name: str = "", *, device: str = "auto") -> "DiskEngine":
+    def load(cls, name: str = "", *, device: str = "auto", precision: str = "auto") -> "DiskEngine":
         """No weights are needed."""
         return cls(GreyHead())
 

@@ -107,7 +107,11 @@ def test_a_wrong_clinical_file_is_refused_with_its_row(tmp_path: Path, text: str
 
 @pytest.mark.parametrize(
     "text",
-    ["0001\nsub-0002\n", "participant_id\tage\n0001\t60\nsub-0002\t\n", "\ufeffage,participant_id\n60,0001\n\n,sub-0002"],
+    [
+        "0001\nsub-0002\n",
+        "participant_id\tage\n0001\t60\nsub-0002\t\n",
+        "\ufeffage,participant_id\n60,0001\n\n,sub-0002",
+    ],
 )
 def test_participants_are_listed_one_a_line_or_in_a_column(text: str, tmp_path: Path) -> None:
     path = tmp_path / "some.txt"
