@@ -1,5 +1,7 @@
 """Training the starter head: its data obey the laws of the heart, and it learns."""
 
+import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,10 @@ import pytest
 import torch
 
 from cinema_cli.inference.heads import load_head, read_card
-from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter, write_card
+from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter
 from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_pictures_are_scaled_and_labelled() -> None:
@@ -46,11 +50,11 @@ def test_loss_falls_with_agreement() -> None:
 def test_training_learns_writes_weights_and_a_card_that_loads(tmp_path: Path) -> None:
     log: list[Progress] = []
     recipe = Recipe(steps=12, minutes=5.0, stacks=1, workers=0, threads=2, seed=7)
-    weights = tmp_path / "starter_sax.safetensors"
-    train_starter(weights, recipe=recipe, report=log.append, every=1)
+    train_starter(tmp_path, recipe=recipe, report=log.append, every=1)
     assert len(log) == 12
     assert np.mean([p.loss for p in log[-4:]]) < np.mean([p.loss for p in log[:4]])
-    write_card(tmp_path, weights=weights)
+    card = tomllib.loads((tmp_path / "starter_sax.toml").read_text("utf-8"))
+    assert (card["training"]["seed"], card["training"]["steps"], "figures" in card) == (7, 12, False)
     head = load_head(device="cpu", folder=tmp_path)
     p = head.probabilities(np.zeros((2, 3, GRID.size_px, GRID.size_px), np.float32))
     assert p.shape == (2, 3, 4, GRID.size_px, GRID.size_px)
@@ -64,3 +68,18 @@ def test_the_embedded_head_is_small_and_says_what_it_is() -> None:
     assert card.labels == ("background", "RV", "MYO", "LV")
     assert "synthetic" in card.training_data.lower()
     assert "not a medical device" in card.limits
+
+
+def test_the_figures_of_the_card_are_those_that_were_measured() -> None:
+    """bench/acdc_validation.py measured these weights; its JSON is kept."""
+    card = read_card("starter_sax")
+    measured = json.loads((ROOT / "bench" / "results" / "acdc_validation.json").read_text("utf-8"))
+    assert measured["sha256"] == card.sha256
+    mean = measured["mean"]
+    assert card.figures == {
+        "acdc_n": measured["n"],
+        "acdc_dice_lv": round(mean["lv"], 3),
+        "acdc_dice_myo": round(mean["myo"], 3),
+        "acdc_dice_rv": round(mean["rv"], 3),
+        "acdc_lvef_mae": round(mean["lvef_error_mae"], 1),
+    }

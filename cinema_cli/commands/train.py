@@ -36,7 +36,7 @@ def starter(
 ) -> None:
     """Train the starter head (RV, MYO, LV in short-axis stacks) on synthetic hearts; no patient image is used."""
     from cinema_cli.inference.heads import pick_device
-    from cinema_cli.training.starter import Progress, Recipe, train_starter, write_card
+    from cinema_cli.training.starter import Progress, Recipe, train_starter
 
     def say(now: Progress) -> None:
         rv, myo, lv = now.dice
@@ -55,7 +55,5 @@ def starter(
         seed=seed,
     )
     out.mkdir(parents=True, exist_ok=True)
-    weights = out / "starter_sax.safetensors"
-    train_starter(weights, recipe=recipe, device=str(pick_device(device)), start_from=start_from, report=say)
-    card = write_card(out, weights=weights)
-    CONSOLE.info(f"weights in {weights}, card in {card}; try them with bench/acdc_validation.py --heads {out}")
+    train_starter(out, recipe=recipe, device=str(pick_device(device)), start_from=start_from, report=say)
+    CONSOLE.info(f"weights and card in {out}; measure them with bench/acdc_validation.py --heads {out}")

@@ -1,10 +1,10 @@
 """Train the starter head: labels of RV, MYO and LV in short-axis stacks, from synthetic hearts alone."""
 
+import json
 import os
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,14 @@ def train_starter(
     report: Callable[[Progress], None] | None = None,
     every: int = 50,
 ) -> StackUNet:
-    """Train, writing the averaged weights to `out` (safetensors) at each report; returns the averaged network.
+    """Train; at each report, write the averaged weights and their card to the folder `out`. Returns that network.
 
     float32 weights; the network's arithmetic is bfloat16 where the device has it. `start_from` continues from earlier
     weights.
     """
     precision = pick_precision(torch.device(device))
+    weights = out / "starter_sax.safetensors"
+    earlier = sha256_of(start_from) if start_from else ""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     net = StackUNet(1, N_CLASSES, WIDTHS, fold=FOLD, mix_from=MIX_FROM)
@@ -119,10 +121,12 @@ def train_starter(
         for name, value in net.state_dict().items():
             averaged[name].lerp_(value, 1.0 - decay)
         if step % every == 0 or share >= 1.0:
-            save_weights({name: value.half() for name, value in averaged.items()}, out)  # half the size
+            rv, myo, lv = (float(d) for d in dice)
+            done = Progress(step, share, loss, (rv, myo, lv), time.monotonic() - started)
+            save_weights({name: value.half() for name, value in averaged.items()}, weights)  # half the size
+            write_card(out, weights=weights, recipe=recipe, done=done, start_from=earlier)
             if report is not None:
-                rv, myo, lv = (float(d) for d in dice)
-                report(Progress(step, share, loss, (rv, myo, lv), time.monotonic() - started))
+                report(done)
         if share >= 1.0:
             break
     net.load_state_dict(averaged)
@@ -146,14 +150,21 @@ def _step(
     return float(loss.detach()), dice
 
 
-def write_card(folder: Path, *, weights: Path) -> Path:
-    """Write the starter head's card, with the digest of `weights`, into `folder`; its text is the embedded card's."""
-    card = folder / "starter_sax.toml"
+def write_card(out: Path, *, weights: Path, recipe: Recipe, done: Progress, start_from: str = "") -> Path:
+    """Write the starter head's card into `out`: the embedded card's description, these weights, how they were made.
+
+    Figures are left out: they belong to other weights until they are measured anew. `start_from` is the digest of the
+    weights that the training went on from.
+    """
     text = (heads_directory() / "starter_sax.toml").read_text("utf-8")
-    text, n = re.subn(r'(?m)^sha256 = ".*"$', f'sha256 = "{sha256_of(weights)}"', text)
-    if n != 1:
-        raise ConfigError("the card of starter_sax has no line `sha256 = ...`", hint="Restore models/heads.")
+    about, found, _ = text.partition("[weights]")
+    if not found:
+        raise ConfigError("the card of starter_sax has no table [weights]", hint="Restore models/heads.")
+    made = {**asdict(recipe), "steps": done.step, "minutes": round(done.seconds / 60.0, 1), "start_from": start_from}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in made.items() if name not in ("workers", "threads")]
+    tables = f'[weights]\nfile = "{weights.name}"\nsha256 = "{sha256_of(weights)}"\n\n[training]\n'
+    card = out / "starter_sax.toml"
     beside = card.with_name(f".{card.name}.{os.getpid()}")
-    beside.write_text(text, "utf-8")
+    beside.write_text(about + tables + "\n".join(lines) + "\n", "utf-8")
     beside.replace(card)
     return card
