@@ -1,36 +1,99 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from cinema_cli.commands import cohort_page
+from cinema_cli.commands.app import run
+from cinema_cli.commands.cohort_page import run_facts
+from cinema_cli.domain.checks import CHECKS
 from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.domain.phenotypes import PHENOTYPES
-from cinema_cli.domain.result import StudyResult
+from cinema_cli.domain.result import Check, CheckStatus, HeadUse, StudyResult
+from cinema_cli.inference.heads import read_card
 from cinema_cli.io.clinical import merge_facts, read_clinical, read_participants
-from cinema_cli.io.ledger import Failure, Record, read_records, record
-from cinema_cli.io.tables import CURVE_SCHEMA, PHENOTYPE_SCHEMA, curves, phenotypes, to_csv, write_tables
+from cinema_cli.io.index import SERIES_SCHEMA
+from cinema_cli.io.ledger import Failure, Record, Status, read_records, record
+from cinema_cli.io.tables import (
+    CURVE_SCHEMA,
+    FAILURE_SCHEMA,
+    PHENOTYPE_SCHEMA,
+    QC_SCHEMA,
+    curves,
+    phenotypes,
+    read_phenotypes,
+    to_csv,
+    write_series,
+    write_tables,
+)
 
 
 @pytest.fixture
 def records(tmp_path: Path, result: StudyResult) -> tuple[Record, ...]:
-    record(tmp_path, result, "d", version="1")
+    checks = [Check(name, CheckStatus.PASS, "fine") for name in CHECKS]
+    checks[2] = Check("gap_in_stack", CheckStatus.FLAG, "a gap", 2.0)
+    record(tmp_path, replace(result, checks=tuple(checks)), "d", version="1")
     record(tmp_path, Failure("sub-0002", "ses-1", "read", "one_slice", "only 1 slice", "see scan"), "d", version="1")
     return read_records(tmp_path)
 
 
 def test_every_study_has_a_row_and_every_gap_a_reason(records: tuple[Record, ...]) -> None:
     table = phenotypes(records)
-    assert {n: table.schema[n] for n in PHENOTYPE_SCHEMA} == PHENOTYPE_SCHEMA
+    assert table.schema == PHENOTYPE_SCHEMA
     done, failed = table.iter_rows(named=True)
     assert (done["status"], failed["status"]) == ("done", "failed")
-    assert done["reasons"] == "lvco_l_min: no R-R interval" and done["lvco_l_min"] is None
-    assert failed["reasons"] == "all: only 1 slice" and all(failed[p.name] is None for p in PHENOTYPES)
+    assert done["lvco_l_min"] is None and "lvco_l_min: no R-R interval" in done["reasons"]
+    assert failed["reasons"].startswith("all: only 1 slice; ") and all(failed[p.name] is None for p in PHENOTYPES)
     assert (done["lvedv_ml"], done["ed_frame"], done["es_frame"]) == (100.5, 0, 3)
-    assert (done["qc_curve_shape"], done["qc_stack_gap"], failed["qc_stack_gap"]) == ("flag", "pass", None)
+    assert (done["qc_gap_in_stack"], done["qc_enough_frames"], failed["qc_gap_in_stack"]) == ("flag", "pass", None)
+    for row in (done, failed):
+        told = dict(reason.split(": ", 1) for reason in row["reasons"].split("; "))
+        empty = {name for name, value in row.items() if value is None}
+        of_result = {p.name for p in PHENOTYPES} | {f"qc_{name}" for name in CHECKS}
+        assert empty == set(told) - {"all"} | (of_result if "all" in told else set())
+        assert all(told.values())
+    silent = "not in the DICOM headers, or not plausible there"
+    assert f"age_years: {silent}, and no clinical file says it; " in done["reasons"]
+    assert f"; scanner: {silent}; " in done["reasons"]
+    assert "scanner: the study was not read" in failed["reasons"]
+
+
+def test_a_record_of_other_checks_and_phenotypes_says_so(tmp_path: Path, result: StudyResult) -> None:
+    known = replace(result, measurements=result.measurements[1:], checks=())
+    record(tmp_path, known, "d", version="0.1")
+    (row,) = read_phenotypes(tmp_path).iter_rows(named=True)
+    for name in (PHENOTYPES[0].name, "qc_centre_found"):
+        assert f"{name}: unknown to version 0.1, which analysed the study" in row["reasons"]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_the_columns_never_depend_on_the_cohort(records: tuple[Record, ...], kept: int) -> None:
+    table = phenotypes(records[2 - kept :])
+    assert (table.schema, table.height) == (PHENOTYPE_SCHEMA, kept)
+    assert [c for c in table.columns if c.startswith("qc_")] == [f"qc_{name}" for name in CHECKS]
+
+
+def test_tables_hold_the_studies_of_the_last_scan_and_the_others_are_counted(
+    tmp_path: Path, records: tuple[Record, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert read_phenotypes(tmp_path).height == len(records) == 2  # no scan is known: all
+    rows = [{"participant_id": "sub-0001", "session_id": "ses-1"}] * 2
+    write_series(tmp_path, pl.DataFrame(rows, schema=SERIES_SCHEMA))
+    assert read_phenotypes(tmp_path)["participant_id"].to_list() == ["sub-0001"]
+    assert run(["phenotypes", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "1 more record is left out: not in the cohort of the last scan" in err
+    assert run(["report", str(tmp_path)]) == 0
+    assert "1 more record is left out" in capsys.readouterr().err
+    page = (tmp_path / "report.html").read_text()
+    assert "1 study of 1 participant; 1 analysed" in page and "1 more record is left out" in page
+    assert "sub-0002" not in page
 
 
 def test_curves_have_a_row_a_frame(records: tuple[Record, ...]) -> None:
@@ -49,13 +112,55 @@ def test_csv_says_missing_with_nothing_and_runs_no_formula() -> None:
 def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> None:
     table = write_tables(tmp_path, records, version="1.2")
     assert pl.read_parquet(tmp_path / "phenotypes.parquet").equals(table)
-    dictionary = json.loads((tmp_path / "phenotypes.json").read_text())
-    assert list(dictionary) == table.columns and all(entry["Description"] for entry in dictionary.values())
-    assert dictionary["lvm_g"]["Units"] == "g" and "1.05" in dictionary["lvm_g"]["Formula"]
     assert json.loads((tmp_path / "dataset_description.json").read_text())["GeneratedBy"][0]["Version"] == "1.2"
     failed = pl.read_csv(tmp_path / "failures.csv")
-    assert failed.row(0) == ("sub-0002", "ses-1", "read", "one_slice", "only 1 slice", "see scan")
-    assert pl.read_csv(tmp_path / "qc.csv")["sentence"].to_list() == ["two valleys"]
+    assert failed.row(0) == ("sub-0002", "ses-1", "failed", "read", "one_slice", "only 1 slice", "see scan")
+    assert pl.read_csv(tmp_path / "qc.csv")["sentence"].to_list() == ["a gap"]
+
+
+def test_a_study_never_reached_is_not_called_failed(tmp_path: Path) -> None:
+    waiting = Failure("sub-0003", "ses-1", "run", "not_reached", "too many failures", status=Status.NOT_RUN)
+    record(tmp_path, waiting, "d", version="1")
+    write_tables(tmp_path, read_records(tmp_path), version="1")
+    assert pl.read_csv(tmp_path / "failures.csv")["status"].to_list() == ["not_run"]
+
+
+def test_every_table_has_a_dictionary_of_its_columns(tmp_path: Path, records: tuple[Record, ...]) -> None:
+    write_tables(tmp_path, records, version="1")
+    write_series(tmp_path, pl.DataFrame(schema=SERIES_SCHEMA))
+    columns = {
+        "phenotypes": list(PHENOTYPE_SCHEMA),
+        "curves": list(CURVE_SCHEMA),
+        "failures": list(FAILURE_SCHEMA),
+        "qc": list(QC_SCHEMA),
+        "series": [name for name in SERIES_SCHEMA if name != "study_uid"],
+    }
+    entries = {table: json.loads((tmp_path / f"{table}.json").read_text()) for table in columns}
+    assert {table: list(known) for table, known in entries.items()} == columns
+    assert all(entry["Description"] for known in entries.values() for entry in known.values())
+    known = entries["phenotypes"]
+    assert known["lvm_g"]["Units"] == "g" and "1.05" in known["lvm_g"]["Formula"]
+    units = {name: known[name]["Units"] for name in ("age_years", "height_cm", "weight_kg", "field_strength_t")}
+    assert units == {"age_years": "year", "height_cm": "cm", "weight_kg": "kg", "field_strength_t": "T"}
+    assert set(known["status"]["Levels"]) == set(Status) and set(known["sex"]["Levels"]) == {"M", "F"}
+    assert set(known["qc_centre_found"]["Levels"]) == set(CheckStatus)
+
+
+def test_bids_tools_are_told_what_is_not_bids(tmp_path: Path, records: tuple[Record, ...]) -> None:
+    write_tables(tmp_path, records, version="1")
+    write_series(tmp_path, pl.DataFrame(schema=SERIES_SCHEMA))
+    visit = "sub-0001/ses-1"
+    others = (
+        *("report.html", "report/wall-0001.html", "logs/20260102T030405Z-abc123/run.json", f"{visit}/study.html"),
+        *(f"{visit}/figures/thumbnail.jpg", f"{visit}/sub-0001_ses-1_sax_dseg.nii.gz"),
+    )
+    for name in others:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    listed = ["git", "-C", tmp_path, "ls-files", "--others", "--exclude-from=.bidsignore"]  # the same rules
+    left = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    assert left.split() == [".bidsignore", "README", "dataset_description.json"]
 
 
 def test_r_reads_the_table(tmp_path: Path, records: tuple[Record, ...]) -> None:
@@ -69,6 +174,37 @@ def test_r_reads_the_table(tmp_path: Path, records: tuple[Record, ...]) -> None:
     text = (tmp_path / "phenotypes.csv").read_text()
     done = subprocess.run([rscript, "-e", check], input=text, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_report_counts_records_by_program_and_weights(
+    tmp_path: Path, result: StudyResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = replace(read_card("starter_sax"), figures={"acdc_n": 20.0})
+    monkeypatch.setattr(cohort_page, "read_card", lambda _: card)
+    heads = [(HeadUse("starter_sax", sha256),) for sha256 in ("ab" * 32, card.sha256, card.sha256)]
+    for k, (version, used) in enumerate(zip(("0.1", "0.2", "0.2"), heads, strict=True)):
+        record(tmp_path, replace(result, participant_id=f"sub-{k}", heads=used), "d", version=version)
+    record(tmp_path, Failure("sub-9", "ses-1", "read", "gap", "a gap"), "d", version="0.2")
+    facts = run_facts(tmp_path, read_records(tmp_path))
+    assert facts.made_by == (
+        (f"cinema 0.2, starter_sax (weights sha256 {card.sha256[:12]}…)", 2),
+        ("cinema 0.1, starter_sax (weights sha256 abababababab…)", 1),
+        ("cinema 0.2, no head: no result", 1),
+    )
+    assert [(h.sha256, dict(h.figures)) for h in facts.heads] == [("ab" * 32, {}), (card.sha256, {"acdc_n": 20.0})]
+
+
+def test_the_last_run_is_one_that_analysed_and_the_files_are_those_of_the_last_scan(tmp_path: Path) -> None:
+    for name, n_run, n_files in (("20260101T000000Z-a", 3, 90), ("20260102T000000Z-b", 0, 60)):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+        log = {"version": name[:8], "started": name, "n_files": n_files, "counts": {"n_run": n_run}}
+        (tmp_path / "logs" / name / "run.json").write_text(json.dumps(log))
+        (tmp_path / "logs" / name / "config.toml").write_text('head = "mine"\n')
+    (tmp_path / "logs" / "20260103T000000Z-c").mkdir()  # cut off
+    (tmp_path / "logs" / "20260104T000000Z-d").mkdir()
+    (tmp_path / "logs" / "20260104T000000Z-d" / "run.json").write_text('{"exit_code": 66}')  # ended before its scan
+    facts = run_facts(tmp_path, ())
+    assert (facts.started, facts.n_files, facts.settings) == ("20260101T000000Z-a", 60, (("head", "mine"),))
 
 
 def test_clinical_facts_overrule_the_headers(tmp_path: Path) -> None:

@@ -35,13 +35,15 @@ def phenotypes(
     """Rebuild the phenotype table from the records and write it: one row a study, failed ones too."""
     from cinema_cli.domain.errors import InputError
     from cinema_cli.io.atomic import write_atomic
-    from cinema_cli.io.tables import read_phenotypes, to_csv, to_parquet
+    from cinema_cli.io.tables import former_studies, former_words, read_phenotypes, to_csv, to_parquet
 
     table = read_phenotypes(folder)
     if table.is_empty():
         raise InputError(
             f"no records in {folder}", hint="Give the output folder of `cinema analyse`.", code="no_records"
         )
+    if said := former_words(former_studies(folder)):
+        CONSOLE.info(said)
     kind = file_format or _kind(out)
     if kind is TableFormat.PARQUET:
         content = to_parquet(table)

@@ -20,10 +20,10 @@ def report(
     """Make report.html again from the records and the series table of an output folder."""
     from cinema_cli.commands.cohort_page import write_report
     from cinema_cli.domain.errors import InputError
-    from cinema_cli.io.ledger import read_records
     from cinema_cli.io.lock import run_lock
+    from cinema_cli.io.tables import cohort_records, former_studies, former_words
 
-    records = read_records(folder)
+    records = cohort_records(folder)
     if not records:
         raise InputError(
             f"no records in {folder}", hint="Give the output folder of `cinema analyse`.", code="no_records"
@@ -31,3 +31,5 @@ def report(
     with run_lock(folder):
         path = write_report(folder, records)
     CONSOLE.info(f"report: {path}")
+    if said := former_words(former_studies(folder)):
+        CONSOLE.info(said)

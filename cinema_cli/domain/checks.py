@@ -1,6 +1,6 @@
 """Quality checks of one analysed study: each compares a number with a limit and says in a sentence what it means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,20 @@ LVEF_LIMITS_PCT = (10.0, 85.0)  # below 10 hardly anyone walks into a scanner; a
 MAX_MYOCARDIUM_CHANGE_PCT = 30.0  # muscle keeps its volume; experts' contours: under 30 in 19 of 20 ACDC patients
 MIN_RING_CLOSED = 0.6  # share of images (outermost left out) whose cavity is enclosed; 1.0 in experts' contours
 INTERPOLATED_NOTES = ("interpolated",)  # codes of notes that start so
+
+CHECKS: Mapping[str, str] = {  # every check in the order of run_checks, and what it passes
+    "enough_frames": f"At least {MIN_FRAMES} frames cover the cycle.",
+    "enough_slices": f"The LV is seen in at least {MIN_SLICES} slices at ED.",
+    "gap_in_stack": f"Neighbouring slices lie at most {MAX_STEP_RATIO:g} times the usual distance apart.",
+    "interpolated_frames": "No frame had to be interpolated.",
+    "centre_found": "The heart's place in the images is certain.",
+    "heart_cut_off": "The heart does not touch the image's border, and the stack reaches from base to apex.",
+    "myo_ring_closed": f"Myocardium encloses the cavity in at least {100 * MIN_RING_CLOSED:.0f}% of images.",
+    "volume_curve_unimodal": "The LV volume falls once and rises once in the cycle.",
+    "lvef_plausible": f"LVEF is within {LVEF_LIMITS_PCT[0]:g} to {LVEF_LIMITS_PCT[1]:g}%.",
+    "stroke_volumes_agree": f"LV and RV stroke volume differ by at most {MAX_STROKE_DIFFERENCE_PCT:g}%.",
+    "myocardium_constant": f"Myocardial volume changes by at most {MAX_MYOCARDIUM_CHANGE_PCT:g}% from ED to ES.",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,17 +1,20 @@
-"""Tables of a whole cohort, rebuilt from the records: phenotypes, curves, failures, quality, the data dictionary."""
+"""Tables of a whole cohort, rebuilt from the records: phenotypes, curves, failures, quality; each has a dictionary."""
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from cinema_cli.domain.checks import CHECKS
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus
 from cinema_cli.io.atomic import write_atomic
-from cinema_cli.io.ledger import Record, Status, read_records
+from cinema_cli.io.dictionary import data_dictionary
+from cinema_cli.io.ledger import RECORD_NAME, Record, Status, read_records
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -33,7 +36,8 @@ PHENOTYPE_SCHEMA: Schema = (
     | _FACTS
     | {p.name: pl.Int64 if p.name in _FRAMES else pl.Float64 for p in PHENOTYPES}
     | {"reasons": pl.String}
-)  # followed by one `qc_<check>` column a check
+    | {f"qc_{name}": pl.String for name in CHECKS}
+)
 CURVE_SCHEMA: Schema = ID_SCHEMA | {
     "frame": pl.Int64,
     "time_ms": pl.Float64,
@@ -42,7 +46,7 @@ CURVE_SCHEMA: Schema = ID_SCHEMA | {
     "myo_ml": pl.Float64,
     "lv_smooth_ml": pl.Float64,
 }
-FAILURE_SCHEMA: Schema = ID_SCHEMA | {"stage": pl.String, "code": pl.String, "reason": pl.String, "hint": pl.String}
+FAILURE_SCHEMA: Schema = ID_SCHEMA | dict.fromkeys(("status", "stage", "code", "reason", "hint"), pl.String)
 QC_SCHEMA: Schema = ID_SCHEMA | {
     "check": pl.String,
     "status": pl.String,
@@ -50,26 +54,20 @@ QC_SCHEMA: Schema = ID_SCHEMA | {
     "sentence": pl.String,
 }
 _FORMULA_START = r"^[=+\-@\t\r]"  # what a spreadsheet would run
-_COLUMN_WORDS = {
-    "participant_id": "Person, as BIDS names it; the prefix keeps leading zeros.",
-    "session_id": "Visit of the person.",
-    "status": "done: the study was analysed; failed: see reasons and failures.csv; not_run: the run stopped before it.",
-    "sex": "M or F; from the clinical file, else from the DICOM headers.",
-    "age_years": "Age at the visit; from the clinical file, else from the DICOM headers.",
-    "height_cm": "Body height; from the clinical file, else from the DICOM headers.",
-    "weight_kg": "Body weight; from the clinical file, else from the DICOM headers.",
-    "vendor": "Maker of the scanner.",
-    "scanner": "Model of the scanner.",
-    "field_strength_t": "Field strength of the scanner.",
-    "reasons": "Why each empty phenotype is empty: `name: reason`, separated by `; `.",
-}
+_CLINICAL = ("sex", "age_years", "height_cm", "weight_kg")  # facts that a clinical file may say too
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Visit:
+    """A study as the tables name it."""
+
+    participant_id: str
+    session_id: str
 
 
 def phenotypes(records: Sequence[Record]) -> pl.DataFrame:
-    """One row a study, failed ones too: PHENOTYPE_SCHEMA, then a `qc_<check>` column a check that any study had."""
-    checks = sorted({check.name for r in records for check in r.checks})
-    schema = PHENOTYPE_SCHEMA | {f"qc_{name}": pl.String for name in checks}
-    return pl.DataFrame([_row(r, checks) for r in records], schema=schema, orient="row")
+    """One row a study, also without a result: PHENOTYPE_SCHEMA, the same columns whatever the records hold."""
+    return pl.DataFrame([_row(r) for r in records], schema=PHENOTYPE_SCHEMA, orient="row")
 
 
 def curves(records: Sequence[Record]) -> pl.DataFrame:
@@ -97,7 +95,7 @@ def curves(records: Sequence[Record]) -> pl.DataFrame:
 def failures(records: Sequence[Record]) -> pl.DataFrame:
     """One row a study without a result, failed or not reached: FAILURE_SCHEMA."""
     rows = [
-        (r.participant_id, r.session_id, r.stage, r.code, r.reason, r.hint)
+        (r.participant_id, r.session_id, str(r.status), r.stage, r.code, r.reason, r.hint)
         for r in records
         if r.status is not Status.DONE
     ]
@@ -113,29 +111,6 @@ def quality(records: Sequence[Record]) -> pl.DataFrame:
         if c.status is not CheckStatus.PASS
     ]
     return pl.DataFrame(rows, schema=QC_SCHEMA, orient="row")
-
-
-def data_dictionary(columns: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each column of the phenotype table means, in the manner of BIDS: name, meaning, unit, formula, ranges."""
-    known = {p.name: p for p in PHENOTYPES}
-    dictionary: dict[str, dict[str, Any]] = {}
-    for column in columns:
-        if p := known.get(column):
-            entry: dict[str, Any] = {"LongName": p.title, "Description": p.meaning}
-            entry |= {"Units": p.unit, "Formula": p.formula}
-            if p.ranges:
-                entry["ReferenceRanges"] = [
-                    {"Sex": r.sex, "Lower": r.lower, "Upper": r.upper, "Source": r.source} for r in p.ranges
-                ]
-        elif column.startswith("qc_"):
-            entry = {
-                "Description": f"Quality check `{column.removeprefix('qc_')}`; the sentence is in qc.csv.",
-                "Levels": {"pass": "as expected", "flag": "look at the study page", "not_run": "could not be checked"},
-            }
-        else:
-            entry = {"Description": _COLUMN_WORDS.get(column, "")}
-        dictionary[column] = entry
-    return dictionary
 
 
 def to_csv(table: pl.DataFrame, *, na: str = "") -> str:
@@ -156,27 +131,49 @@ def to_parquet(table: pl.DataFrame) -> bytes:
 
 def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.DataFrame:
     """Rebuild every table of the folder `out` from its records; returns the phenotype table. Raises OutputError."""
-    table, volume_curves = phenotypes(records), curves(records)
-    write_atomic(out / "phenotypes.parquet", to_parquet(table))
-    write_atomic(out / "phenotypes.csv", to_csv(table))
-    write_atomic(out / "phenotypes.json", _json(data_dictionary(table.columns)))
-    write_atomic(out / "curves.parquet", to_parquet(volume_curves))
-    write_atomic(out / "failures.csv", to_csv(failures(records)))
-    write_atomic(out / "qc.csv", to_csv(quality(records)))
+    table = phenotypes(records)
+    _write(out, "phenotypes", table, ".parquet", ".csv")
+    _write(out, "curves", curves(records), ".parquet")
+    _write(out, "failures", failures(records), ".csv")
+    _write(out, "qc", quality(records), ".csv")
     _write_description(out, version=version)
     return table
 
 
 def read_phenotypes(out: Path) -> pl.DataFrame:
-    """The phenotype table of an output folder, rebuilt from its records."""
-    return phenotypes(read_records(out))
+    """The phenotype table of an output folder, rebuilt from the records of its cohort."""
+    return phenotypes(cohort_records(out))
+
+
+def cohort_records(out: Path) -> tuple[Record, ...]:
+    """Records of the studies that the last scan found: those of the series table; all where there is none."""
+    found = read_series(out)
+    return read_records(out, studies=None if found.is_empty() else _visits(found))
+
+
+def former_studies(out: Path) -> tuple[Visit, ...]:
+    """Studies with a record that the last scan did not find: their folders are left, no table counts them."""
+    found = read_series(out)
+    paths = out.glob(f"sub-*/ses-*/{RECORD_NAME}")
+    recorded = {Visit(path.parent.parent.name, path.parent.name) for path in paths}
+    return () if found.is_empty() else tuple(sorted(recorded - _visits(found)))
+
+
+def former_words(former: Sequence[Visit]) -> str:
+    """What `former_studies` means for a reader; empty where there are none."""
+    n = len(former)
+    records = "1 more record is" if n == 1 else f"{n} more records are"
+    return f"{records} left out: not in the cohort of the last scan (series.csv)" if n else ""
+
+
+def _visits(series: pl.DataFrame) -> set[Visit]:
+    return {Visit(*row) for row in series.select(*ID_SCHEMA).unique().iter_rows()}
 
 
 def write_series(out: Path, series: pl.DataFrame) -> None:
     """Write the scan's series table as series.parquet and .csv, without study uids: those name a visit elsewhere."""
     table = series.drop("study_uid", strict=False)
-    write_atomic(out / "series.parquet", to_parquet(table))
-    write_atomic(out / "series.csv", to_csv(table))
+    _write(out, "series", table, ".parquet", ".csv")
 
 
 def read_series(out: Path) -> pl.DataFrame:
@@ -185,21 +182,48 @@ def read_series(out: Path) -> pl.DataFrame:
     return pl.read_parquet(path, glob=False) if path.is_file() else pl.DataFrame(schema=ID_SCHEMA)
 
 
-def _row(record: Record, checks: Sequence[str]) -> list[Any]:
-    values = {m.name: m for m in record.measurements}
+def _row(record: Record) -> list[Any]:
+    values = {m.name: m.value for m in record.measurements}
     cells: list[Any] = [record.participant_id, record.session_id, str(record.status)]
     cells += [getattr(record.facts, name) for name in _FACTS]
     for p in PHENOTYPES:
-        value = values[p.name].value if p.name in values else None
-        digits = None if p.name in _FRAMES else p.decimals + SPARE_DECIMALS
+        value, digits = values.get(p.name), None if p.name in _FRAMES else p.decimals + SPARE_DECIMALS
         cells.append(None if value is None else round(value, digits))
-    if record.status is not Status.DONE:
-        cells.append(f"all: {record.reason}")
-    else:
-        empty = (values.get(p.name) for p in PHENOTYPES)
-        cells.append("; ".join(f"{m.name}: {m.reason}" for m in empty if m and m.value is None))
+    reasons = _result_reasons(record) | _fact_reasons(record)
+    cells.append("; ".join(f"{name}: {reason.replace('; ', ', ')}" for name, reason in reasons.items()))
     verdicts = {c.name: str(c.status) for c in record.checks}
-    return cells + [verdicts.get(name) for name in checks]
+    return cells + [verdicts.get(name) for name in CHECKS]
+
+
+def _result_reasons(record: Record) -> dict[str, str]:
+    """Why each phenotype and check without a value has none; `all` where the study has no result."""
+    if record.status is not Status.DONE:
+        return {"all": record.reason}
+    measured, checked = {m.name: m for m in record.measurements}, {c.name for c in record.checks}
+    unknown = f"unknown to version {record.version}, which analysed the study"
+    reasons = {p.name: unknown for p in PHENOTYPES if p.name not in measured}
+    reasons |= {m.name: m.reason or "no reason recorded" for m in record.measurements if m.value is None}
+    return reasons | {f"qc_{name}": unknown for name in CHECKS if name not in checked}
+
+
+def _fact_reasons(record: Record) -> dict[str, str]:
+    """Why each fact of person and machine is missing; what the headers say is kept of studies that were read."""
+    machine = [name for name in _FACTS if name not in _CLINICAL]
+    read = record.status is Status.DONE or any(getattr(record.facts, name) is not None for name in machine)
+    headers = "not in the DICOM headers, or not plausible there" if read else "the study was not read"
+    return {
+        name: headers if name in machine else f"{headers}, and no clinical file says it"
+        for name in _FACTS
+        if getattr(record.facts, name) is None
+    }
+
+
+def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
+    """A table in each of its formats, and the dictionary of its columns beside it."""
+    forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
+    for suffix in suffixes:
+        write_atomic(out / f"{name}{suffix}", forms[suffix](table))
+    write_atomic(out / f"{name}.json", _json(data_dictionary(name, table.columns)))
 
 
 def _json(value: object) -> str:
@@ -215,19 +239,36 @@ def _write_description(out: Path, *, version: str) -> None:
     }
     write_atomic(out / "dataset_description.json", _json(description))
     write_atomic(out / "README", _README)
-    write_atomic(out / ".bidsignore", "*.html\n*.parquet\n*.csv\nlogs/\n**/status.json\n**/figures/\n")
+    write_atomic(out / ".bidsignore", _BIDSIGNORE)
 
 
+_BIDSIGNORE = """\
+*.html
+*.parquet
+*.csv
+/phenotypes.json
+/curves.json
+/failures.json
+/qc.json
+/series.json
+/report/
+/logs/
+sub-*/ses-*/*_dseg.nii.gz
+sub-*/ses-*/status.json
+sub-*/ses-*/figures/
+"""
 _README = """\
 Written by `cinema analyse`.
 
 report.html             the cohort, to be read first
-phenotypes.csv          one row a study, also as .parquet; phenotypes.json says what each column means
-series.csv              one row a DICOM series: what it is, whether it was used, and why not
+phenotypes.csv          one row a study, also as .parquet
+series.csv              one row a DICOM series: what it is, whether it was used, and why not; also as .parquet
 curves.parquet          volumes over the cardiac cycle
 failures.csv  qc.csv    studies without a result; checks that did not pass
+<table>.json            what each column of that table means
 sub-*/ses-*/            study.html, masks (labels 0 background, 1 RV, 2 myocardium, 3 LV), status.json (the record)
 logs/                   settings and messages of each run
 
-Tables are rebuilt from the records by every run: change nothing here by hand. For research use only.
+Tables are rebuilt from the records by every run: change nothing here by hand. They hold the studies that the last
+scan found; folders of others are left where they are and counted nowhere. For research use only.
 """
