@@ -49,7 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "study.html").write_text(
             render_study(study, result, version="9.9.9", generated="2026-01-02 03:04 UTC"), encoding="utf-8"
         )
-    tables = a_cohort(3)
+    tables = a_cohort(3, not_reached=1)  # with a box of each kind in the flow
     (out / "report.html").write_text(render_cohort(tables, out_dir=out)["report.html"], encoding="utf-8")
     return out
 

@@ -21,9 +21,10 @@ from cinema_cli.io.index import SERIES_SCHEMA
 from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
-from cinema_cli.reports.outliers import robust_z, studies
+from cinema_cli.reports.methods import figure_sentences
+from cinema_cli.reports.outliers import method_words, robust_z, studies
 from cinema_cli.reports.planes import cut_line, heart_point
-from cinema_cli.reports.render import href, number, percent
+from cinema_cli.reports.render import href, number, percent, words
 from cinema_cli.reports.study import render_study, thumbnail
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -149,10 +150,14 @@ def a_page(study: CineStudy, result: StudyResult, **changes: object) -> str:
     return render_study(study, replace(result, **changes), version="9.9.9", generated="2026-01-02 03:04 UTC")
 
 
-def a_cohort(n: int, *, participant: str = "sub-{:05d}", run: RunFacts | None = None) -> CohortTables:
-    """n studies: women and men, one far outlier, every 17th failed, every 11th flagged."""
+def a_cohort(
+    n: int, *, participant: str = "sub-{:05d}", run: RunFacts | None = None, not_reached: int = 0
+) -> CohortTables:
+    """n studies: women and men, one far outlier, every 17th failed, every 11th flagged, the last few not reached."""
     k = np.arange(n)
-    failed = k % 17 == 8
+    waiting = k >= n - not_reached
+    failed = (k % 17 == 8) & ~waiting
+    status = np.where(waiting, "not_run", np.where(failed, "failed", "done"))
     edv = 140 + 25 * np.sin(k * 1.7)
     ef = 60 + 5 * np.cos(k * 2.3)
     edv[3:4], ef[3:4] = 400.0, 15.0
@@ -163,38 +168,58 @@ def a_cohort(n: int, *, participant: str = "sub-{:05d}", run: RunFacts | None = 
         [
             ids,
             pl.Series("session_id", ["ses-1"] * n, dtype=pl.String),
-            pl.Series("status", ["failed" if f else "done" for f in failed], dtype=pl.String),
+            pl.Series("status", status.tolist(), dtype=pl.String),
             pl.Series("sex", ["F" if i % 2 else "M" for i in k], dtype=pl.String),
+            pl.Series("age_years", [None if i % 10 == 9 else 40.5 + i % 30 for i in k], dtype=pl.Float64),
             *(
                 pl.Series(
-                    name, [None if f else float(v) for v, f in zip(values, failed, strict=True)], dtype=pl.Float64
+                    name,
+                    [None if f else float(v) for v, f in zip(values, status != "done", strict=True)],
+                    dtype=pl.Float64,
                 )
                 for name, values in numbers.items()
             ),
-            pl.Series("qc_gap_in_stack", ["flag" if i % 11 == 5 else "pass" for i in k], dtype=pl.String),
+            pl.Series(
+                "qc_gap_in_stack",
+                [None if status[i] != "done" else "flag" if i % 11 == 5 else "pass" for i in k],
+                dtype=pl.String,
+            ),
         ]
     )
-    failures = table.filter(status="failed").select(
+    tried = pl.col("status") == "failed"
+    failures = table.filter(pl.col("status") != "done").select(
         "participant_id",
         "session_id",
-        stage=pl.lit("read"),
-        code=pl.lit("missing_frames"),
-        reason=pl.lit("slice 4 has 19 frames, the others 20"),
-        hint=pl.lit("Copy the study again."),
+        "status",
+        stage=pl.when(tried).then(pl.lit("read")).otherwise(pl.lit("run")),
+        code=pl.when(tried).then(pl.lit("missing_frames")).otherwise(pl.lit("not_reached")),
+        reason=pl.when(tried).then(pl.lit("slice 4 has 19 frames, the others 20")).otherwise(pl.lit("the run stopped")),
+        hint=pl.when(tried).then(pl.lit("Copy the study again.")).otherwise(pl.lit("Run the same command again.")),
     )
     series = pl.DataFrame(
         {
             "participant_id": [p for p in ids for _ in range(2)],
             "verdict": ["used", "rejected"] * n,
-            "reason_code": ["", "localizer"] * n,
+            "reason_code": [code for i in range(n) for code in ("", "not_mr" if i % 8 == 7 else "localizer")],
         },
         schema={"participant_id": pl.String, "verdict": pl.String, "reason_code": pl.String},
     )
     head = HeadFacts(
-        "starter_sax", "ab12" * 16, "Starter head", "9,000 synthetic hearts", "trying out", "weak at the apex"
+        "starter_sax",
+        "ab12" * 16,
+        "Starter head",
+        "9,000 synthetic hearts",
+        "trying out",
+        "weak at the apex",
+        figures={"acdc_n": 20, "acdc_dice_rv": 0.861, "acdc_dice_lv": 0.93, "acdc_lvef_mae": 4.12},
     )
     run = run or RunFacts(
-        version="9.9.9", cohort_name="Disks", command="cinema analyse disks", n_files=n * 40, heads=(head,)
+        version="9.9.9",
+        cohort_name="Disks",
+        command="cinema analyse disks",
+        n_files=n * 40,
+        heads=(head,),
+        made_by=(("cinema 9.9.9, starter_sax (weights sha256 ab12ab12ab12…)", n - 1), ("cinema 9.9.8, no head", 1)),
     )
     return CohortTables(table, series, failures, curves_of(table), run)
 
@@ -378,6 +403,107 @@ def test_thumbnails_are_embedded_in_small_cohorts_and_linked_in_large_ones(tmp_p
     assert small.count("data:image/jpeg;base64,") == 1
     large = render_cohort(a_cohort(250), out_dir=tmp_path)["report/wall-0001.html"]
     assert 'src="../sub-00001/ses-1/figures/thumbnail.jpg"' in large and 'loading="lazy"' in large
+
+
+def test_studies_never_reached_are_no_failures(tmp_path: Path) -> None:
+    tables = a_cohort(34, not_reached=5)
+    page = Page(render_cohort(tables, out_dir=tmp_path)["report.html"])
+    text = page.text()
+    assert "34 studies of 34 participants; 27 analysed, 2 failed, 5 not reached." in text
+    assert "2\nfailed\n5\nnot reached\n" in text  # headline
+    assert "Failed: 2 studies\n2 × read: missing frames\nNot reached: 5 studies\nthe run stopped before them\n" in text
+    wall = text[text.index("Wall of all studies") : text.index("Quality checks")]
+    assert (wall.count("\nfailed\n"), wall.count("\nnot reached\n")) == (2, 5)
+    assert "The run stopped before 5 studies: nothing is known of them yet. Run the same command again." in text
+    rows = text[text.index("What helps\n") : text.index("Not reached\nThe run stopped")]
+    assert rows.count("ses-1") == 2 and "not_reached" not in rows
+    kinds = [attrs.get("class") for tag, attrs in page.tags if tag == "li"]
+    assert (kinds.count("is-failed"), kinds.count("is-waiting")) == (2, 5)
+    none = Page(render_cohort(a_cohort(3, not_reached=3), out_dir=tmp_path)["report.html"]).text()
+    assert "0 analysed, none failed, 3 not reached" in none and "No quality check was run." in none
+    assert "No study failed.\nNot reached" in none
+
+
+def test_flags_and_outliers_are_told_apart(tmp_path: Path) -> None:
+    page = Page(render_cohort(a_cohort(40), out_dir=tmp_path)["report.html"])
+    kinds = [attrs.get("class") for tag, attrs in page.tags if tag == "li"]
+    assert (kinds.count("is-outlier"), kinds.count("is-flagged")) == (1, 4)
+    assert "Of 38 analysed studies, 1 (3%) is an outlier; 4 (11%) have a quality flag." in page.text()
+    few = Page(render_cohort(a_cohort(6), out_dir=tmp_path)["report.html"]).text()
+    assert "0 (0%) are outliers; 1 (17%) has a quality flag" in few  # a flag makes nobody an outlier
+
+
+def test_outliers_are_scored_within_sex_where_there_are_enough() -> None:
+    women, men = [100.0 + i for i in range(12)], [200.0 + i for i in range(12)]
+    women[0] = 150.0  # far from women, ordinary among all
+    ids = [f"sub-{i}" for i in range(24)]
+    table = pl.DataFrame(
+        {"participant_id": ids, "session_id": "ses-1", "sex": ["F"] * 12 + ["M"] * 12, "lvedv_ml": women + men}
+    )
+    (odd,) = [s for s in studies(table) if s.far]
+    assert odd.participant_id == "sub-0" and odd.far[0].startswith("LVEDV 150 ml (z ")
+    assert "among women and among men" in method_words(studies(table))
+    fewer = table.filter(pl.col("participant_id") != "sub-23").with_columns(
+        sex=pl.when(pl.col("participant_id").is_in(["sub-21", "sub-22"])).then(None).otherwise("sex")
+    )
+    assert not [s for s in studies(fewer) if s.far]
+    assert "both sexes together" in method_words(studies(fewer))
+
+
+@pytest.mark.parametrize(("age", "said"), [(61.0, "below\n"), (74.9, "below\n"), (32.0, "below, for ages 45–74\n")])
+def test_a_verdict_says_when_the_ranges_are_of_another_age(age: float, said: str) -> None:
+    text = Page(a_page(*a_study(), facts=StudyFacts(sex="M", age_years=age))).text()
+    assert said in text
+    assert ("This person is 32 years old: ranges of ages 45–74 need not apply." in text) == (age == 32.0)
+    unknown = Page(a_page(*a_study(), facts=StudyFacts(sex="M"))).text()
+    assert "The age of this person is unknown" in unknown and "below\n" not in unknown
+
+
+def test_figures_of_a_card_are_said_in_words_and_none_are_promised(tmp_path: Path) -> None:
+    figures = {"acdc_dice_rv": 0.86, "acdc_dice_myo": 0.85, "acdc_dice_lv": 0.931, "acdc_lvef_mae": 4.12, "acdc_n": 20}
+    others = {"scd_lvedv_mae_ml": 5.0, "scd_lvesv_bias_pct": -3.25}
+    assert figure_sentences(figures | others) == [
+        "On 20 labelled ACDC patients it was not trained on: Dice RV 0.86, MYO 0.85, LV 0.93; "
+        "LVEF mean absolute error 4.12 points.",
+        "On labelled SCD (Sunnybrook) patients it was not trained on: LVEDV mean absolute error 5 ml; "
+        "LVESV bias -3.25%.",
+    ]
+    bare = RunFacts(version="1", heads=(HeadFacts("starter_sax", "ab"),))
+    text = Page(render_cohort(a_cohort(3, run=bare), out_dir=tmp_path)["report.html"]).text()
+    assert "Figures\nNone stand in its card" in text
+
+
+def test_codes_are_worded_for_readers() -> None:
+    known = {"not_mr": "not MR images", "t1_map": "T1 map", "lge": "LGE (late gadolinium enhancement)"}
+    known |= {"no_sax": "no short-axis cine", "lax_4c": "LAX 4C", "missing_frames": "missing frames"}
+    assert {code: words(code) for code in known} == known
+
+
+def test_on_paper_a_heading_keeps_its_figure(tmp_path: Path) -> None:
+    for html in (render_cohort(a_cohort(24), out_dir=tmp_path)["report.html"], a_page(*a_study())):
+        assert not re.search(r"(?<!<section class=\"keep\">)<h2>[^<]*</h2>\s*<(figure|ol class=\"flow\"|table)", html)
+        assert html.count('<section class="keep">') == html.count("</section>") - html.count('<section class="flags"')
+        assert re.search(r"\.keep[^}]*\{ break-inside: avoid", html)
+
+
+def test_study_page_says_what_measured_it() -> None:
+    run = (("Device", "cpu, fp32"), ("Settings", "allow_missing_frames 0"))
+    text = Page(render_study(*a_study(), version="9.9.9", generated="2026-01-02 03:04 UTC", run=run)).text()
+    assert "Program\ncinema 9.9.9\nDevice\ncpu, fp32\nSettings\nallow_missing_frames 0\n" in text
+    assert f"weights sha256 {'ab12' * 16}\n" in text
+    assert "Sex, age, height, weight\nfrom the clinical file where it says them, else from the DICOM headers" in text
+
+
+def test_no_dot_lies_on_an_axis() -> None:
+    points = [charts.Point(x, y, "", f"{x}", f"{x}.html") for x, y in ((50.0, 20.0), (400.0, 80.0), (120.0, 55.0))]
+    drawing = str(
+        charts.scatter(points, x_title="x", y_title="y", x_span=(50, 250), y_span=(0, 80), title="t", dots_up_to=9)
+    )
+    at = [
+        (float(x), float(y)) for x, y in re.findall(r'</title> <g> <use href="#\w+" x="([\d.]+)" y="([\d.]+)"', drawing)
+    ]
+    assert len(at) == 3
+    assert all(62 + 8 < x < 704 - 8 and 14 + 8 < y < 350 - 8 for x, y in at)  # the axes' box in drawing units
 
 
 def test_outlier_is_marked_with_its_reason_and_linked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,11 @@ from cinema_cli.domain.errors import CinemaError
 from cinema_cli.inference.heads import read_card
 from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.ledger import Record
-from cinema_cli.io.tables import curves, failures, phenotypes, read_series
+from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
-from cinema_cli.reports.render import words
 
 REPORT_NAME = "report.html"
 _HIDDEN = {"cohort", "out", "participant_label", "dry_run"}  # settings that say where and who, not how
-_PROPER = {"acdc": "ACDC", "mae": "MAE", "pct": "%"}  # words of a card's figures that are not said as they are
 
 
 def write_report(out: Path, records: Sequence[Record]) -> Path:
@@ -36,11 +35,13 @@ def write_report(out: Path, records: Sequence[Record]) -> Path:
 
 
 def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
-    """What the log of the last run that analysed a study says; without one, what the records say."""
-    log, settings = _last_run(out)
+    """What the log of the last run that analysed a study says, and what all records say."""
+    logs = _runs(out)
+    folder, log = next(((folder, log) for folder, log in logs if log.get("counts", {}).get("n_run")), (None, {}))
     libraries: dict[str, str] = log.get("libraries", {})
     versions = {"cinema": log.get("version", __version__), "python": log.get("python", ""), **libraries}
     uses = dict.fromkeys((h.name, h.sha256) for r in records for h in r.heads)
+    settings = _settings(folder) if folder else {}
     return RunFacts(
         version=log.get("version", __version__),
         command=log.get("command", ""),
@@ -48,23 +49,38 @@ def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
         started=log.get("started", ""),
         finished=log.get("ended", ""),
         seconds=log.get("seconds"),
-        n_files=log.get("n_files"),
+        n_files=next((log["n_files"] for _, log in logs if "n_files" in log), None),  # of the last scan, as the series
         device=log.get("device", ""),
         versions=tuple((name, text) for name, text in versions.items() if text),
         settings=tuple((name, without_folders(value)) for name, value in settings.items() if name not in _HIDDEN),
         heads=tuple(_head(name, sha256) for name, sha256 in uses),
+        made_by=tuple(Counter(_maker(r) for r in records).most_common()),
+        left_out=former_words(former_studies(out)),
     )
 
 
-def _last_run(out: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _maker(record: Record) -> str:
+    """Which program and weights made a record."""
+    weights = ", ".join(f"{h.name} (weights sha256 {h.sha256[:12]}…)" for h in record.heads)
+    return f"cinema {record.version}, {weights or 'no head: no result'}"
+
+
+def _runs(out: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Folder and run.json of every run that was not cut off, the latest first."""
+    logs = []
     for path in sorted(out.glob("logs/*/run.json"), reverse=True):
         try:
-            log: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if log.get("counts", {}).get("n_run"):
-                return log, tomllib.loads((path.parent / "config.toml").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # a run that was cut off
-    return {}, {}
+            logs.append((path.parent, dict(json.loads(path.read_text(encoding="utf-8")))))
+        except (OSError, ValueError, TypeError):
+            continue
+    return logs
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _head(name: str, sha256: str) -> HeadFacts:
@@ -79,10 +95,5 @@ def _head(name: str, sha256: str) -> HeadFacts:
         training_data=card.training_data,
         intended_use=card.intended_use,
         limits=card.limits,
-        metrics=tuple((_figure_words(key), f"{value:g}") for key, value in card.figures.items()),
+        figures=card.figures if card.sha256 == sha256 else {},  # those of other weights say nothing of these
     )
-
-
-def _figure_words(key: str) -> str:
-    """`acdc_dice_lv` as ACDC dice LV."""
-    return " ".join(_PROPER.get(word, word) for word in words(key).split())

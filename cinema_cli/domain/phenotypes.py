@@ -6,11 +6,16 @@ from dataclasses import dataclass
 # by sex). Volumes: not read in its tables but in two public programs that quote them; one gives the limits below, the
 # other the means and SDs of Table 12 (men, women: LVEDV 166 ± 32, 124 ± 21 ml; LVESV 69 ± 16, 49 ± 11 ml; LVSV 96 ± 20,
 # 75 ± 14 ml), which agree with them. LV mass in grams, RV ejection fraction, heart rate and cardiac output: nothing
-# confirmed, so none here.
+# confirmed, so none here. Two kinds of limits stand side by side because neither kind is confirmed for all of them.
+REFERENCE_AGES = (45, 74)  # years, both included
 _PETERSEN = (
-    "Petersen SE et al., J Cardiovasc Magn Reson 2017;19:18 (UK Biobank, 368 men and 432 women, 45-74 years, 1.5 T)"
+    "Petersen SE et al., J Cardiovasc Magn Reson 2017;19:18 (UK Biobank, 368 men and 432 women, healthy Caucasian "
+    f"adults aged {REFERENCE_AGES[0]}-{REFERENCE_AGES[1]} years, 1.5 T)"
 )
-_ZONES = "limits of its abnormal-low and abnormal-high zones by sex, as quoted by secondary sources"
+_ZONES = (
+    "limits of its abnormal-low and abnormal-high zones by sex, so that a value inside may lie in a borderline zone; "
+    "as quoted by secondary sources"
+)
 _CONVENTION = "papillary muscles and trabeculae counted as LV cavity, as here"
 OUTER = f"{_PETERSEN}: {_ZONES}; {_CONVENTION}."
 OUTER_RV = f"{_PETERSEN}: {_ZONES}."
@@ -25,6 +30,11 @@ class ReferenceRange:
     lower: float
     upper: float
     source: str
+
+
+def in_reference_ages(age_years: float | None) -> bool | None:
+    """Whether the people of the reference ranges were of that age; None where it is unknown."""
+    return None if age_years is None else REFERENCE_AGES[0] <= age_years < REFERENCE_AGES[1] + 1
 
 
 @dataclass(frozen=True, slots=True)

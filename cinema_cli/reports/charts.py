@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 # Each stands for a variable of the style sheet until the drawing is text: one drawing serves light, dark and paper.
 INK = {
     name: f"#f0e1{k:02x}"
-    for k, name in enumerate(("ink", "soft", "line", "accent", "band", "lv", "rv", "warn", "bad", "bad-wash"))
+    for k, name in enumerate(("ink", "soft", "line", "accent", "band", "lv", "rv", "warn", "far", "wash"))
 }
 DOTS_BELOW = 40  # values in a row of a distribution; from there on a histogram
 ROW = 66.0  # height of a row of a distribution
 DASHES = (0, (5.0, 2.5))
+ROOM = (0.98, 1.02)  # of a dot's value: as far as its own size reaches
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One study in a scatter plot; `link` is its page."""
+    """One study in a scatter plot; `link` is its page, `mark` the colour of its ring: "far", "warn" or none."""
 
     x: float
     y: float
-    outlier: bool
+    mark: str
     label: str
     link: str
 
@@ -133,20 +134,20 @@ def scatter(
     title: str,
     dots_up_to: int,
 ) -> Markup:
-    """Studies as dots, outliers ringed; each opens its page. Above `dots_up_to` the others become a map of counts.
+    """Studies as dots, marked ones ringed; each opens its page. Above `dots_up_to` the others become a map of counts.
 
-    The axes hold at least `x_span` and `y_span`, so that two reports look alike.
+    The axes hold at least `x_span` and `y_span`, so that two reports look alike; no dot lies on their ends.
     """
     figure, axes = _canvas(720.0, 400.0, left=62, right=16, top=14, bottom=50)
-    axes.set_xlim(*_round_ends([*x_span, *(p.x for p in points)]))
-    axes.set_ylim(*_round_ends([*y_span, *(p.y for p in points)]))
-    plain, ringed = [p for p in points if not p.outlier], [p for p in points if p.outlier]
+    axes.set_xlim(*_round_ends([*x_span, *(k * p.x for p in points for k in ROOM)]))
+    axes.set_ylim(*_round_ends([*y_span, *(k * p.y for p in points for k in ROOM)]))
+    plain = [p for p in points if not p.mark]
     if len(plain) > dots_up_to:
         _count_map(axes, plain)
         plain = []
     for several, size, fill, edge, width in (
         (plain, 8.0, (INK["accent"], 0.55), "none", 0.0),
-        (ringed, 10.0, (INK["bad-wash"], 1.0), INK["bad"], 2.0),
+        *(([p for p in points if p.mark == m], 10.0, (INK["wash"], 1.0), INK[m], 2.0) for m in ("warn", "far")),
     ):
         if several:
             xs, ys = [p.x for p in several], [p.y for p in several]
@@ -282,7 +283,7 @@ def _svg(figure: "Figure", *, title: str, role: str = "img", said: Mapping[str, 
     body = re.sub(r' clip-path="[^"]*"', "", body)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # the same in every drawing of a page
     body = re.sub(r" ?font-family:[^;\"]*;?", "", body)
-    body = body.replace("xlink:href=", "href=")
+    body = body.replace("xlink:href=", "href=").replace(' target="_blank"', "")
     for name, colour in INK.items():
         body = body.replace(colour, f"var(--{name})")
     for link, words in (said or {}).items():

@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from cinema_cli.domain.phenotypes import ReferenceRange
+from cinema_cli.domain.phenotypes import REFERENCE_AGES, ReferenceRange, in_reference_ages
+from cinema_cli.io.ledger import Status
 from cinema_cli.reports import charts, figures
 from cinema_cli.reports.beats import beats_figure
 from cinema_cli.reports.flow import participant_flow, rejected_by_reason
-from cinema_cli.reports.methods import HeadFacts, RunFacts, method_paragraphs
-from cinema_cli.reports.outliers import BY_NAME, LIMIT, METHOD, Study, short_name, studies
+from cinema_cli.reports.methods import HeadFacts, RunFacts, figure_sentences, method_paragraphs
+from cinema_cli.reports.outliers import BY_NAME, Study, method_words, short_name, studies
 from cinema_cli.reports.render import count, href, number, percent, render_page, unit_words, words
 from cinema_cli.reports.wall import card, page_words
 
@@ -21,8 +22,8 @@ __all__ = ["CohortTables", "HeadFacts", "RunFacts", "render_cohort"]
 
 EMBED_UP_TO = 200  # studies; above, thumbnails are linked and the wall is paged
 WALL_PAGE = 200
-OUTLIERS_SHOWN = 48
-OUTLIERS_LISTED = 60
+STANDING_OUT_SHOWN = 48
+STANDING_OUT_LISTED = 60
 RINGS_SHOWN = 300  # in the scatter plot of a large cohort, the farthest first; flags alone are not ringed there
 DOTS_UP_TO = 1500  # more studies are drawn as a map of counts
 ROWS_SHOWN = 200  # of a table in the page; the files hold all
@@ -34,9 +35,10 @@ SMALL_COHORT = 30
 class CohortTables:
     """What the cohort page is made from.
 
-    `phenotypes`: participant_id, session_id, status (done, flagged or failed), optionally sex, the names of
+    `phenotypes`: participant_id, session_id, status (done, failed or not_run), optionally sex, age_years, the names of
     domain.phenotypes.PHENOTYPES, `qc_*` ("pass", "flag" or "not_run"). `series`: one row a series with verdict ("used"
-    or not) and reason_code, code or reason. `failures`: participant_id, session_id, stage, code, reason, hint.
+    or not) and reason_code, code or reason. `failures`: participant_id, session_id, status (failed or not_run), stage,
+    code, reason, hint.
     `curves`: participant_id, session_id, frame, lv_smooth_ml.
     """
 
@@ -55,10 +57,13 @@ def render_cohort(tables: CohortTables, *, out_dir: Path) -> dict[str, str]:
     """
     everyone = studies(tables.phenotypes)
     large = len(everyone) > EMBED_UP_TO
-    outliers = sorted((s for s in everyone if s.why and not s.failed), key=lambda s: (-s.distance, s.folder))
-    on_wall = outliers[:OUTLIERS_SHOWN] if large else everyone
+    method = method_words(everyone)
+    standing_out = sorted((s for s in everyone if s.analysed and (s.far or s.flags)), key=_apart)
+    on_wall = standing_out[:STANDING_OUT_SHOWN] if large else everyone
     starts = list(range(0, len(everyone), WALL_PAGE)) if large else []
     walls = [(f"report/wall-{k + 1:04d}.html", everyone[s : s + WALL_PAGE]) for k, s in enumerate(starts)]
+    failed = tables.failures.filter(status=Status.FAILED)
+    waiting = [s for s in everyone if s.status is Status.NOT_RUN]
     run = tables.run
     pages = {
         "report.html": render_page(
@@ -66,27 +71,33 @@ def render_cohort(tables: CohortTables, *, out_dir: Path) -> dict[str, str]:
             title=f"Cohort report {run.cohort_name}".strip(),
             run=run,
             summary=_summary(tables, everyone),
-            headline=_headline(tables, everyone),
+            headline=_headline(everyone),
             flow=participant_flow(everyone, series=tables.series, failures=tables.failures, n_files=run.n_files),
             small=_small_words(everyone),
             distributions=_distributions(everyone),
             range_sources=_range_sources(),
-            scatter=_scatter(everyone, ringed=_ringed(outliers, large=large)),
+            ages_sentence=_ages_sentence(everyone),
+            scatter=_scatter(everyone, ringed=_ringed(standing_out, large=large)),
             scatter_caption=_scatter_caption(len(everyone), large=large),
             beats=beats_figure(tables.curves, everyone),
-            outlier_method=METHOD,
-            outlier_sentence=_outlier_sentence(everyone, outliers),
-            outliers=[_outlier_row(s) for s in outliers[:OUTLIERS_LISTED]],
-            n_outliers_hidden=max(0, len(outliers) - OUTLIERS_LISTED),
+            outlier_method=method,
+            outlier_sentence=_outlier_sentence(everyone),
+            outliers=[_outlier_row(s) for s in standing_out[:STANDING_OUT_LISTED]],
+            n_outliers_hidden=max(0, len(standing_out) - STANDING_OUT_LISTED),
             wall=[card(s, out_dir=out_dir, up="", embed=True) for s in on_wall],
-            wall_is_outliers=large,
+            wall_is_part=large,
             wall_pages=[(name, page_words(several)) for name, several in walls],
             flags=_flags(tables.phenotypes),
-            failures=tables.failures.head(ROWS_SHOWN).to_dicts(),
-            n_failures_hidden=max(0, tables.failures.height - ROWS_SHOWN),
+            failures=failed.head(ROWS_SHOWN).to_dicts(),
+            n_failures_hidden=max(0, failed.height - ROWS_SHOWN),
+            waiting_sentence=_waiting_sentence(waiting, tables.failures),
+            waiting=[f"{s.participant_id} {s.session_id}" for s in waiting[:ROWS_SHOWN]],
+            n_waiting_hidden=max(0, len(waiting) - ROWS_SHOWN),
             rejected=rejected_by_reason(tables.series),
             methods=method_paragraphs(run),
+            heads=[(head, figure_sentences(head.figures)) for head in run.heads],
             run_facts=_run_facts(run),
+            made_by=[(number(n, decimals=0), said) for said, n in run.made_by],
             version=run.version,
             generated=run.finished,
         )
@@ -99,32 +110,44 @@ def render_cohort(tables: CohortTables, *, out_dir: Path) -> dict[str, str]:
             wall=[card(s, out_dir=out_dir, up="..", embed=False) for s in several],
             previous=walls[k - 1][0].removeprefix("report/") if k else "",
             following=walls[k + 1][0].removeprefix("report/") if k + 1 < len(walls) else "",
-            outlier_method=METHOD,
+            outlier_method=method,
             version=run.version,
             generated=run.finished,
         )
     return pages
 
 
+def _apart(study: Study) -> tuple[bool, float, tuple[str, str]]:
+    """Outliers first, the farthest in front; then those with a flag alone."""
+    return not study.far, -study.distance, study.folder
+
+
 def _summary(tables: CohortTables, everyone: Sequence[Study]) -> str:
     if not everyone:
         return "No study was found."
     people = tables.phenotypes["participant_id"].n_unique()
-    failed = sum(s.failed for s in everyone)
+    done, failed, waiting = (_n(everyone, status) for status in (Status.DONE, Status.FAILED, Status.NOT_RUN))
     said = f"{count(len(everyone), one='study', many='studies')} of {count(people, one='participant')}; "
-    said += f"{number(len(everyone) - failed, decimals=0)} analysed"
-    return said + (f", {number(failed, decimals=0)} failed." if failed else ", none failed.")
+    said += f"{number(done, decimals=0)} analysed, "
+    said += f"{number(failed, decimals=0)} failed" if failed else "none failed"
+    return said + (f", {number(waiting, decimals=0)} not reached." if waiting else ".")
 
 
-def _headline(tables: CohortTables, everyone: Sequence[Study]) -> list[tuple[str, str, str]]:
-    done = [s for s in everyone if not s.failed]
-    flagged = sum(bool(s.flags) for s in done)
-    items = [
-        (number(len(everyone), decimals=0), "", "studies"),
-        (number(len(done), decimals=0), "", "analysed"),
-        (number(flagged, decimals=0), "", "with a quality flag"),
-        (number(len(everyone) - len(done), decimals=0), "", "failed"),
+def _n(everyone: Sequence[Study], status: Status) -> int:
+    return sum(s.status is status for s in everyone)
+
+
+def _headline(everyone: Sequence[Study]) -> list[tuple[str, str, str]]:
+    done = [s for s in everyone if s.analysed]
+    counts = [
+        (len(everyone), "studies"),
+        (len(done), "analysed"),
+        (sum(bool(s.flags) for s in done), "with a quality flag"),
+        (_n(everyone, Status.FAILED), "failed"),
     ]
+    if waiting := _n(everyone, Status.NOT_RUN):
+        counts.append((waiting, "not reached"))
+    items = [(number(n, decimals=0), "", name) for n, name in counts]
     for name in ("lvef_pct", "lvedv_ml"):
         values = [v for s in done if (v := s.values.get(name)) is not None]
         if values:
@@ -133,8 +156,17 @@ def _headline(tables: CohortTables, everyone: Sequence[Study]) -> list[tuple[str
     return items
 
 
+def _waiting_sentence(waiting: Sequence[Study], failures: pl.DataFrame) -> str:
+    """What it means that studies were not reached, and what helps."""
+    if not waiting:
+        return ""
+    hints = failures.filter(status=Status.NOT_RUN)["hint"].unique().sort().to_list()
+    n = count(len(waiting), one="study", many="studies")
+    return f"The run stopped before {n}: nothing is known of them yet. {' '.join(h for h in hints if h)}".strip()
+
+
 def _small_words(everyone: Sequence[Study]) -> str:
-    n = sum(not s.failed for s in everyone)
+    n = _n(everyone, Status.DONE)
     if n == 0:
         return "No study was analysed: there are no distributions."
     if n < SMALL_COHORT:
@@ -146,7 +178,7 @@ def _small_words(everyone: Sequence[Study]) -> str:
 
 
 def _distributions(everyone: Sequence[Study]) -> list[tuple[str, str, Markup]]:
-    done = [s for s in everyone if not s.failed]
+    done = [s for s in everyone if s.analysed]
     plots = []
     for name in DISTRIBUTIONS:
         p = BY_NAME[name]
@@ -154,7 +186,7 @@ def _distributions(everyone: Sequence[Study]) -> list[tuple[str, str, Markup]]:
             (sex, [v for s in done if s.sex == sex and (v := s.values.get(name)) is not None]) for sex in figures.SEXES
         ]
         if any(values for _, values in groups):
-            title = f"{p.title} by sex, with the reference range"
+            title = f"{p.title} by sex, {'with the reference range' if p.ranges else 'no reference range'}"
             plot = charts.distribution(groups, ranges=p.ranges, title=title, decimals=0)
             plots.append((p.title, unit_words(p.unit), plot))
     return plots
@@ -165,17 +197,29 @@ def _range_sources() -> list[str]:
     return list(dict.fromkeys(r.source for r in ranges))
 
 
-def _ringed(outliers: Sequence[Study], *, large: bool) -> Sequence[Study]:
-    return [s for s in outliers if s.distance > LIMIT][:RINGS_SHOWN] if large else outliers
+def _ages_sentence(everyone: Sequence[Study]) -> str:
+    """Of whom the reference ranges are, and how many of the cohort are not of that age."""
+    fits = [in_reference_ages(s.age_years) for s in everyone if s.analysed]
+    other, unknown = (number(fits.count(kind), decimals=0) for kind in (False, None))
+    of = count(len(fits), one="analysed study", many="analysed studies")
+    ages = f"{REFERENCE_AGES[0]}–{REFERENCE_AGES[1]}"
+    return (
+        f"The ranges are of healthy Caucasian adults aged {ages} years; of {of}, {other} are of people of another age "
+        f"and {unknown} of unknown age."
+    )
+
+
+def _ringed(standing_out: Sequence[Study], *, large: bool) -> Sequence[Study]:
+    return [s for s in standing_out if s.far][:RINGS_SHOWN] if large else standing_out
 
 
 def _scatter(everyone: Sequence[Study], *, ringed: Sequence[Study]) -> Markup | None:
-    marked = {s.folder for s in ringed}
+    marks = {s.folder: "far" if s.far else "warn" for s in ringed}
     points = [
         charts.Point(
             x,
             y,
-            outlier=s.folder in marked,
+            mark=marks.get(s.folder, ""),
             label=f"{s.participant_id} {s.session_id}: EDV {x:.0f} ml, EF {y:.0f}%",
             link=href(*s.folder, "study.html"),
         )
@@ -190,28 +234,32 @@ def _scatter(everyone: Sequence[Study], *, ringed: Sequence[Study]) -> Markup | 
         y_title="LV ejection fraction, %",
         dots_up_to=DOTS_UP_TO,
         x_span=(50.0, 250.0),
-        y_span=(20.0, 80.0),
+        y_span=(0.0, 80.0),
         title="Ejection fraction against end-diastolic volume of the left ventricle, outliers ringed",
     )
 
 
 def _scatter_caption(n: int, *, large: bool) -> str:
-    rings = "studies far from the median, flags aside" if large else "outliers"
+    rings = "Rings mark outliers" if large else "rings mark outliers and, in the colour of warnings, quality flags"
     if n > DOTS_UP_TO:
-        return f"The darker, the more studies. Rings mark {rings}; each opens its study's page."
-    return f"Each dot is a study and opens its page; rings mark {rings}."
+        return f"The darker, the more studies. {rings}; each opens its study's page."
+    return f"Each dot is a study and opens its page; {rings[0].lower()}{rings[1:]}."
 
 
-def _outlier_sentence(everyone: Sequence[Study], outliers: Sequence[Study]) -> str:
-    n = sum(not s.failed for s in everyone)
-    if not outliers:
-        return f"No study stands out, of {count(n, one='analysed study', many='analysed studies')}."
-    of = count(n, one="analysed study", many="analysed studies")
-    return f"{number(len(outliers), decimals=0)} of {of} ({percent(len(outliers), n)})."
+def _outlier_sentence(everyone: Sequence[Study]) -> str:
+    done = [s for s in everyone if s.analysed]
+    of = count(len(done), one="analysed study", many="analysed studies")
+    outliers, flagged = sum(bool(s.far) for s in done), sum(bool(s.flags) for s in done)
+    if not outliers and not flagged:
+        return f"No study stands out, of {of}."
+    said = [f"{number(k, decimals=0)} ({percent(k, len(done))})" for k in (outliers, flagged)]
+    are, have = "is an outlier" if outliers == 1 else "are outliers", "has" if flagged == 1 else "have"
+    return f"Of {of}, {said[0]} {are}; {said[1]} {have} a quality flag."
 
 
-def _outlier_row(study: Study) -> tuple[str, str, str, str]:
-    return href(*study.folder, "study.html"), study.participant_id, study.session_id, "; ".join(study.why)
+def _outlier_row(study: Study) -> tuple[str, str, str, str, str]:
+    link = href(*study.folder, "study.html")
+    return link, study.participant_id, study.session_id, "; ".join(study.far), "; ".join(study.flag_words)
 
 
 def _flags(table: pl.DataFrame) -> list[tuple[str, str, str, str, str]]:
@@ -219,6 +267,8 @@ def _flags(table: pl.DataFrame) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for column in (c for c in table.columns if c.startswith("qc_")):
         passed, flagged, not_run = (int((table[column] == status).sum()) for status in ("pass", "flag", "not_run"))
+        if not passed + flagged + not_run:
+            continue
         said = [number(n, decimals=0) for n in (passed, flagged, not_run)]
         share = percent(flagged, passed + flagged)
         rows.append((words(column.removeprefix("qc_")), said[0], said[1], said[2], share))
@@ -235,7 +285,7 @@ def _run_facts(run: RunFacts) -> list[tuple[str, str]]:
         ("Finished", run.finished),
         ("Took", took),
         ("Device", run.device),
-        ("Files read", "" if run.n_files is None else number(run.n_files, decimals=0)),
+        ("Files read in the last scan", "" if run.n_files is None else number(run.n_files, decimals=0)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in run.versions if name != "cinema")),
     ]
     return [(name, said) for name, said in facts if said]

@@ -1,12 +1,11 @@
-"""Small drawings without axes as SVG: the parts of the participant flow, and a value against its reference range.
+"""Small drawings without axes as SVG: a value against its reference range.
 
-matplotlib would take 25 ms for each of the fifteen strips of a study's page and has no boxes that hold lines of
-text. Everything with axes is in charts.py.
+matplotlib would take 25 ms for each of the fifteen strips of a study's page. Everything with axes is in charts.py.
 """
 
 from collections.abc import Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from cinema_cli.domain.phenotypes import ReferenceRange
 
@@ -18,11 +17,6 @@ def svg(width: float, height: float, *parts: str, title: str, css: str = "", rol
     return Markup(
         '<svg class="chart {3}" viewBox="0 0 {0:g} {1:g}" role="{5}" aria-label="{2}"><title>{2}</title>{4}</svg>'
     ).format(width, height, title, css, Markup("".join(parts)), role)
-
-
-def text(x: float, y: float, words: str, *, css: str = "", anchor: str = "start") -> str:
-    """A line of text; the words are escaped."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{css}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, *, css: str) -> str:

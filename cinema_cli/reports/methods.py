@@ -1,6 +1,19 @@
 """What a run did, in words for the methods section, and the facts of the run that the page prints."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cinema_cli.domain.phenotypes import REFERENCE_AGES
+from cinema_cli.reports.render import number
+
+_DATA_WORDS = {"acdc": "ACDC patients", "scd": "SCD (Sunnybrook) patients"}
+_MEASURE_WORDS = {
+    "mae": "mean absolute error",
+    "bias": "bias",
+    "sd": "standard deviation",
+    "correlation": "correlation",
+}
+_UNIT_WORDS = {"ml": "ml", "g": "g", "mm": "mm", "pct": "%", "points": "points"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +26,7 @@ class HeadFacts:
     training_data: str = ""
     intended_use: str = ""
     limits: str = ""
-    metrics: tuple[tuple[str, str], ...] = ()  # (what, how much), for example ("LV Dice, ACDC, n = 20", "0.93")
+    figures: Mapping[str, float] = field(default_factory=dict)  # what it reached, by name: acdc_n, acdc_dice_lv
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,40 @@ class RunFacts:
     versions: tuple[tuple[str, str], ...] = ()  # ("python", "3.11.2"), ("torch", ...), ("pydicom", ...)
     settings: tuple[tuple[str, str], ...] = ()  # resolved settings, name and value
     heads: tuple[HeadFacts, ...] = ()
+    made_by: tuple[tuple[str, int], ...] = ()  # version and weights, and how many records they made
+    left_out: str = ""  # records that belong to no study of the cohort, in words
+
+
+def figure_sentences(figures: Mapping[str, float]) -> list[str]:
+    """The figures of a head's card in words, a sentence a data set, which the first part of a name says.
+
+    `acdc_n = 20, acdc_dice_lv = 0.93, acdc_lvef_mae = 4.1` becomes "On 20 labelled ACDC patients it was not trained
+    on: Dice LV 0.93; LVEF mean absolute error 4.1 points."
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for name, value in figures.items():
+        data, _, rest = name.partition("_")
+        groups.setdefault(data, {})[rest] = value
+    return [_figure_sentence(_DATA_WORDS.get(data, f"{data} data"), values) for data, values in groups.items()]
+
+
+def _figure_sentence(data: str, values: Mapping[str, float]) -> str:
+    n = values.get("n")
+    who = f"{number(n, decimals=0)} labelled {data}" if n is not None else f"labelled {data}"
+    dice = [f"{key.removeprefix('dice_').upper()} {v:.2f}" for key, v in values.items() if key.startswith("dice_")]
+    others = [_figure_words(key, v) for key, v in values.items() if key != "n" and not key.startswith("dice_")]
+    said = ([f"Dice {', '.join(dice)}"] if dice else []) + others
+    return f"On {who} it was not trained on: {'; '.join(said) or 'no figure'}."
+
+
+def _figure_words(key: str, value: float) -> str:
+    """`lvedv_mae_ml` as LVEDV mean absolute error 5.2 ml; an error of an ejection fraction is in points."""
+    parts = key.split("_")
+    unit = _UNIT_WORDS[parts.pop()] if parts[-1] in _UNIT_WORDS else ""
+    if not unit and parts[0].endswith("ef") and parts[-1] in {"mae", "bias", "sd"}:
+        unit = "points"
+    what = " ".join(_MEASURE_WORDS.get(part, part.upper()) for part in parts)
+    return f"{what} {value:.3g}{' ' if unit != '%' else ''}{unit}".rstrip()
 
 
 def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
@@ -78,8 +125,10 @@ def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
         ),
         (
             "Reference ranges",
-            "Ranges are drawn for orientation. They come from healthy adults of one population (sources below); "
-            "a value outside is no "
+            "Ranges are drawn for orientation. They come from one population, healthy Caucasian adults of the UK "
+            f"Biobank aged {REFERENCE_AGES[0]}–{REFERENCE_AGES[1]} years, and are not corrected for age; sources stand "
+            "below the distributions. Where a source gives the limits of an abnormal zone, a value inside may still be "
+            "borderline. LV mass in grams and RV ejection fraction have no range here. A value outside is no "
             "diagnosis, and a cohort of patients is expected to lie outside.",
         ),
     ]

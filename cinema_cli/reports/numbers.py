@@ -1,14 +1,17 @@
 """The numbers of one study, worded, against the reference ranges of its sex."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from cinema_cli.domain.phenotypes import PHENOTYPES, Phenotype, ReferenceRange
+from cinema_cli.domain.phenotypes import PHENOTYPES, REFERENCE_AGES, Phenotype, ReferenceRange, in_reference_ages
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.reports import figures
 from cinema_cli.reports.render import number, unit_words
+
+AGES = f"{REFERENCE_AGES[0]}–{REFERENCE_AGES[1]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def number_rows(result: StudyResult) -> tuple[list[NumberRow], list[str]]:
             if r.source not in sources:
                 sources.append(r.source)
         value = None if m is None else m.value
-        verdict, css = _verdict(value, ranges)
+        verdict, css = _verdict(value, ranges, age_years=result.facts.age_years)
         reason = ("not measured" if m is None else m.reason or "no reason recorded") if value is None else ""
         rows.append(
             NumberRow(
@@ -69,7 +72,7 @@ def number_rows(result: StudyResult) -> tuple[list[NumberRow], list[str]]:
                 meaning=p.meaning,
                 value=number(value, decimals=p.decimals),
                 unit=unit_words(p.unit) if value is not None else "",
-                reference=_range_words(ranges),
+                reference=_range_words(ranges) if ranges else "no range" if p.unit else "",
                 verdict=verdict,
                 css=css,
                 strip=Markup()
@@ -96,13 +99,30 @@ def _range_words(ranges: Sequence[ReferenceRange]) -> str:
     return ", ".join(f"{figures.SEXES[r.sex]} {limits(r)}" for r in ranges)
 
 
-def _verdict(value: float | None, ranges: Sequence[ReferenceRange]) -> tuple[str, str]:
-    """Words and style of a value against the ranges of one sex, or of both where the sex is unknown."""
+def _verdict(value: float | None, ranges: Sequence[ReferenceRange], *, age_years: float | None) -> tuple[str, str]:
+    """Words and style of a value against the ranges of one sex, or of both where the sex is unknown.
+
+    Where the person is not known to be of the ages that the ranges are of, the words say so.
+    """
     if value is None or not ranges:
         return "", ""
     inside = [r.sex for r in ranges if r.lower <= value <= r.upper]
     if len(inside) == len(ranges):
-        return "inside", "inside"
-    if not inside:
-        return ("below" if all(value < r.lower for r in ranges) else "above"), "outside"
-    return f"inside for {figures.SEXES[inside[0]]} only", "mixed"
+        said, css = "inside", "inside"
+    elif not inside:
+        said, css = ("below" if all(value < r.lower for r in ranges) else "above"), "outside"
+    else:
+        said, css = f"inside for {figures.SEXES[inside[0]]} only", "mixed"
+    if in_reference_ages(age_years):
+        return said, css
+    return f"{said}, for ages {AGES}", "inside" if css == "inside" else "mixed"
+
+
+def age_sentence(age_years: float | None) -> str:
+    """What the ages of the reference ranges mean for this person."""
+    fits = in_reference_ages(age_years)
+    if fits is None:
+        return f"The age of this person is unknown: the ranges may not apply, as they are of ages {AGES}."
+    if not fits:
+        return f"This person is {math.floor(age_years or 0)} years old: ranges of ages {AGES} need not apply."
+    return ""

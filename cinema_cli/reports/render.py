@@ -13,7 +13,22 @@ from cinema_cli.domain.assets import templates_directory
 THIN_SPACE = "\u202f"
 MINUS = "\u2212"
 ABBREVIATIONS = {"myo": "myocardial"} | {
-    w: w.upper() for w in ("lv", "rv", "lvef", "rvef", "sax", "lax", "ed", "es", "lge")
+    w: w.upper()
+    for w in ("lv", "rv", "lvef", "rvef", "sax", "lax", "2c", "3c", "4c", "ed", "es", "mr", "ct", "t1", "t2", "lge")
+}
+PHRASES = {  # codes that their words alone do not explain
+    "not_mr": "not MR images",
+    "no_sax": "no short-axis cine",
+    "lge": "LGE (late gadolinium enhancement)",
+    "rvot": "RV outflow tract or long axis",
+    "aorta": "great vessels",
+    "flow": "flow (phase contrast)",
+    "derived": "derived images",
+    "tagging": "tagged cine",
+    "single_frame": "one image a position, no cine",
+    "bad_spacing": "pixel spacing not valid",
+    "no_geometry": "position or orientation absent or not valid",
+    "no_pixels": "no pixel data",
 }
 UNIT_WORDS = {"m2": "m²", "ml/m2": "ml/m²", "g/m2": "g/m²", "l/min/m2": "l/min/m²"}
 
@@ -71,8 +86,8 @@ def unit_words(unit: str) -> str:
 
 
 def words(code: str) -> str:
-    """A code such as `no_sax_stack` as words for a reader: no SAX stack."""
-    return " ".join(ABBREVIATIONS.get(word, word) for word in code.split("_") if word)
+    """A code such as `t1_map` as words for a reader: T1 map."""
+    return PHRASES.get(code) or " ".join(ABBREVIATIONS.get(word, word) for word in code.split("_") if word)
 
 
 def href(*parts: str) -> str:

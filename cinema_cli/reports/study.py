@@ -10,7 +10,7 @@ from PIL import Image
 from cinema_cli.domain.cine import Cine, CineStudy, StudyFacts, View
 from cinema_cli.domain.result import Check, CheckStatus, StudyResult
 from cinema_cli.reports import charts, pictures, planes, slices
-from cinema_cli.reports.numbers import headline, number_rows
+from cinema_cli.reports.numbers import AGES, age_sentence, headline, number_rows
 from cinema_cli.reports.outliers import flag_words
 from cinema_cli.reports.planes import VIEW_WORDS
 from cinema_cli.reports.render import count, number, render_page, words
@@ -36,11 +36,12 @@ def render_study(
     version: str,
     generated: str,
     series: pl.DataFrame | None = None,
+    run: Sequence[tuple[str, str]] = (),
 ) -> str:
     """The self-contained HTML page of one study; also for a study without masks, curves or facts.
 
     `version` of cinema and `generated` (UTC, text) are printed as they are; `series` are the study's rows of
-    the series table, used and rejected.
+    the series table, used and rejected; `run` are (name, text) of what measured it, such as device and settings.
     """
     sax = study.cines.get(View.SAX)
     masks = slices.masks_of(sax, result)
@@ -64,9 +65,11 @@ def render_study(
         frames_sentence=_frames_sentence(sax, result),
         numbers=rows,
         sources=sources,
+        ages=AGES,
+        age_sentence=age_sentence(result.facts.age_years),
         checks=[_check_row(c) for c in result.checks],
         notes=_notes(study),
-        provenance=_provenance(study, result),
+        provenance=_provenance(study, result, version=version, run=run),
         series=_series_rows(series),
         version=version,
         generated=generated,
@@ -137,22 +140,30 @@ def _notes(study: CineStudy) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _provenance(study: CineStudy, result: StudyResult) -> list[tuple[str, str]]:
-    rows = [(f"Head {h.name}", f"weights sha256 {h.sha256[:16]}…") for h in result.heads]
-    rows = rows or [("Head", "none was run")]
-    for view, cine in study.cines.items():
-        depth, row, column = cine.spacing_mm
-        spacing = " × ".join(number(v, decimals=2) for v in (row, column, depth))
-        cycle = "R-R interval unknown" if cine.cycle_ms is None else f"R-R {number(cine.cycle_ms, decimals=0)} ms"
-        origin = count(len(cine.series_uids), one="series", many="series")
-        said = (
-            f"{count(cine.n_slices, one='slice')} × {count(cine.n_frames, one='frame')}, "
-            f"{spacing} mm (row, column, slice), {cycle}, from {origin}"
-        )
-        rows.append((f"{VIEW_WORDS[view].capitalize()} cine", said))
+def _provenance(
+    study: CineStudy, result: StudyResult, *, version: str, run: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """What made the numbers, then what they were made from."""
+    rows = [("Program", f"cinema {version}"), *run]
+    rows += [(f"Head {h.name}", f"weights sha256 {h.sha256}") for h in result.heads] or [("Head", "none was run")]
+    rows += [(f"{VIEW_WORDS[view].capitalize()} cine", _cine_words(cine)) for view, cine in study.cines.items()]
     timings = ", ".join(f"{words(stage)} {number(s, decimals=1)} s" for stage, s in result.seconds.items())
-    rows.append(("Time spent", timings or "not recorded"))
-    return rows
+    rows.append(("Sex, age, height, weight", "from the clinical file where it says them, else from the DICOM headers"))
+    rows.append(("Scanner, date", "from the DICOM headers"))
+    return [*rows, ("Time spent", timings or "not recorded")]
+
+
+def _cine_words(cine: Cine) -> str:
+    """Size, spacing, timing and origin of a cine."""
+    depth, row, column = cine.spacing_mm
+    spacing = " × ".join(number(v, decimals=2) for v in (row, column, depth))
+    thickness = "" if cine.thickness_mm is None else f", slices {number(cine.thickness_mm, decimals=1)} mm thick"
+    cycle = "R-R interval unknown" if cine.cycle_ms is None else f"R-R {number(cine.cycle_ms, decimals=0)} ms"
+    origin = count(len(cine.series_uids), one="series", many="series")
+    return (
+        f"{count(cine.n_slices, one='slice')} × {count(cine.n_frames, one='frame')}, "
+        f"{spacing} mm (row, column, slice){thickness}, {cycle}, from {origin}"
+    )
 
 
 def _series_rows(series: pl.DataFrame | None) -> list[SeriesRow]:
