@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from dicom_factory import set_tags, write_junk, write_lax, write_localizer, write_sax, write_study
+from dicom_factory import set_tags, truncate, write_junk, write_lax, write_localizer, write_sax, write_study
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from instance_rows import lax, sax, table
@@ -97,6 +97,75 @@ def test_a_study_without_a_cine_is_listed_and_a_digest_follows_the_plan(tmp_path
     assert codes(scan(tmp_path, jobs=1))["missing_frames"] == 1
 
 
+def cut_short(paths: list[Path]) -> None:
+    for path in paths:
+        truncate(path, drop_bytes=500)
+
+
+def test_truncated_files_keep_their_place_and_are_named(tmp_path: Path) -> None:
+    write_sax(tmp_path / "whole", slices=4, patient_id="whole")
+    cut_short(write_sax(tmp_path / "all", slices=4, patient_id="all"))
+    cut_short(write_sax(tmp_path / "few", slices=4, patient_id="few")[11:13])
+    cut_short(write_sax(tmp_path / "slice", slices=4, patient_id="slice", layout="series_per_slice")[:10])
+    rows = {row["participant_id"]: row for row in scan(tmp_path, jobs=1).series.iter_rows(named=True)}
+    assert set(rows) == {"sub-whole", "sub-all", "sub-few", "sub-slice"}
+    assert rows.pop("sub-whole")["verdict"] == "used"
+    assert {row["reason_code"] for row in rows.values()} == {"truncated"}
+    assert rows["sub-all"]["reason"] == "all of its 40 images are truncated: the copy is incomplete"
+    said = "2 of its 40 images are truncated (slice 2 frame 2, slice 2 frame 3): the copy is incomplete; --allow-missing"
+    assert said in rows["sub-few"]["reason"]
+    assert "10 of its 40 images are truncated" in rows["sub-slice"]["reason"]
+    assert "--allow-missing-frames" not in rows["sub-slice"]["reason"]  # a slice without a frame cannot be guessed
+    allowed = scan(tmp_path, jobs=1, allow_missing_frames=2)
+    few = allowed.images.filter(participant_id="sub-few", interpolated=True)
+    assert few.select("slice_index", "frame_index").rows() == [(1, 1), (1, 2)]
+
+
+def test_a_whole_copy_of_a_truncated_file_is_taken(tmp_path: Path) -> None:
+    paths = write_sax(tmp_path / "b", slices=4)
+    shutil.copytree(tmp_path / "b", tmp_path / "a")
+    cut_short([tmp_path / "a" / paths[7].name])
+    index = scan(tmp_path, jobs=1)
+    assert codes(index) == {"used": 1} and not index.images["interpolated"].any()
+
+
+def test_folders_of_which_nothing_can_be_read_are_named(tmp_path: Path) -> None:
+    write_sax(tmp_path / "site" / "good", slices=3)
+    lost = write_sax(tmp_path / "site" / "lost" / "cine", slices=1, frames=2, patient_id="lost")
+    for path in lost:
+        path.write_bytes(path.read_bytes()[:200])
+    (tmp_path / "site" / "good" / "damaged.dcm").write_bytes(lost[0].read_bytes())
+    index = scan(tmp_path, jobs=1)
+    assert index.lost_folders == ("site/lost",)
+    assert index.problems["code"].to_list() == ["truncated"] * 3
+
+
+def test_links_that_lead_outside_and_locked_files_are_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sax(tmp_path / "elsewhere" / "P1", slices=1, frames=2)
+    cohort = tmp_path / "cohort"
+    cohort.mkdir()
+    (cohort / "P1").symlink_to(tmp_path / "elsewhere" / "P1")
+    with pytest.raises(InputError, match="1 link leads outside and is not followed") as linked:
+        scan(cohort, jobs=1)
+    assert linked.value.code == "links_outside" and "real folder" in linked.value.hint
+
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("cinema_cli.io.dicom_file.read_raw_header", refuses)
+    with pytest.raises(InputError, match="2 files cannot be opened: permission denied") as locked:
+        scan(tmp_path / "elsewhere", jobs=1)
+    assert "right" in locked.value.hint
+    monkeypatch.setattr("cinema_cli.io.folders.os.scandir", refuses)
+    with pytest.raises(InputError, match="cannot be read: Permission denied") as closed:
+        scan(tmp_path / "elsewhere", jobs=1)
+    assert closed.value.exit_code == 66
+    with pytest.raises(InputError, match=r"0000\.dcm is a file, not a folder"):
+        scan(next((tmp_path / "elsewhere" / "P1").iterdir()))
+
+
 def test_explain_tells_the_story_of_a_series(visit: Path) -> None:
     index = scan(visit, jobs=1)
     story = "\n".join(explain(index, "12"))
@@ -112,6 +181,22 @@ def test_explain_tells_the_story_of_a_series(visit: Path) -> None:
     assert "what to do" in "\n".join(explain(index, uid[-12:]))
     with pytest.raises(InputError):
         explain(index, "no such series")
+
+
+def test_explain_of_a_refused_series_says_what_lacks_and_not_what_was_done(tmp_path: Path) -> None:
+    write_sax(tmp_path, slices=4, missing=[(2, 4)], trigger_times=None)
+    story = "\n".join(explain(scan(tmp_path, jobs=1), "10"))
+    assert "grouped: 4 positions x 10 frames" in story
+    assert "rejected (missing_frames): 1 frame is missing (slice 3 frame 5)" in story
+    assert "interpolated," not in story and "were interpolated" not in story
+
+
+def test_a_spacing_of_zero_in_a_file_has_a_true_reason(tmp_path: Path) -> None:
+    for path in write_sax(tmp_path, slices=3, frames=8):
+        set_tags(path, PixelSpacing=["0", "0"])
+    row = scan(tmp_path, jobs=1).series.row(0, named=True)
+    assert row["reason_code"] == "bad_spacing"
+    assert row["reason"] == "PixelSpacing is absent, zero or no pair of numbers: sizes cannot be measured"
 
 
 @pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook studies are not on this machine")
@@ -156,7 +241,7 @@ def test_odd_headers_give_every_series_a_row_and_a_reason_in_any_order(random: A
     rows = sax(random.choice([1, 2, 4]), frames=random.choice([1, 3, 9])) + lax(
         random.uniform(0, 180), uid="9", number=9
     )
-    columns = [c for c in INSTANCE_SCHEMA if c not in ("path", "frame_item", "study_uid")]
+    columns = [c for c in INSTANCE_SCHEMA if c not in ("path", "frame_item", "study_uid", "defect")]
     for column in random.sample(columns, 4):
         share = random.choice([0.05, 0.3, 1.0])
         value = odd_value(random, column)

@@ -101,7 +101,8 @@ def failure(folder: Path, path: Path, item: int = 0) -> tuple[str, str]:
     with pytest.raises(StudyError) as caught:
         read_frames(folder, [(path.name, item)])
     assert caught.value.hint
-    assert path.name in caught.value.message
+    assert "image 1" in caught.value.message and path.name not in caught.value.message
+    assert caught.value.__notes__ == [f"file: {folder / path.name}"]
     return caught.value.stage, caught.value.code
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from dicom_factory import HEART_CENTRE, TO_APEX, truncate, write_lax, write_localizer, write_sax
-from pydicom.uid import RLELossless
+from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError
@@ -91,7 +91,20 @@ def test_no_cine_and_damaged_pixels_are_reasons(tmp_path: Path) -> None:
     truncate(paths[7], drop_bytes=500)
     with pytest.raises(StudyError) as cut:
         read(tmp_path / "cut")
-    assert cut.value.stage in ("read", "stack") and cut.value.hint
+    assert (cut.value.stage, cut.value.code) == ("stack", "truncated")
+    assert "--explain sub-P001/ses-1/10 COHORT" in cut.value.hint and "Copy the files again" in cut.value.hint
+
+
+def test_an_image_that_cannot_be_decoded_is_named_without_its_folder(tmp_path: Path) -> None:
+    paths = write_sax(tmp_path / "Smith_John_1960", slices=3, transfer_syntax=JPEG2000Lossless)
+    content = paths[14].read_bytes()
+    start = content.index(b"\xff\x4f\xff\x51")
+    paths[14].write_bytes(content[:start] + b"\0" * 60 + content[start + 60 :])
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path)
+    assert caught.value.message.startswith("the pixels of sax (series 10) slice 2 frame 5 cannot be decoded")
+    assert "Smith" not in caught.value.message + caught.value.hint
+    assert caught.value.__notes__ == [f"file: {paths[14]}"]  # what -v shows
 
 
 def test_a_long_axis_view_without_trigger_times(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from cinema_cli.io.refusals import notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
 from cinema_cli.io.stack import Stack, are_parallel, join_parts
 from cinema_cli.io.timing import Timing, time_stack
+from cinema_cli.io.truncated import set_aside, truncated_refusal
 from cinema_cli.io.views import ViewGuess, classify
 
 NEARLY_ALL_SLICES = 0.8  # a complete stack replaces a damaged one only if it has at least this share of its slices
@@ -135,8 +136,8 @@ def _first(values: Any) -> str | None:
 
 
 def _candidate(stack: Stack, guess: ViewGuess, table: Columns, allowed: int) -> Candidate:
-    plan = plan_frames(stack, table)
-    refusal = refusal_of(stack, guess, plan, allowed) if guess.view else None
+    plan, cut = set_aside(plan_frames(stack, table), table)
+    refusal = truncated_refusal(refusal_of(stack, guess, plan, allowed), plan, cut) if guess.view else None
     return Candidate(stack, guess, plan, refusal, notes_of(stack, guess, plan))
 
 

@@ -27,6 +27,7 @@ from cinema_cli.io.dicom_values import (
 
 Row = dict[str, Any]
 
+TRUNCATED_PIXELS = "truncated_pixels"  # code of a file whose header is whole and whose pixels are not
 _MOST_FRAMES = 100_000  # more is a damaged number, not an acquisition
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
@@ -95,6 +96,7 @@ _VELOCITY_SEQUENCE = re.compile(r"(^|[^a-z])fl\w*_v\d+|_v\d+(in|through|rl|lr|ap
 def read_instances(path: Path, *, relative: str, salt: bytes) -> list[Row]:
     """Rows of INSTANCE_SCHEMA for each frame of a file; `salt` keeps `person_key` from being guessed.
 
+    A file that was cut short behind its header has its rows too, with a sentence in `defect`: who it is of is known.
     Raises `NotDicomError` for other files, `BrokenFileError` for damaged ones, OSError where it cannot be opened.
     """
     header = read_raw_header(path, wanted=_WANTED)
@@ -110,7 +112,7 @@ def read_instances(path: Path, *, relative: str, salt: bytes) -> list[Row]:
     n_frames = row["n_file_frames"]
     if n_frames > _MOST_FRAMES:
         raise BrokenFileError(f"it promises {n_frames} frames", code="unreadable")
-    _refuse_short_pixels(header, row)
+    row["defect"] = _lacking_pixels(header, row)
     if sop_class in _ENHANCED:
         from cinema_cli.io.dicom_enhanced import frame_values
 
@@ -199,12 +201,16 @@ def _years_between(birth: bytes, study: bytes) -> float | None:
 
 
 def _person_key(values: Mapping[int, bytes], *, salt: bytes) -> str | None:
-    """Digest of name, birth date and sex: equal for one person within a run, useless outside it."""
+    """Digests of a person, useless outside this run: of two words of the name and the birth date, then, each perhaps
+    empty since headers of one person may leave it out, of further names and of the sex (see `io.id_units.agree`)."""
     name = re.sub(rb"[\s^=\0]+", b" ", values.get(_NAME, b"")).strip().upper()
     if not name or _PLACEHOLDER.match(name) or not valid_date(values.get(_BIRTH_DATE)):
         return None
-    birth, sex = values[_BIRTH_DATE].strip(b"\0 "), values.get(_SEX, b"").strip(b"\0 ").upper()
-    return hashlib.sha256(b"\x1f".join((salt, name, birth, sex))).hexdigest()
+    words = name.split(b" ")
+    base = b" ".join((*words[:2], values[_BIRTH_DATE].strip(b"\0 ")))
+    sex = values.get(_SEX, b"").strip(b"\0 ").upper()
+    parts = (base, b" ".join(words[2:]), sex if sex in (b"M", b"F") else b"")
+    return "/".join(hashlib.sha256(salt + b"\x1f" + part).hexdigest() if part else "" for part in parts)
 
 
 def _velocity_encoded(row: Row, header: RawHeader) -> bool:
@@ -228,20 +234,19 @@ def _velocity_encoded(row: Row, header: RawHeader) -> bool:
     return False
 
 
-def _refuse_short_pixels(header: RawHeader, row: Row) -> None:
-    """Raise where the file holds fewer pixel bytes than its header promises (uncompressed: exactly known)."""
+def _lacking_pixels(header: RawHeader, row: Row) -> str | None:
+    """What a file lacks that holds fewer pixel bytes than its header promises (uncompressed: exactly known)."""
     length = header.pixel_length
     if not row["has_pixels"] or length is None:
-        return
+        return None
     values, little = header.values, header.little_endian
     bits = unsigned(values.get(_BITS), little_endian=little) or 16
     samples = unsigned(values.get(_SAMPLES), little_endian=little) or 1
     expected = (row["rows"] or 0) * (row["columns"] or 0) * samples * row["n_file_frames"] * bits // 8
     if header.transfer_syntax not in _UNCOMPRESSED:
         expected = 1 if length == -1 else length
-    if header.pixel_available < max(expected, length if length != -1 else 0):
-        found, promised = header.pixel_available, max(expected, length)
-        sentence = f"its pixel data has {found} bytes where the header promises {promised}"
-        if length == -1:
-            sentence = "its compressed pixel data ends before the last fragment"
-        raise BrokenFileError(sentence, code="truncated_pixels")
+    if header.pixel_available >= max(expected, length):
+        return None
+    if length == -1:
+        return "its compressed pixel data ends before the last fragment"
+    return f"its pixel data has {header.pixel_available} bytes where the header promises {max(expected, length)}"

@@ -32,6 +32,7 @@ _FLAGS = {
 _ADVICE = {
     "missing_frames": "Copy the study again; or interpolate with --allow-missing-frames N.",
     "duplicate_frames": "Look for two copies of one export; or keep the latest of each with --allow-missing-frames N.",
+    "truncated": "Copy the files again: `cinema scan` names them.",
     "unequal_frames": "Check whether two acquisitions share the series.",
     "too_few_slices": "Look for the rest of the stack: perhaps it was not exported.",
     "too_few_frames": "Look for the whole cine: perhaps only some phases were exported.",

@@ -36,6 +36,9 @@ _VENDORS = (
 )
 
 
+_MODEL = re.compile(r"[A-Za-z0-9 ._/+-]{1,40}")  # the name of a model is free text: one that looks otherwise is none
+
+
 def normal_vendor(manufacturer: str | None) -> str | None:
     """Usual short name of a manufacturer; 'other' for one that is not known, None where the header is silent."""
     text = (manufacturer or "").strip().lower()
@@ -62,9 +65,19 @@ def study_facts(instances: pl.DataFrame) -> dict[str, Any]:
         **facts,
         "sex": sex if sex in ("M", "F") else None,
         "vendor": normal_vendor(_usual(rows["manufacturer"])),
-        "scanner": _usual(rows["model"]),
+        "scanner": _model(_usual(rows["model"])),
         "study_date": valid_date(_usual(rows["study_date"])),
     }
+
+
+def _model(text: str | None) -> str | None:
+    name = (text or "").strip()
+    return name if _MODEL.fullmatch(name) else None
+
+
+def year_only(facts: pl.DataFrame) -> pl.DataFrame:
+    """The facts with the year in place of the day of the study: with other records, a day may name a person."""
+    return facts.with_columns(pl.col("study_date").str.slice(0, 4))
 
 
 def to_facts(row: dict[str, Any]) -> StudyFacts:

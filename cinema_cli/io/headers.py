@@ -1,10 +1,11 @@
 """DICOM headers of a folder tree as one table, one row an image frame; pixels are not read."""
 
-import os
 import secrets
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -13,9 +14,9 @@ from pathlib import Path
 import polars as pl
 
 from cinema_cli.domain.errors import InputError
-from cinema_cli.io.dicom_file import Row, read_instances
+from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
-from cinema_cli.io.folders import Problem, list_files
+from cinema_cli.io.folders import Problem, list_files, not_opened
 from cinema_cli.io.processors import available_cpus
 
 INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -82,6 +83,7 @@ INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "weight_kg": pl.Float64,
     # reading
     "has_pixels": pl.Boolean,
+    "defect": pl.String,  # why the pixels cannot be used although the header can: the file was cut short
     "file_size": pl.Int64,
     "mtime_ns": pl.Int64,
 }
@@ -156,9 +158,24 @@ def _each(work: Callable[[Sequence[str]], _Chunk], chunks: Sequence[Sequence[str
             remaining_s = (time.perf_counter() - started) / done * (len(chunks) - done)
             if remaining_s > _POOL_PAYS_S:
                 with ProcessPoolExecutor(min(jobs, len(chunks) - done), mp_context=get_context("spawn")) as pool:
-                    yield from pool.map(work, chunks[done:])
+                    with _deaf_children():
+                        results = pool.map(work, chunks[done:])
+                    yield from results
                 return
         yield work(chunk)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that start here never see Ctrl-C, which is for this one to handle: they would only print traces."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it; here it only waits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _read_chunk(files: Sequence[str], *, root: Path, salt: bytes) -> _Chunk:
@@ -167,13 +184,16 @@ def _read_chunk(files: Sequence[str], *, root: Path, salt: bytes) -> _Chunk:
     n_ignored = 0
     for relative in files:
         try:
-            rows += read_instances(root / relative, relative=relative, salt=salt)
+            found = read_instances(root / relative, relative=relative, salt=salt)
         except NotDicomError:
             n_ignored += 1
         except BrokenFileError as error:
             problems.append((relative, error.code, f"The file cannot be used: {error}."))
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else "no reason given"
-            problems.append((relative, "unreadable", f"The file cannot be opened: {reason}."))
+            problems.append(not_opened(relative, error))
+        else:
+            rows += found
+            if sentence := found[0]["defect"]:
+                problems.append((relative, TRUNCATED_PIXELS, f"The file cannot be used: {sentence}."))
     columns = {name: [row.get(name) for row in rows] for name in INSTANCE_SCHEMA}
     return _Chunk(pl.DataFrame(columns, schema=INSTANCE_SCHEMA), tuple(problems), len(files), n_ignored)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from cinema_cli.io.id_units import Unit
+from cinema_cli.io.id_units import Unit, agree
 
 Note = tuple[str, str | None, str, str]  # participant_id, session_id, code, sentence
 
@@ -50,12 +50,14 @@ def _label_notes(units: Iterable[Unit], *, collided: set[str], split: set[str]) 
 
 def _people_notes(units: Iterable[Unit]) -> set[Note]:
     """Said where one person, or one study UID, appears under several participants."""
+    units = list(units)
     people: dict[str, set[str]] = defaultdict(set)
     studies: dict[str, set[str]] = defaultdict(set)
+    agreed = agree(unit.person for unit in units)
     for unit in units:
         studies[unit.study].add(unit.label)
         if unit.person:
-            people[unit.person].add(unit.label)
+            people[agreed[unit.person]].add(unit.label)
     notes: set[Note] = set()
     for labels in people.values():
         if 1 < len(labels) <= _MOST_IDS_OF_ONE:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -49,6 +49,27 @@ def find_units(table: pl.DataFrame) -> list[Unit]:
     ]
 
 
+def agree(people: Iterable[str | None]) -> dict[str, str]:
+    """Person key -> the key it counts as: a further name or sex that is absent is that of the only one who shares the
+    rest, since a header that leaves something out does not say that it is another person."""
+    keys = {key for key in people if key}
+    known: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for base, *extra in map(_key_parts, keys):
+        for seen, value in zip(known[base], extra, strict=True):
+            seen |= {value} - {""}
+    agreed = {}
+    for key in keys:
+        base, *extra = _key_parts(key)
+        filled = [v or (min(seen) if len(seen) == 1 else "") for v, seen in zip(extra, known[base], strict=True)]
+        agreed[key] = "/".join((base, *filled))
+    return agreed
+
+
+def _key_parts(key: str) -> tuple[str, str, str]:
+    base, further, sex = (*key.split("/"), "", "")[:3]
+    return base, further, sex
+
+
 def digest(value: str, *, length: int = 8) -> str:
     """First hex digits of the SHA-256 of a text."""
     return hashlib.sha256(value.encode()).hexdigest()[:length]
@@ -64,8 +85,8 @@ def one_id_a_study(units: Sequence[Unit]) -> list[Unit]:
         same = by_study[unit.study]
         ids = {other.patient_id for other in same if other.patient_id}
         patient_id = unit.patient_id or (ids.pop() if len(ids) == 1 else None)
-        people = {other.person for other in same if other.person and other.patient_id in (unit.patient_id, patient_id)}
-        person = unit.person or (people.pop() if len(people) == 1 else None)
+        people = agree(other.person for other in same if other.patient_id in (unit.patient_id, patient_id))
+        person = unit.person or (min(people.values()) if len(set(people.values())) == 1 else None)
         filled.append(replace(unit, patient_id=patient_id, person=person, date=min(other.date for other in same)))
     return filled
 

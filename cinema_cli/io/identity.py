@@ -13,7 +13,7 @@ import polars as pl
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.id_mapping import Mapping, Target, ambiguous_session, read_mapping
 from cinema_cli.io.id_notes import notes_table
-from cinema_cli.io.id_units import UNIT, Unit, digest, find_units, one_id_a_study, with_source
+from cinema_cli.io.id_units import UNIT, Unit, agree, digest, find_units, one_id_a_study, with_source
 
 STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "study_uid": pl.String,
@@ -39,7 +39,8 @@ def assign_ids(
     """Give every instance a participant and a session; the order of rows does not matter.
 
     `id_from`: "patient-id", "folder" (first folder under the root) or a CSV file (see `io.id_mapping`);
-    `hash_key`: ids become the first 16 hex digits of HMAC-SHA256(key, id). Raises ConfigError for a bad mapping file.
+    `hash_key`: ids, also those of a mapping file, become the first 16 hex digits of HMAC-SHA256(key, id).
+    Raises ConfigError for a bad mapping file.
     """
     mapping = None if str(id_from) in ("patient-id", "folder") else read_mapping(Path(id_from))
     table = instances.with_columns(directory=pl.col("path").str.replace(r"/?[^/]*$", ""))
@@ -72,7 +73,8 @@ def _labels(units: Iterable[Unit], *, hash_key: bytes | None) -> tuple[dict[str,
     targets: dict[str, str] = {}
     for unit in units:
         if unit.target is not None:
-            targets[unit.source_id] = unit.target.participant
+            named = unit.target.participant
+            targets[unit.source_id] = named if hash_key is None else keyed_hash(named, hash_key)
         else:
             wanted[_label(unit.source_id, hash_key=hash_key).casefold()].add(unit.source_id)
     taken = {label.casefold() for label in targets.values()}
@@ -89,10 +91,28 @@ def _labels(units: Iterable[Unit], *, hash_key: bytes | None) -> tuple[dict[str,
 
 def _label(source_id: str, *, hash_key: bytes | None) -> str:
     value = source_id.partition(" ")[2] or source_id
-    if hash_key is not None:
-        return hmac.new(hash_key, value.encode(), hashlib.sha256).hexdigest()[:16]
+    return label_of(value) if hash_key is None else keyed_hash(value, hash_key)
+
+
+def label_of(value: str) -> str:
+    """The letters and digits of an id, without a `sub-` before them; a digest where it has none."""
     label = re.sub(r"[^A-Za-z0-9]", "", re.sub(r"^sub[-_]", "", value))
     return label or f"x{digest(value)}"
+
+
+def keyed_hash(value: str, key: bytes) -> str:
+    """First 16 hex digits of HMAC-SHA256(key, value): the same for one value, and nothing that leads back to it."""
+    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def without_links(series: pl.DataFrame, *, hash_key: bytes | None) -> pl.DataFrame:
+    """The series table as it may be written: no study uid, and series uids hashed where ids are (they name a visit
+    in the archive that the images came from)."""
+    written = series.drop("study_uid", strict=False)
+    if hash_key is None:
+        return written
+    hashed = {uid: keyed_hash(uid, hash_key) for uid in written["series_uid"].unique() if uid}
+    return written.with_columns(pl.col("series_uid").replace_strict(hashed, default=pl.col("series_uid")))
 
 
 def _split_people(units: Sequence[Unit]) -> tuple[list[Unit], set[str]]:
@@ -129,17 +149,18 @@ def _people(group: Sequence[Unit]) -> list[str]:
 
     Units that do not say join the only person there is; beside several people they are a person of their own.
     """
+    agreed = agree(unit.person for unit in group)
     by_id: dict[str | None, set[str]] = defaultdict(set)
     for unit in group:
         if unit.person:
-            by_id[unit.patient_id].add(unit.person)
+            by_id[unit.patient_id].add(agreed[unit.person])
     everyone = set().union(*by_id.values())
     alone = everyone.pop() if len(everyone) == 1 else "unknown"
     people = []
     for unit in group:
         same_id = by_id.get(unit.patient_id, set())
         if unit.person:
-            people.append(unit.person)
+            people.append(agreed[unit.person])
         elif unit.source == "folder" and unit.patient_id:
             people.append(next(iter(same_id)) if len(same_id) == 1 else f"id {unit.patient_id}")
         else:

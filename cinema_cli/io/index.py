@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
 
-from cinema_cli.domain.errors import InputError
 from cinema_cli.io import explain as explaining
 from cinema_cli.io.assembly import assemble
-from cinema_cli.io.facts import FACTS_SCHEMA, study_facts
+from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
+from cinema_cli.io.folders import check_folder
 from cinema_cli.io.headers import read_headers
 from cinema_cli.io.identity import assign_ids
 from cinema_cli.io.index_rows import (
@@ -25,6 +25,8 @@ from cinema_cli.io.index_rows import (
     stack_row,
 )
 from cinema_cli.io.keywords import read_views_file
+from cinema_cli.io.problems import check_any, lost_folders
+from cinema_cli.io.truncated import without_spoilt_copies
 
 __all__ = [
     "SERIES_SCHEMA",
@@ -62,6 +64,7 @@ class CohortIndex:
     facts: pl.DataFrame  # FACTS_SCHEMA: one row a study
     problems: pl.DataFrame  # path, code, sentence: files that could not be read
     notes: pl.DataFrame  # participant_id, session_id, code, sentence
+    lost_folders: tuple[str, ...] = ()  # in which no DICOM file could be read: who is in them is not known
     places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
 
     def __post_init__(self) -> None:
@@ -81,33 +84,16 @@ def scan(
 ) -> CohortIndex:
     """Index the cines of a folder tree by geometry and time; nothing is written.
 
+    With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`.
     Raises InputError where there is no folder, no DICOM image or no MR image, ConfigError for a bad views file.
     """
     overrides = read_views_file(views_file) if views_file else {}
-    if not root.is_dir():
-        raise InputError(
-            f"no such folder: {root.name}", hint="Give the folder that holds the DICOM files.", code="no_folder"
-        )
+    check_folder(root)
     headers = read_headers(root, jobs=jobs, progress=progress)
-    _check_any(headers.instances, headers.n_files, headers.problems.height)
+    check_any(headers.instances, headers.problems, n_files=headers.n_files)
     ids = assign_ids(headers.instances, id_from=id_from, hash_key=hash_key)
-    return build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
-
-
-def _check_any(instances: pl.DataFrame, n_files: int, n_problems: int) -> None:
-    """Raise InputError where there is nothing to index."""
-    if n_files == 0:
-        raise InputError("the folder is empty", hint="Give the folder that holds the DICOM files.", code="empty_folder")
-    if instances.is_empty():
-        said = f", {n_problems} of them damaged" if n_problems else ""
-        raise InputError(
-            f"none of {n_files} files is a readable DICOM image{said}",
-            hint="Unpack archives first, and check that the copy is complete.",
-            code="no_dicom",
-        )
-    if not (instances["modality"] == "MR").any():
-        found = ", ".join(sorted({m or "unknown" for m in instances["modality"]}))
-        raise InputError(f"no MR images, only modality {found}", hint="cinema reads cine cardiac MR.", code="no_mr")
+    index = build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
+    return index if hash_key is None else replace(index, facts=year_only(index.facts))
 
 
 def build_index(
@@ -124,7 +110,8 @@ def build_index(
     facts: list[dict[str, Any]] = []
     images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
     for (participant, session, uid), unsorted in sorted(_by_study(instances).items()):
-        table = unsorted.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
+        images_once = without_spoilt_copies(unsorted)
+        table = images_once.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
         key = {"participant_id": participant, "session_id": session, "study_uid": uid}
         study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)
         series += [key | row for row in series_rows(study)]
@@ -139,6 +126,7 @@ def build_index(
         pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA}),
         problems,
         notes,
+        lost_folders(problems, instances),
     )
 
 

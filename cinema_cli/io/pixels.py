@@ -13,26 +13,31 @@ from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cinema_cli.domain.errors import StudyError
-from cinema_cli.io.dicom_file import read_instances
+from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 
 Frame = NDArray[np.float32]
 
-_COPY_HINT = "The copy may be incomplete: copy the file again, then run `cinema scan`."
+_NAMED_BY = "(-v --retry-failed names the file)"
+_COPY_HINT = f"The copy may be incomplete: copy the study and run again {_NAMED_BY}."
 
 
-def read_frames(root: Path, rows: Sequence[tuple[str, int]]) -> list[Frame]:
+def read_frames(root: Path, rows: Sequence[tuple[str, int]], *, names: Sequence[str] = ()) -> list[Frame]:
     """Frames named by (path under `root`, 0-based frame in the file), in the order asked, each (row, column) float32.
 
     Values are rescaled to modality units (PS3.3 C.11.1) and bright means more signal (MONOCHROME1 is turned round).
+    `names` is what errors call each frame (default: "image 1", "image 2"): the name of a file may be that of a person,
+    so it stands only in a note of the exception, for the eyes of whoever runs this.
     Raises `StudyError` (stage `read`) with code `vanished`, `unreadable`, `truncated_pixels`, `colour` or
     `undecodable`.
     """
     wanted: dict[str, list[int]] = defaultdict(list)
-    for path, item in rows:
+    shown: dict[str, str] = {}
+    for number, (path, item) in enumerate(rows):
+        shown.setdefault(path, names[number] if names else f"image {number + 1}")
         if item not in wanted[path]:
             wanted[path].append(item)
-    found = {path: _read_file(root / path, items, shown=path) for path, items in wanted.items()}
+    found = {path: _read_file(root / path, items, shown=shown[path]) for path, items in wanted.items()}
     return [found[path][item] for path, item in rows]
 
 
@@ -56,16 +61,10 @@ def _read_file(path: Path, items: Sequence[int], *, shown: str) -> dict[int, Fra
         warnings.simplefilter("ignore")  # padding and odd values in headers are no concern of the pixels
         try:
             return _decode(path, items)
-        except FileNotFoundError as error:
-            raise _failure(
-                f"{shown} was there during the scan and is gone", "vanished", "Run `cinema scan` again."
-            ) from error
-        except PermissionError as error:
-            raise _failure(f"{shown} cannot be opened: permission denied", "unreadable", "Check its rights.") from error
-        except _ColourError as error:
-            raise _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.") from error
         except Exception as error:  # the decoders behind pydicom raise many kinds
-            raise _diagnosed(path, shown=shown, error=error) from error
+            failure = _diagnosed(path, shown=shown, error=error)
+            failure.add_note(f"file: {path}")
+            raise failure from error
 
 
 class _ColourError(Exception):
@@ -126,14 +125,22 @@ def _failure(sentence: str, code: str, hint: str) -> StudyError:
 
 
 def _diagnosed(path: Path, *, shown: str, error: Exception) -> StudyError:
-    """Why a file could not be decoded: cut off, or damaged inside."""
+    """Why a file could not be decoded: gone, locked, in colour, cut off, or damaged inside."""
+    if isinstance(error, FileNotFoundError):
+        return _failure(f"{shown} was there during the scan and is gone", "vanished", "Run `cinema scan` again.")
+    if isinstance(error, PermissionError):
+        return _failure(f"{shown} cannot be opened: permission denied", "unreadable", f"Check the rights {_NAMED_BY}.")
+    if isinstance(error, _ColourError):
+        return _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.")
     try:
-        read_instances(path, relative=shown, salt=b"")
+        defect = read_instances(path, relative="", salt=b"")[0]["defect"]
     except BrokenFileError as broken:
         return _failure(f"{shown} cannot be used: {broken}", broken.code, _COPY_HINT)
     except NotDicomError:
         return _failure(f"{shown} is no DICOM file any more", "undecodable", _COPY_HINT)
     except OSError as broken:
         return _failure(f"{shown} cannot be opened: {broken.strerror}", "unreadable", _COPY_HINT)
+    if defect:
+        return _failure(f"{shown} cannot be used: {defect}", TRUNCATED_PIXELS, _COPY_HINT)
     reason = f"the pixels of {shown} cannot be decoded ({type(error).__name__})"
-    return _failure(reason, "undecodable", "The file may be damaged, or its compression is not supported.")
+    return _failure(reason, "undecodable", f"The file may be damaged, or its compression not supported {_NAMED_BY}.")

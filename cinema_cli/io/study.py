@@ -12,6 +12,8 @@ from cinema_cli.io.facts import to_facts
 from cinema_cli.io.index import CohortIndex, StudyKey, of_study
 from cinema_cli.io.pixels import read_frames
 
+_CUT = "truncated"  # reason code of `io.truncated`
+
 
 def read_study(index: CohortIndex, key: StudyKey) -> CineStudy:
     """Cines of one study by view, with the facts of its headers.
@@ -37,13 +39,20 @@ def _no_cine(index: CohortIndex, key: StudyKey) -> StudyError:
     first = series.row(0, named=True)
     named = series.filter(pl.col("view").is_not_null())
     likely = named.row(0, named=True) if named.height else first
-    number = likely["series_number"]
     return StudyError(
         f"no usable cine among {series.height} series; the likeliest was rejected: {likely['reason']}",
         stage="stack",
         code=likely["reason_code"] or "no_cine",
-        hint=f"See `cinema scan --explain {likely['series_uid'] if number is None else number} COHORT`.",
+        hint=_advice(likely),
     )
+
+
+def _advice(series: dict[str, Any]) -> str:
+    """What helps where this series was rejected; it names the study, since many have a series of that number."""
+    number = series["series_number"]
+    query = f"{series['participant_id']}/{series['session_id']}/{'' if number is None else number}"
+    see = f"See `cinema scan --explain {query} COHORT`."
+    return f"Copy the files again: `cinema scan COHORT` names them. {see}" if series["reason_code"] == _CUT else see
 
 
 def _study_notes(index: CohortIndex, key: StudyKey) -> tuple[Note, ...]:
@@ -59,7 +68,7 @@ def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Ci
     shape = (len(origins), len(stack["times_ms"]), stack["rows"], stack["columns"])
     present = ~plan["interpolated"].to_numpy()
     pixels = np.zeros((plan.height, *shape[2:]), dtype=np.float32)
-    frames = _decode(index, plan.filter(~pl.col("interpolated")), stack["view"])
+    frames = _decode(index, plan.filter(~pl.col("interpolated")), _in_words(index, stack))
     for where, frame in zip(np.flatnonzero(present), frames, strict=True):
         if frame.shape != shape[2:]:
             raise StudyError(
@@ -86,11 +95,21 @@ def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Ci
     )
 
 
+def _in_words(index: CohortIndex, stack: dict[str, Any]) -> str:
+    """A stack as errors name it: `sax (series 10)`, or `sax` alone where it has several series or no number."""
+    key = StudyKey(*(stack[name] for name in ("participant_id", "session_id", "study_uid")))
+    series = of_study(index, "series", key).filter(pl.col("series_uid").is_in(stack["series_uids"]))
+    numbers = series["series_number"].unique().to_list()
+    known = len(numbers) == 1 and numbers[0] is not None
+    return f"{stack['view']} (series {numbers[0]})" if known else str(stack["view"])
+
+
 def _decode(index: CohortIndex, plan: pl.DataFrame, view: str) -> list[NDArray[np.float32]]:
-    """Pixels of the planned images, in order; StudyError where one cannot be read."""
+    """Pixels of the planned images of a view, in order; StudyError where one cannot be read."""
     rows = list(plan.select("path", "frame_item").iter_rows())
+    places = plan.select("slice_index", "frame_index").iter_rows()
     try:
-        return list(read_frames(index.root, rows))
+        return list(read_frames(index.root, rows, names=[f"{view} slice {s + 1} frame {f + 1}" for s, f in places]))
     except StudyError:
         raise
     except (CinemaError, OSError, ValueError, RuntimeError) as error:

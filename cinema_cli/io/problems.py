@@ -1,0 +1,69 @@
+"""What of a cohort could not be read: whether anything is left, whom it may cost, and how to say it."""
+
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from cinema_cli.domain.errors import InputError
+from cinema_cli.io.dicom_file import TRUNCATED_PIXELS
+from cinema_cli.io.folders import DENIED, LINK_OUTSIDE, UNLISTED
+
+_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED)  # of a file by which not even its person is known
+_WORDS = {  # code -> (one, many)
+    TRUNCATED_PIXELS: ("file is truncated", "files are truncated"),
+    DENIED: ("file cannot be opened: permission denied", "files cannot be opened: permission denied"),
+    UNLISTED: ("folder cannot be listed", "folders cannot be listed"),
+    LINK_OUTSIDE: ("link leads outside and is not followed", "links lead outside and are not followed"),
+    "broken_link": ("link leads nowhere", "links lead nowhere"),
+    "bad_name": ("file has a name that is not UTF-8", "files have names that are not UTF-8"),
+}
+_OTHER = ("file could not be read", "files could not be read")
+
+
+def check_any(instances: pl.DataFrame, problems: pl.DataFrame, *, n_files: int) -> None:
+    """Raise InputError where there is nothing to index: no file, no DICOM image or no MR image, and say why."""
+    if instances.is_empty():
+        raise _nothing(problems, n_files=n_files)
+    if not (instances["modality"] == "MR").any():
+        found = ", ".join(sorted({m or "unknown" for m in instances["modality"]}))
+        raise InputError(f"no MR images, only modality {found}", hint="cinema reads cine cardiac MR.", code="no_mr")
+
+
+def _nothing(problems: pl.DataFrame, *, n_files: int) -> InputError:
+    n_links, n_denied = (problems.filter(code=code).height for code in (LINK_OUTSIDE, DENIED))
+    if n_links and n_links + n_denied >= n_files:
+        said = f"{n_links} {_WORDS[LINK_OUTSIDE][n_links != 1]}: nothing else is in the folder"
+        return InputError(said, hint="Give the real folder that the links lead to.", code="links_outside")
+    if n_files == 0 and problems.is_empty():
+        hint = "Give the folder that holds the DICOM files."
+        return InputError("the folder is empty", hint=hint, code="empty_folder")
+    said = f": {', '.join(problem_words(problems))}" if problems.height else ""
+    hint = "Unpack archives first, and check that the copy is complete."
+    if n_denied and n_denied == problems.height:
+        hint = "Ask for the right to read the files (chmod, or another account)."
+    return InputError(f"none of {n_files} files is a readable DICOM image{said}", hint=hint, code="no_dicom")
+
+
+def problem_words(problems: pl.DataFrame) -> list[str]:
+    """`48 files are truncated`: how many files have which problem, without their names; most frequent first."""
+    counts: dict[tuple[str, str], int] = {}
+    for code in problems["code"]:
+        words = _WORDS.get(code, _OTHER)
+        counts[words] = counts.get(words, 0) + 1
+    return [f"{n} {words[n != 1]}" for words, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def lost_folders(problems: pl.DataFrame, instances: pl.DataFrame) -> tuple[str, ...]:
+    """Topmost folders with DICOM files of which not one could be read: whoever is in them is in no table."""
+    bad = problems.filter(pl.col("code").is_in(_LOST_CODES))
+    if bad.is_empty():
+        return ()
+    folders = instances["path"].str.replace(r"/?[^/]*$", "").unique()
+    known = {above for folder in folders for above in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
+    lost = set()
+    for path, code in bad.select("path", "code").iter_rows():
+        folder = PurePosixPath(path) if code == UNLISTED else PurePosixPath(path).parent
+        above = [part for part in (folder, *folder.parents) if part not in known]
+        if above:
+            lost.add(str(above[-1]))
+    return tuple(sorted(lost))
