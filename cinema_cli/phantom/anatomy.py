@@ -303,11 +303,11 @@ class _Group:
 
 
 _GROUPS: dict[Condition, _Group] = {
-    Condition.HEALTHY: _Group((90, 210), (52, 72), (5.5, 9.5), (100, 240), (46, 68)),
-    Condition.DILATED: _Group((190, 400), (10, 42), (5.5, 10.5), (110, 280), (18, 58)),
+    Condition.HEALTHY: _Group((90, 210), (52, 72), (4.5, 9.5), (100, 240), (46, 68)),
+    Condition.DILATED: _Group((190, 400), (10, 42), (4.5, 10.0), (110, 280), (18, 58)),
     Condition.HYPERTROPHIC: _Group((85, 200), (50, 80), (8.5, 15.0), (80, 200), (45, 72)),
-    Condition.INFARCTED: _Group((110, 300), (22, 52), (5.5, 10.0), (80, 220), (35, 65)),
-    Condition.RV_DISEASE: _Group((70, 200), (42, 68), (5.0, 9.0), (190, 400), (8, 45)),
+    Condition.INFARCTED: _Group((110, 300), (22, 52), (4.5, 10.0), (80, 220), (35, 65)),
+    Condition.RV_DISEASE: _Group((70, 200), (42, 68), (4.0, 8.5), (190, 400), (8, 45)),
 }
 
 
@@ -368,7 +368,7 @@ def sample_heart(rng: np.random.Generator, condition: Condition, *, size: float 
             float(rng.normal(1.45, 0.3)), float(rng.uniform(3.0, 8.0)),
         ),
         trabeculation=float(rng.uniform(0.1, 1.3)),
-        rim=float(rng.uniform(0.7, 2.1)),
+        rim=float(rng.uniform(0.8, 2.8)),
         outflow=(float(rng.normal(3.7, 0.4)), float(rng.uniform(0.0, 1.3)), float(rng.uniform(4.0, 20.0))),
         seed=int(rng.integers(2**31)),
     )  # fmt: skip

@@ -62,7 +62,7 @@ def sample_tissue_stack(rng: np.random.Generator) -> TissueStack:
     """
     condition = list(_MIX)[rng.choice(len(_MIX), p=list(_MIX.values()))]
     heart = sample_heart(rng, condition, size=float(rng.uniform(0.75, 1.15)))
-    phase = float(rng.choice([0.0, heart.systole, rng.uniform()], p=[0.35, 0.4, 0.25]))
+    phase = float(rng.choice([0.0, heart.systole, rng.uniform()], p=[0.3, 0.5, 0.2]))
     scene = sample_scene(rng, heart)
     points, thickness = _stack_points(rng, heart)
     bend = float(rng.choice([0.0, 2.0, 3.5, 5.0]))
