@@ -10,7 +10,7 @@ from instance_rows import AXIS, LATERAL, UP, lax, sax, series, table
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.assembly import Verdict, assemble
-from cinema_cli.io.keywords import keyword, read_views_file
+from cinema_cli.io.keywords import keyword, read_views_file, unused_overrides
 from cinema_cli.io.views import cut_angle_deg
 
 Rows = list[dict[str, Any]]
@@ -57,6 +57,10 @@ def verdicts(rows: Rows, overrides: dict[str, str] | None = None) -> dict[str, V
         ("Uebersicht", "localizer"),
         ("cine trufi", "cine"),
         ("t1_fl2d_tra", "axial"),
+        ("CINE 2CH 3CH 4CH", "cine"),
+        ("2_3_4 CH", "cine"),
+        ("cine 2, 3 and 4 chamber", "cine"),
+        ("Cine 4CH 2", "lax_4c"),
         ("", None),
         (None, None),
         ("Smith^John", None),
@@ -178,12 +182,39 @@ def test_the_users_list_decides(tmp_path: Path) -> None:
     assert found["8"].code == "ignored"
 
 
-@pytest.mark.parametrize("text", ["series_uid,view\n1.2,sideways\n", "uid,plane\n1,sax\n", "series_uid,view\n1.2,\n"])
-def test_a_views_file_that_is_wrong_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"series_uid,view\n1.2,sideways\n", "line 2 of views.csv has the unknown view sideways"),
+        (b"uid,plane\n1,sax\n", "has columns"),
+        (b"series_uid,view\n1.2,\n", "unknown view (empty)"),
+        (b"series_uid,view\n,sax\n", "line 2 of views.csv names no series"),
+        (b"series_uid,view\n1.2,sax\n1.2,lax_2c\n", "line 3 of views.csv says lax_2c of '1.2', a line above it sax"),
+        (b"", "views.csv is empty"),
+        (b" \n\n", "views.csv is empty"),
+        ("series_description,view\nÜbung,sax".encode("latin-1"), "is not UTF-8 text"),
+        (None, "cannot read the views file views.csv"),
+    ],
+)
+def test_a_views_file_that_is_wrong_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     file = tmp_path / "views.csv"
-    file.write_text(text)
-    with pytest.raises(ConfigError):
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
         read_views_file(file)
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_views_files_of_any_spreadsheet_are_read(tmp_path: Path, delimiter: str) -> None:
+    file = tmp_path / "views.csv"
+    lines = ["Series_UID,view,series_description", "1.2 ,SAX,same", "1.3,ignore,same", ",lax_2c,My plane", "1.2,sax,"]
+    file.write_text("\r\n".join(lines).replace(",", delimiter), encoding="utf-8-sig")
+    overrides = read_views_file(file)
+    assert overrides == {"1.2": "sax", "1.3": "ignore", "my plane": "lax_2c"}
+    rows = table(sax(3, uid="1.2") + lax(90.0, uid="7", series_description="MY plane "))
+    assert unused_overrides(overrides, rows) == ("1.3",)
 
 
 def test_of_several_parallel_long_axis_slices_the_middle_is_used() -> None:
@@ -203,3 +234,92 @@ def test_a_view_planned_again_beside_itself_is_a_repeat_not_a_stack() -> None:
     ]
     found = verdicts(sax() + rows)
     assert [found[f"9{k}"].code for k in range(3)] == ["repeated", "repeated", ""]
+
+
+def test_a_series_that_the_user_names_wins_over_one_that_was_recognised() -> None:
+    mine = lax(20, uid="3", number=3)
+    later = lax(145, uid="4", number=4, start_s=50000.0, series_description="cine 3CH")
+    found = verdicts(sax() + mine + later, {"3": "lax_3c"})
+    assert (found["3"].used, found["3"].view) == (True, "lax_3c")
+    assert found["4"].code == "repeated"
+    assert found["4"].sentence.endswith("was used (1 slice x 10 frames, series number 3): the views file names it")
+
+
+def test_a_stack_that_the_user_names_wins_slice_by_slice() -> None:
+    later = sax(8, uid="4", number=4, start_s=50000.0)
+    found = verdicts(sax(5, uid="3", number=3) + later, {"3": "sax"})
+    assert found["3"].used
+    assembly = assemble(table(sax(8, uid="3") + later), overrides={"3": "sax"}, allow_missing_frames=0)
+    assert {assembly.table["series_uid"][r] for r in assembly.chosen[View.SAX].plan.rows.ravel()} == {"3"}
+
+
+def test_one_described_series_of_three_planes_gives_three_views() -> None:
+    planes = [
+        image | {"sop_uid": f"{angle}.{image['sop_uid']}"}
+        for angle in (20, 90, 145)
+        for image in lax(angle, uid="9", number=9, series_description="CINE 2CH 3CH 4CH")
+    ]
+    assembly = assemble(table(sax() + planes), overrides={}, allow_missing_frames=0)
+    assert set(assembly.chosen) == set(View)
+    assert all(v.used for v in assembly.verdicts.values())
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_short_axis_stack_under_another_name_is_the_short_axis(apart: bool) -> None:
+    rows = sax(8, series_description="4CH")
+    if apart:
+        rows = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": i // 10} for i, r in enumerate(rows)]
+    assembly = assemble(table(rows), overrides={}, allow_missing_frames=0)
+    assert set(assembly.chosen) == {View.SAX}
+    assert len(assembly.chosen[View.SAX].stack.runs) == 8
+    assert "but its description says lax_4c" in assembly.verdicts[0].rule
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["cine_sax_post_perfusion", "SAX cine post LGE", "SAX no flow artefact", "cine flow comp"],
+)
+def test_words_of_a_contrast_alone_do_not_reject_a_gated_cine(words: str) -> None:
+    verdict = verdicts(sax(8, series_description=words))["1.2.3"]
+    assert (verdict.used, verdict.view) == (True, "sax")
+    assert "its description speaks of" in verdict.rule
+
+
+def test_a_mentioned_contrast_is_outdone_by_a_plain_description() -> None:
+    plain = lax(20, uid="3", number=3, series_description="cine 4ch")
+    later = lax(20, uid="4", number=4, start_s=50000.0, series_description="cine 4ch flow comp")
+    assert verdicts(sax() + later)["4"].view == "lax_4c"
+    assert [verdicts(sax() + plain + later)[uid].used for uid in ("3", "4")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"series_description": "cine sax LGE", "inversion_time_ms": 300.0}, "lge"),
+        ({"series_description": "sax LGE", "scanning_sequence": "GR\\IR"}, "lge"),
+        ({"series_description": "sax perfusion", "step_ms": 2.0}, "perfusion"),
+        ({"series_description": "sax perfusion", "trigger_time_ms": None}, "perfusion"),
+        ({"series_description": "through plane"}, "flow"),
+        ({"series_description": "sax flow", "velocity_encoded": True}, "flow"),
+        ({"series_description": "PSIR sax", "image_type": "ORIGINAL\\PRIMARY\\P", "velocity_encoded": True}, "lge"),
+    ],
+)
+def test_words_of_a_contrast_count_with_a_sign_of_it(values: dict[str, Any], code: str) -> None:
+    assert verdicts(sax(6, **values))["1.2.3"].code == code
+
+
+def test_a_protocol_name_of_the_whole_exam_says_nothing_of_a_series() -> None:
+    exam = {"protocol_name": "CARDIAC MPR VIABILITY"}
+    rows = sax(**exam) + lax(20, uid="4", number=4, **exam) + lax(90, uid="2", number=2, **exam)
+    assert {uid: v.view for uid, v in verdicts(rows).items()} == {"1.2.3": "sax", "4": "lax_4c", "2": "lax_2c"}
+    assert verdicts(sax(protocol_name="CARDIAC VIABILITY"))["1.2.3"].used
+    own = lax(90, uid="2", number=2, protocol_name="cine rv 3ch")
+    assert verdicts(sax(protocol_name="sax") + own)["2"].code == "rvot"
+
+
+def test_a_cine_where_a_flow_measurement_lies_is_no_part_of_it() -> None:
+    cine = lax(145, uid="9", number=9, series_description="cine 3CH")
+    flow = {"series_description": "LVOT flow_P", "image_type": "ORIGINAL\\PRIMARY\\P"}
+    rows = sax() + cine + lax(145, uid="8", number=8, **flow) + lax(145, uid="7", number=7)
+    found = verdicts(rows)
+    assert {uid: v.code for uid, v in found.items()} == {"1.2.3": "", "9": "", "8": "flow", "7": "flow"}

@@ -146,3 +146,10 @@ def unit_vectors(values: list[float] | None) -> tuple[float, ...] | None:
     if abs(sum(a * b for a, b in zip(row, column, strict=True))) > 0.01:
         return None
     return tuple(values)
+
+
+def image_kind(image_type: str | None) -> str:
+    """'phase' for velocity or phase images, else 'magnitude': both may lie in one series (C.8.3.1.1.1)."""
+    tokens = set((image_type or "").upper().replace("/", "\\").split("\\"))
+    phase = tokens & {"P", "PHASE", "PHASE MAP", "VELOCITY", "PHASE CONTRAST P", "VELOCITY MAP"}
+    return "phase" if phase else "magnitude"
