@@ -11,6 +11,7 @@ from instance_rows import AXIS, LATERAL, UP, lax, sax, series, table
 
 from cinema_cli.domain.cine import View
 from cinema_cli.io.assembly import Assembly, Verdict, assemble
+from cinema_cli.io.parts import Part
 from cinema_cli.io.stack import missing_slices
 
 Rows = list[dict[str, Any]]
@@ -234,3 +235,142 @@ def test_a_broken_off_try_at_a_slice_is_a_repeat() -> None:
 
 def test_sparse_slices_are_flagged() -> None:
     assert "sparse_slices" in only_verdict(study(sax(4, spacing=20.0))).flags
+
+
+def renumbered(rows: Rows, random_seed: int = 3) -> Rows:
+    """The rows with InstanceNumbers in no order."""
+    numbers = np.random.default_rng(random_seed).permutation(len(rows)) + 1
+    return [r | {"instance_number": int(n)} for r, n in zip(rows, numbers, strict=True)]
+
+
+def untimed(rows: Rows, *, clock: bool = False) -> Rows:
+    """The rows without trigger times; with `clock`, each image has its own acquisition time."""
+    own = [
+        {"acquisition_time_s": 36000.0 + 20 * (i // 10) + 0.04 * (i % 10)} if clock else {} for i in range(len(rows))
+    ]
+    return [r | {"trigger_time_ms": None} | time for r, time in zip(rows, own, strict=True)]
+
+
+@pytest.mark.parametrize("clock", [False, True])
+@pytest.mark.parametrize("lost", [1, 5, 8])
+def test_a_gap_in_numbers_or_times_of_day_places_a_missing_frame(clock: bool, lost: int) -> None:
+    rows = [r for r in untimed(sax(6), clock=clock) if r["sop_uid"] != f"1.2.3.5.2.{lost}"]
+    assert f"(slice 3 frame {lost + 1})" in only_verdict(study(rows)).sentence
+    allowed = study(rows, allow=1)
+    assert allowed.chosen[View.SAX].plan.missing == ((2, lost),)
+    assert plan_of(allowed)[2] == ["" if f == lost else f"1.2.3.5.2.{f}" for f in range(10)]
+
+
+@pytest.mark.parametrize("lost", [0, 9])
+def test_a_frame_that_may_lack_at_either_end_is_not_interpolated(lost: int) -> None:
+    rows = [r for r in untimed(sax(6)) if r["sop_uid"] != f"1.2.3.5.2.{lost}"]
+    assembly = study(rows, allow=1)
+    assert (assembly.chosen, only_verdict(assembly).code) == ({}, "missing_frames")
+    assert "1 frame is missing (slice 3, position unknown)" in only_verdict(assembly).sentence
+
+
+def test_a_missing_frame_of_uneven_trigger_times_has_no_known_place() -> None:
+    times = np.cumsum([0, 20, 70, 30, 60, 20, 80, 40, 25, 75])
+    rows = [r | {"trigger_time_ms": float(times[i % 10])} for i, r in enumerate(sax(5))]
+    assert only_verdict(study(rows)).used
+    assert "position unknown" in only_verdict(study(rows[:14] + rows[15:], allow=1)).sentence
+
+
+def test_one_image_without_trigger_time_is_a_missing_frame_and_never_sorted_by_number() -> None:
+    rows = [r | ({"trigger_time_ms": None} if r["sop_uid"].endswith(".2.4") else {}) for r in renumbered(sax(8))]
+    verdict = only_verdict(study(rows))
+    assert (verdict.used, verdict.code) == (False, "missing_frames")
+    assert "(slice 3 frame 5)" in verdict.sentence
+    assert "1 image lacks the time that orders the others" in verdict.sentence
+    plan = plan_of(study(rows, allow=1))
+    assert plan == [["" if (s, f) == (2, 4) else f"1.2.3.5.{s}.{f}" for f in range(10)] for s in range(8)]
+
+
+def test_a_slice_without_trigger_times_is_not_ordered_by_numbers_that_order_no_other() -> None:
+    rows = renumbered(sax(8))
+    rows = [r | ({"trigger_time_ms": None} if ".5.2." in r["sop_uid"] else {}) for r in rows]
+    verdict = only_verdict(study(rows, allow=80))
+    assert (verdict.used, verdict.code) == (False, "unordered_frames")
+    assert verdict.sentence.startswith("slice 3: nothing orders the frames")
+
+
+def test_only_the_series_without_trigger_times_is_said_to_be_sorted_by_number() -> None:
+    rows = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": i // 10} for i, r in enumerate(sax(6))]
+    rows = [r | ({"trigger_time_ms": None} if r["series_number"] == 2 else {}) for r in rows]
+    assembly = study(rows)
+    assert plan_of(assembly) == plan_of(study(sax(6)))
+    said = [part.series_number for part in assembly.parts if "sorted_by_instance_number" in flags_of(assembly, part)]
+    assert said == [2]
+
+
+def flags_of(assembly: Assembly, part: Part) -> tuple[str, ...]:
+    return assembly.verdicts[part.index].flags
+
+
+def test_images_that_nothing_orders_are_not_one_image() -> None:
+    rows = [r | {"trigger_time_ms": None, "instance_number": None} for r in sax(6)]
+    assembly = study(rows)
+    assert (only_verdict(assembly).code, assembly.parts[0].n_frames) == ("unordered_frames", 10)
+    assert "nothing orders the frames" in only_verdict(assembly).sentence
+
+
+def test_slices_of_another_spacing_are_said_and_flagged_on_the_stack() -> None:
+    wider = {"row_spacing_mm": 3.1, "column_spacing_mm": 3.1}
+    rows = [r | (wider if i >= 60 else {}) for i, r in enumerate(sax(8))]
+    used, left = study(rows).verdicts.values()
+    assert (used.used, left.used, left.code) == (True, False, "another_grid")
+    assert left.sentence == (
+        "parallel to the short-axis stack but of another matrix or spacing: "
+        "32 x 32 pixels of 3.1 x 3.1 mm, not 32 x 32 of 3 x 3 mm"
+    )
+    assert "slices_left_out" in used.flags
+    three = [r | (wider if i >= 50 else {}) for i, r in enumerate(sax(8))]
+    assert [v.code for v in study(three).verdicts.values()] == ["", "another_grid"]
+
+
+def test_of_two_whole_stacks_the_complete_one_wins_as_a_whole() -> None:
+    later = sax(8, uid="1.2.7", number=20, start_s=50000.0)
+    assert {uid[:5] for row in plan_of(study(sax(8) + later)) for uid in row} == {"1.2.7"}
+    cut = [r for r in later if not r["sop_uid"].endswith(".2.4")]
+    assembly = study(sax(8, number=10) + cut)
+    assert {uid[:5] for row in plan_of(assembly) for uid in row} == {"1.2.3"}
+    used, repeated = assembly.verdicts.values()
+    assert used.sentence == "used as sax: 8 slices x 10 frames, series number 10"
+    assert repeated.code == "repeated" and repeated.sentence.endswith("was used (series number 10)")
+
+
+def test_where_each_of_two_stacks_lacks_a_frame_every_slice_is_the_best_there_is() -> None:
+    first = [r for r in sax(8) if not r["sop_uid"].endswith(".5.4")]
+    later = sax(8, uid="1.2.7", number=20, start_s=50000.0)
+    later = [r for r in later if not r["sop_uid"].endswith(".2.4")]
+    assembly = study(first + later)
+    assert [row[0][:5] for row in plan_of(assembly)] == ["1.2.7" if s != 2 else "1.2.3" for s in range(8)]
+
+
+def test_a_repeat_after_midnight_is_the_later() -> None:
+    before = sax(5, start_s=86100.0)
+    after = sax(5, uid="1.2.7", number=2, start_s=300.0)
+    assert {uid[:5] for row in plan_of(study(before + after)) for uid in row} == {"1.2.7"}
+
+
+def test_refused_stacks_do_not_say_what_was_done_to_their_frames() -> None:
+    rows = [r for r in sax(6) if r["sop_uid"] != "1.2.3.5.2.4"]
+    assert "interpolated_frames" not in only_verdict(study(rows)).flags
+    double = sax(6)[13] | {"path": "other.dcm", "sop_uid": "7.7"}
+    lost = [r for r in lax(90.0, uid="8", number=8, frames=20) if not r["sop_uid"].endswith(".7")]
+    repeated = study(sax(6) + lost + lax(90.0, uid="9", number=9, frames=20), allow=1)
+    assert [v.code for v in repeated.verdicts.values()] == ["", "repeated", ""]
+    assert not any("interpolated_frames" in v.flags for v in repeated.verdicts.values())
+    refused = only_verdict(study([*sax(6), double]))
+    assert "duplicates_dropped" not in refused.flags
+    assert refused.sentence.startswith("1 image shows a slice and moment")
+
+
+def test_numbers_and_nouns_agree() -> None:
+    assert only_verdict(study(sax(6)[:-1])).sentence.startswith("1 frame is missing")
+    assert only_verdict(study(sax(6)[:-2])).sentence.startswith("2 frames are missing")
+    assert "1 slice x 10 frames" in only_verdict(study(lax(90.0))).sentence
+
+
+def test_a_spacing_of_zero_is_said_without_nonsense() -> None:
+    assert "nan" not in only_verdict(study(sax(5, row_spacing_mm=0.0, column_spacing_mm=0.0))).sentence

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from instance_rows import lax, table
+from instance_rows import lax, sax, table
 
 from cinema_cli.domain.cine import View
 from cinema_cli.io.assembly import assemble
 from cinema_cli.io.facts import normal_vendor, study_facts, valid_date
+from cinema_cli.io.index_rows import series_rows
 from cinema_cli.io.timing import Timing
 
 
@@ -45,6 +46,25 @@ def test_a_siemens_repetition_time_is_the_time_between_frames() -> None:
     found = timing(frames=25, trigger_time_ms=None, repetition_time_ms=36.0)
     assert (found.times_ms[1], found.cycle_ms) == (36.0, 900.0)
     assert [note.code for note in found.notes] == ["time_from_repetition_time"]
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [({"nominal_interval_ms": 900.0}, 45.0), ({"repetition_time_ms": 36.0}, 36.0), ({"repetition_time_ms": 3.2}, None)],
+)
+def test_the_series_table_has_the_step_that_is_known_without_triggers(
+    values: dict[str, float], step: float | None
+) -> None:
+    rows = table(lax(90.0, frames=20, trigger_time_ms=None, **values))
+    (row,) = series_rows(assemble(rows, overrides={}, allow_missing_frames=0))
+    assert row["time_step_ms"] == step
+
+
+def test_slices_with_trigger_times_tell_the_times_of_those_without() -> None:
+    rows = [r | ({"trigger_time_ms": None} if ".5.1." in r["sop_uid"] else {}) for r in sax(5)]
+    found = assemble(table(rows), overrides={}, allow_missing_frames=0).timings[View.SAX]
+    assert found.source == "trigger_time"
+    assert found.times_ms[1] == pytest.approx(40.0, rel=0.02)
 
 
 def test_a_true_repetition_time_says_nothing_about_frames() -> None:

@@ -1,23 +1,21 @@
 """One study's image table to cines: every part judged, one stack chosen a view, each frame planned."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.frames import FramePlan, plan_frames
-from cinema_cli.io.keywords import override, part_keyword
-from cinema_cli.io.parts import Columns, Part, split_parts, to_columns
-from cinema_cli.io.refusals import notes_of, refusal_of
+from cinema_cli.io.keywords import MENTIONED, override, part_keyword, plane_keyword, without_exam_protocols
+from cinema_cli.io.parts import MIN_STACK_SLICES, TIME_KEYS, Columns, Part, split_parts, to_columns
+from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
-from cinema_cli.io.stack import Stack, are_parallel, join_parts
+from cinema_cli.io.stack import NEARLY_ALL_SLICES, Stack, are_parallel, extends_on_another_grid, join_parts
 from cinema_cli.io.timing import Timing, time_stack
 from cinema_cli.io.truncated import set_aside, truncated_refusal
-from cinema_cli.io.views import ViewGuess, classify
-
-NEARLY_ALL_SLICES = 0.8  # a complete stack replaces a damaged one only if it has at least this share of its slices
+from cinema_cli.io.views import ANOTHER_GRID, ViewGuess, another_grid, classify, lies_across
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,13 +56,14 @@ class Assembly:
 
 def assemble(instances: pl.DataFrame, *, overrides: Mapping[str, str], allow_missing_frames: int) -> Assembly:
     """Judge every part of one study and choose a stack for each view."""
-    table = to_columns(instances)
+    table = without_exam_protocols(to_columns(instances))
     parts = split_parts(table)
     forced = {part.index: said for part in parts if (said := override(part, table, overrides))}
     rejected = _screen(parts, table, forced)
     stacks = _join([part for part in parts if part.index not in rejected], table, forced)
     guesses = _guess(stacks, table, forced)
     candidates = [_candidate(s, g, table, allow_missing_frames) for s, g in zip(stacks, guesses, strict=True)]
+    candidates = _with_slices_left_out(candidates)
     chosen = {view: best for view in View if (best := _best([c for c in candidates if c.guess.view is view]))}
     verdicts = dict(rejected)
     for number, candidate in enumerate(candidates, start=1):
@@ -99,7 +98,7 @@ def _screen(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) ->
     out = {i: v for i, v in out.items() if not _cut_short(parts[i], v, parts, out)}
     phase = [part for part in parts if part.index in out and out[part.index].code == "flow"]
     for part in parts:
-        if part.index not in out and part.index not in forced and is_flow_magnitude(part, phase):
+        if part.index not in out and part.index not in forced and is_flow_magnitude(part, phase, table):
             out[part.index] = Verdict(False, None, "", None, "flow", "the magnitude images of a flow measurement")
     return out
 
@@ -112,11 +111,26 @@ def _cut_short(part: Part, verdict: Verdict, parts: Sequence[Part], rejected: Ma
 
 
 def _join(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> tuple[Stack, ...]:
-    """Stacks of the parts that may be cines; parts named as long-axis views are never joined with others."""
+    """Stacks of the parts that may be cines; parts named as long-axis views are never joined with others.
+
+    Unless they lie across the ventricle, with parallel slices enough for a stack, and only their description says so.
+    """
     planes = {View.LAX_2C, View.LAX_3C, View.LAX_4C, "lvot"}
-    alone = [p for p in parts if forced.get(p.index, part_keyword(p, table)) in planes]
+    alone = [
+        part
+        for part in parts
+        if forced.get(part.index, plane_keyword(part, table)) in planes
+        and (part.index in forced or not _is_short_axis_stack(part, parts))
+    ]
     together = [p for p in parts if p not in alone]
-    return (*join_parts(together), *(_middle(stack) for part in alone for stack in join_parts([part])))
+    stacks = join_parts(together, preferred=forced.keys())
+    return (*stacks, *(_middle(stack) for part in alone for stack in join_parts([part])))
+
+
+def _is_short_axis_stack(part: Part, parts: Sequence[Part]) -> bool:
+    """Whether a part is of a stack across the ventricle, whatever its description says."""
+    slices = sum(other.n_slices for other in parts if other.runs and are_parallel(other, part))
+    return bool(part.runs) and slices >= MIN_STACK_SLICES and lies_across(part.normal)
 
 
 def _middle(stack: Stack) -> Stack:
@@ -125,10 +139,20 @@ def _middle(stack: Stack) -> Stack:
 
 
 def _guess(stacks: Sequence[Stack], table: Columns, forced: Mapping[int, str]) -> list[ViewGuess]:
-    words = [_first(part_keyword(part, table) for part in stack.parts) for stack in stacks]
-    guesses = classify(stacks, words)
+    """View of each stack: by the user's list, else by words and geometry, less sure beside words of a contrast."""
+    words = [_first(plane_keyword(part, table) for part in stack.parts) for stack in stacks]
     said = [_first(forced.get(part.index) for part in stack.parts) for stack in stacks]
-    return [ViewGuess(View(s), "the views file says so", 1.0) if s else g for s, g in zip(said, guesses, strict=True)]
+    contrasts = [_first(w for part in stack.parts if (w := part_keyword(part, table)) in MENTIONED) for stack in stacks]
+    guesses = [
+        replace(guess, rule=f"{guess.rule}; its description speaks of {word}", confidence=min(guess.confidence, 0.7))
+        if word
+        else guess
+        for guess, word in zip(classify(stacks, words), contrasts, strict=True)
+    ]
+    return [
+        ViewGuess(View(view), "the views file says so", 1.0, forced=True) if view else guess
+        for view, guess in zip(said, guesses, strict=True)
+    ]
 
 
 def _first(values: Any) -> str | None:
@@ -141,10 +165,27 @@ def _candidate(stack: Stack, guess: ViewGuess, table: Columns, allowed: int) -> 
     return Candidate(stack, guess, plan, refusal, notes_of(stack, guess, plan))
 
 
+def _with_slices_left_out(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates, the best short-axis stack with a note where slices beside it have another matrix or spacing."""
+    sax = _best([c for c in candidates if c.guess.view is View.SAX])
+    beside = [c for c in candidates if sax and extends_on_another_grid(c.stack, sax.stack)]
+    beside = [c for c in beside if c.guess.view is View.SAX or c.guess.code == ANOTHER_GRID]
+    if sax is None or not beside:
+        return list(candidates)
+    n = sum(len(c.stack.runs) for c in beside)
+    said = f"{counted(n, 'parallel slice')} of another matrix or spacing {'was' if n == 1 else 'were'} left out"
+    note = Note("slices_left_out", f"{said}: the stack may not reach from base to apex")
+    return [replace(c, notes=(*c.notes, note)) if c is sax else c for c in candidates]
+
+
 def _best(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The most complete stack of a view, then the surest, then the latest; a damaged one only if nothing compares."""
-    most = max((len(c.stack.runs) for c in candidates), default=0)
-    rivals = [c for c in candidates if len(c.stack.runs) >= NEARLY_ALL_SLICES * most]
+    """What the user named; else the most complete stack of a view, then the surest, then the latest.
+
+    A damaged one only if nothing compares.
+    """
+    named = [c for c in candidates if c.guess.forced] or candidates
+    most = max((len(c.stack.runs) for c in named), default=0)
+    rivals = [c for c in named if len(c.stack.runs) >= NEARLY_ALL_SLICES * most]
     return max(rivals, key=_rank, default=None)
 
 
@@ -176,55 +217,59 @@ def _verdicts(
         flags = (*flags, "joined_series")
     out = {}
     for part in stack.parts:
-        gives = any(run.part == part.index for run in stack.runs)
-        used, code, sentence = _outcome(candidate, gives, chosen)
         if (old := known.get(part.index)) and old.used:
             continue
-        view = guess.view.value if guess.view else None
-        out[part.index] = Verdict(used, view, guess.rule, guess.confidence, code, sentence, flags, number)
+        used, code, sentence = _outcome(candidate, part, chosen)
+        view = guess.view.value if guess.view and code != ANOTHER_GRID else None
+        others = {SORTED_BY + key for key in TIME_KEYS} - {SORTED_BY + run.sorted_by for run in part.runs}
+        own = tuple(flag for flag in flags if flag not in others and (used or flag not in FRAME_NOTES))
+        out[part.index] = Verdict(used, view, guess.rule, guess.confidence, code, sentence, own, number)
     return out
 
 
-def _outcome(candidate: Candidate, gives: bool, chosen: Mapping[View, Candidate]) -> tuple[bool, str, str]:
+def _outcome(candidate: Candidate, part: Part, chosen: Mapping[View, Candidate]) -> tuple[bool, str, str]:
     """(used, reason code, sentence) of a part that gives, or does not give, slices to a stack."""
-    guess = candidate.guess
+    guess, stack = candidate.guess, candidate.stack
     if guess.view is None:
         return False, guess.code, guess.sentence
     winner = chosen[guess.view]
     if winner is not candidate:
-        return (
-            False,
-            "repeated",
-            f"another acquisition of {guess.view.value} was used ({_size(winner)}): the most complete, then the latest",
-        )
+        if guess.view is View.SAX and extends_on_another_grid(stack, winner.stack):
+            return False, ANOTHER_GRID, another_grid(stack, winner.stack).sentence
+        return False, "repeated", f"another acquisition of {guess.view.value} {_why_preferred(winner)}"
     if candidate.refusal:
         return False, candidate.refusal.code, candidate.refusal.sentence
-    if not gives:
-        return (
-            False,
-            "repeated",
-            f"its slices of {guess.view.value} were acquired again: the most complete, then the latest was used",
-        )
+    if not any(run.part == part.index for run in stack.runs):
+        kept = {spare.kept.part for spare in stack.spares if spare.run.part == part.index}
+        numbers = _numbers([p for p in stack.parts if p.index in kept])
+        instead = f" ({numbers})" if numbers else ""
+        said = f"its slices of {guess.view.value} were acquired again: the most complete, then the latest"
+        return False, "repeated", f"{said} was used{instead}"
     return True, "", f"used as {guess.view.value}: {_size(candidate)}"
 
 
+def _why_preferred(winner: Candidate) -> str:
+    """Why another stack has the view, and what became of it."""
+    fate = "was used" if winner.refusal is None else "was preferred, though it is refused"
+    why = "the views file names it" if winner.guess.forced else "the most complete, then the latest"
+    return f"{fate} ({_size(winner)}): {why}"
+
+
 def _size(candidate: Candidate) -> str:
-    numbers = sorted({p.series_number for p in candidate.stack.parts if p.series_number is not None})
-    shown = ", ".join(map(str, numbers[:3])) + (" ..." if len(numbers) > 3 else "")
+    giving = {run.part for run in candidate.stack.runs}
+    numbers = _numbers([part for part in candidate.stack.parts if part.index in giving])
     slices, frames = candidate.plan.rows.shape
-    return f"{slices} slices x {frames} frames" + (f", series number {shown}" if numbers else "")
+    size = f"{counted(slices, 'slice')} x {counted(frames, 'frame')}"
+    return f"{size}, {numbers}" if numbers else size
+
+
+def _numbers(parts: Sequence[Part]) -> str:
+    """`series number 3, 4, 5 ...` of some parts; empty where they have none."""
+    numbers = sorted({part.series_number for part in parts if part.series_number is not None})
+    shown = ", ".join(map(str, numbers[:3])) + (" ..." if len(numbers) > 3 else "")
+    return f"series number {shown}" if numbers else ""
 
 
 def _with_series_flags(part: Part, parts: Sequence[Part], verdict: Verdict) -> Verdict:
     shared = sum(other.series_uid == part.series_uid for other in parts) > 1
-    flags = (*verdict.flags, "several_stacks_in_series") if shared else verdict.flags
-    return Verdict(
-        verdict.used,
-        verdict.view,
-        verdict.rule,
-        verdict.confidence,
-        verdict.code,
-        verdict.sentence,
-        flags,
-        verdict.stack,
-    )
+    return replace(verdict, flags=(*verdict.flags, "several_stacks_in_series")) if shared else verdict

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io.refusals import counted
 
 _SORTED_BY = {
     "trigger_time_ms": "trigger time (rank within the slice)",
@@ -26,11 +27,15 @@ _FLAGS = {
     "slice_order_doubt": "which end of the stack is the base is doubtful",
     "sparse_slices": "slices lie more than two thicknesses apart",
     "middle_slice": "the series has several parallel slices, of which a view needs one",
+    "slices_left_out": "parallel slices of another matrix or spacing were left out",
+    "unplaced_ignored": "images without the time that orders the others were left out",
     "view_doubt": "the view is doubtful",
 }
 
 _ADVICE = {
-    "missing_frames": "Copy the study again; or interpolate with --allow-missing-frames N.",
+    "missing_frames": "Copy the study again; or, where the gaps are known, interpolate with --allow-missing-frames N.",
+    "unordered_frames": "Export the images again with TriggerTime, or InstanceNumber in the order of the cycle.",
+    "another_grid": "Look for the stack exported with one matrix; nothing if the slices are not needed.",
     "duplicate_frames": "Look for two copies of one export; or keep the latest of each with --allow-missing-frames N.",
     "truncated": "Copy the files again: `cinema scan` names them.",
     "unequal_frames": "Check whether two acquisitions share the series.",
@@ -66,9 +71,9 @@ def _story(row: dict[str, Any], series: pl.DataFrame) -> list[str]:
     """Sentences of one row of the series table."""
     lines = [
         f"Series {row['series_uid']}, part {row['part']}, of {row['participant_id']} {row['session_id']}:",
-        f"  seen: {row['images']} images of {row['rows']} x {row['columns']} pixels, "
+        f"  seen: {counted(row['images'], 'image')} of {row['rows']} x {row['columns']} pixels, "
         f"{row['vendor'] or 'unknown vendor'}, {row['transfer_syntax']}; its description {_recognised(row['keyword'])}",
-        f"  grouped: {row['slices']} positions x {row['frames']} frames{_mm(row)}",
+        f"  grouped: {counted(row['slices'], 'position')} x {counted(row['frames'], 'frame')}{_mm(row)}",
     ]
     if row["frames"] > 1 and row["sorted_by"]:
         lines.append(f"  sorted: slices by position along the normal, frames by {_SORTED_BY[row['sorted_by']]}")

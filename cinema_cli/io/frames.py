@@ -1,6 +1,6 @@
 """The images of a stack as frames of one cycle, with a hole wherever an image is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,10 @@ class FramePlan:
     """Which image shows which frame of which slice; -1 where there is none."""
 
     rows: Ints  # (slice, frame)
-    times_ms: Floats | None  # (slice, frame) trigger times, NaN where missing; None without usable trigger times
+    times_ms: Floats | None  # (slice, frame) trigger times, NaN where unknown; None without usable trigger times
     duplicates: int
     surplus: tuple[int, ...]  # slices with more images than the others
+    unknown: tuple[int, ...]  # slices that lack frames without a sign of which: their holes stand at the end
 
     @property
     def missing(self) -> tuple[tuple[int, int], ...]:
@@ -28,60 +29,82 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
     """Each slice's images as frames 0..n-1 of the cycle, with holes where an image is missing.
 
     The number of frames is the usual one of the slices, or larger where regular trigger times show holes in it.
-    Frames are ranks within the slice, since trigger times differ between breath-holds.
+    Frames are ranks within the slice, since trigger times differ between breath-holds; holes are gaps in whatever
+    orders the slice.
     """
-    by_index = {part.index: part for part in stack.parts}
-    timed = all(by_index[run.part].sorted_by == "trigger_time_ms" for run in stack.runs)
-    regular = all(by_index[run.part].sorted_by in RELIABLE_KEYS for run in stack.runs)
-    slots = [_slots(run.times) if regular else np.arange(run.n_frames) for run in stack.runs]
-    usual = usual_count([int(s[-1]) + 1 for s in slots])
-    usual = max(usual, stack.n_frames) + _missing_at_ends(stack, table, usual)
+    grids = [_grid(run.times) for run in stack.runs]
+    lengths = [_length(run, grid, table) for run, grid in zip(stack.runs, grids, strict=True)]
+    usual = max(usual_count(lengths), stack.n_frames)
+    usual += _missing_at_ends(stack, table, usual)
+    starts = _reference_starts(stack, lengths)
     rows = np.full((len(stack.runs), usual), -1, dtype=np.int64)
     times = np.full(rows.shape, np.nan)
-    reference = _reference_start(stack, slots) if timed else 0.0
-    for s, (run, slot) in enumerate(zip(stack.runs, slots, strict=True)):
-        where = _place(run, slot, usual, reference if timed else None)
-        rows[s, where], times[s, where] = run.rows[: len(where)], run.times[: len(where)]
-    surplus = tuple(s for s, run in enumerate(stack.runs) if run.n_frames > usual)
-    return FramePlan(rows, times if timed else None, sum(r.duplicates for r in stack.runs), surplus)
+    unknown = []
+    for s, (run, grid) in enumerate(zip(stack.runs, grids, strict=True)):
+        where = _place(run, grid, usual, starts)
+        if where is None:
+            unknown.append(s)
+            where = np.arange(min(run.n_frames, usual))
+        rows[s, where] = run.rows[: len(where)]
+        if run.sorted_by == "trigger_time_ms":
+            times[s, where] = run.times[: len(where)]
+    return FramePlan(
+        rows,
+        times if np.isfinite(times).any() else None,
+        sum(run.duplicates for run in stack.runs),
+        tuple(s for s, run in enumerate(stack.runs) if run.n_frames > usual),
+        tuple(unknown),
+    )
 
 
-def _slots(times: Floats) -> Ints:
-    """Index of each image on the regular grid of its own times; plain ranks where the times are not regular."""
-    ranks = np.arange(len(times))
+def _grid(times: Floats) -> Ints | None:
+    """Index of each image on the regular grid of its own times or numbers; None where these are not regular."""
     if len(times) < 4:
-        return ranks
+        return None
     step = np.diff(times)
     usual = float(np.median(step))
     multiple = np.rint(step / usual)
-    if usual <= 0 or (np.abs(step - multiple * usual) > 0.25 * usual).any() or multiple.sum() > 2 * len(times):
-        return ranks
-    slots: Ints = np.r_[0, np.cumsum(np.maximum(multiple, 1))].astype(np.int64)
-    return slots
+    if (np.abs(step - multiple * usual) > 0.25 * usual).any() or multiple.sum() > 2 * len(times):
+        return None
+    grid: Ints = np.r_[0, np.cumsum(np.maximum(multiple, 1))].astype(np.int64)
+    return grid
 
 
-def _reference_start(stack: Stack, slots: Sequence[Ints]) -> float:
-    """Usual first trigger time in units of the time step, over the slices with the most images."""
-    longest = max(len(s) for s in slots)
-    firsts = [r.times[0] / _step(r.times) for r, s in zip(stack.runs, slots, strict=True) if len(s) == longest]
-    return float(np.median(firsts))
+def _length(run: Run, grid: Ints | None, table: Columns) -> int:
+    """Frames of a run with its gaps; those of times of day and numbers count where CardiacNumberOfImages agrees."""
+    if grid is None:
+        return run.n_frames
+    told = set(np.nan_to_num(table["n_cardiac_images"][run.rows].astype(float)).tolist())
+    length = int(grid[-1]) + 1
+    return length if run.sorted_by in RELIABLE_KEYS or told == {length} else run.n_frames
+
+
+def _reference_starts(stack: Stack, lengths: Sequence[int]) -> Mapping[str, float]:
+    """Usual first value of each reliable key in units of its step, over the slices with the most frames."""
+    firsts: dict[str, list[float]] = {}
+    for run, length in zip(stack.runs, lengths, strict=True):
+        if length == max(lengths) and run.sorted_by in RELIABLE_KEYS:
+            firsts.setdefault(run.sorted_by, []).append(run.times[0] / _step(run.times))
+    return {key: float(np.median(values)) for key, values in firsts.items()}
 
 
 def _step(times: Floats) -> float:
-    return float(np.median(np.diff(times))) if len(times) > 1 and np.median(np.diff(times)) > 0 else 1.0
+    return float(np.median(np.diff(times))) if len(times) > 1 else 1.0
 
 
-def _place(run: Run, slot: Ints, usual: int, reference: float | None) -> Ints:
-    """Frame index of each image of a run; a late start against the other slices means that the first frame lacks."""
-    shift = 0
-    if reference is not None and run.n_frames < usual:
-        shift = int(
-            np.clip(np.rint(run.times[0] / _step(run.times) - reference), 0, usual - 1 - min(slot[-1], usual - 1))
-        )
-    where: Ints = slot + shift
-    if where[-1] < usual:
-        return where
-    return np.arange(min(run.n_frames, usual))
+def _place(run: Run, grid: Ints | None, usual: int, starts: Mapping[str, float]) -> Ints | None:
+    """Frame index of each image of a run; None where it lacks frames without a sign of which.
+
+    A late start against the other slices means that the first frame lacks; times of day and numbers do not tell.
+    """
+    if run.n_frames >= usual:
+        return np.arange(usual)
+    if grid is None or grid[-1] >= usual:
+        return None
+    if run.sorted_by not in starts:
+        return grid if grid[-1] == usual - 1 else None
+    late = run.times[0] / _step(run.times) - starts[run.sorted_by]
+    return grid + int(np.clip(np.rint(late), 0, usual - 1 - grid[-1]))
 
 
 def _missing_at_ends(stack: Stack, table: Columns, usual: int) -> int:
@@ -89,6 +112,8 @@ def _missing_at_ends(stack: Stack, table: Columns, usual: int) -> int:
     rows = np.concatenate([run.rows for run in stack.runs])
     told = np.unique(np.nan_to_num(table["n_cardiac_images"][rows].astype(float)))
     if len(told) != 1 or not 0 < told[0] - usual <= usual or any(r.n_frames > usual for r in stack.runs):
+        return 0
+    if any(run.sorted_by not in RELIABLE_KEYS for run in stack.runs):
         return 0
     step = np.median([_step(run.times) for run in stack.runs])
     interval = np.nanmedian(np.r_[table["nominal_interval_ms"][rows].astype(float), -1.0])

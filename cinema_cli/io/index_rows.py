@@ -9,9 +9,9 @@ import polars as pl
 from cinema_cli.domain.cine import View
 from cinema_cli.io.assembly import Assembly, Candidate, Verdict
 from cinema_cli.io.facts import normal_vendor
-from cinema_cli.io.keywords import part_keyword
+from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import MIN_FRAMES, Part
-from cinema_cli.io.timing import Timing, told_cycle_ms
+from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "participant_id": pl.String,
@@ -119,14 +119,12 @@ def _series_row(part: Part, number: int, verdict: Verdict, study: Assembly) -> d
     table, first = study.table, part.rows[0]
     chosen = study.chosen.get(View(verdict.view)) if verdict.used and verdict.view else None
     spacing = chosen.stack.spacing_mm if chosen else _part_spacing_mm(part)
-    timed = part.sorted_by == "trigger_time_ms" and part.n_frames > 1
-    steps = [float(np.median(np.diff(run.times))) for run in part.runs if timed and run.n_frames > 1]
     return {
         "series_uid": part.series_uid,
         "part": number,
         "stack_id": f"stack-{verdict.stack}" if verdict.stack else None,
         "series_number": part.series_number,
-        "keyword": part_keyword(part, table),
+        "keyword": plane_keyword(part, table) if verdict.stack else part_keyword(part, table),
         "vendor": normal_vendor(table["manufacturer"][first]),
         "view": verdict.view,
         "view_rule": verdict.rule,
@@ -140,7 +138,7 @@ def _series_row(part: Part, number: int, verdict: Verdict, study: Assembly) -> d
         "column_spacing_mm": _finite(part.spacing_mm[1]),
         "slice_spacing_mm": spacing,
         "thickness_mm": part.thickness_mm,
-        "time_step_ms": round(float(np.median(steps)), 3) if steps else None,
+        "time_step_ms": _step_ms(part, study),
         "cycle_ms": told_cycle_ms(part.rows, table) if part.n_frames >= MIN_FRAMES else None,
         "transfer_syntax": _syntax(table["transfer_syntax"][first]),
         "sorted_by": part.sorted_by or None,
@@ -155,6 +153,15 @@ def _part_spacing_mm(part: Part) -> float | None:
     gaps = np.diff([run.position_mm for run in part.runs])
     gaps = gaps[gaps > 0.5]
     return round(float(np.median(gaps)), 4) if len(gaps) else None
+
+
+def _step_ms(part: Part, study: Assembly) -> float | None:
+    """Time between frames by trigger times, else as `io.timing` finds it; None for what is no cine of known times."""
+    timed = [run for run in part.runs if run.sorted_by == "trigger_time_ms" and run.n_frames > 1]
+    if part.sorted_by == "trigger_time_ms" and timed:
+        return round(float(np.median([np.median(np.diff(run.times)) for run in timed])), 3)
+    step = told_step_ms(part.rows, study.table, part.n_frames)[0] if part.n_frames >= MIN_FRAMES else None
+    return None if step is None else round(step, 3)
 
 
 def _finite(value: float) -> float | None:

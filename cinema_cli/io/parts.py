@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cinema_cli.io.dicom_values import image_kind
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Columns = dict[str, NDArray[Any]]  # the instance columns of one study, as arrays
@@ -23,6 +25,8 @@ doi:10.1093/ejechocard/jep007), so that end-systole would often fall between two
 
 TIME_KEYS = ("trigger_time_ms", "temporal_position", "acquisition_time_s", "content_time_s", "instance_number")
 RELIABLE_KEYS = TIME_KEYS[:2]  # these tell a duplicate from a neighbour; the others only order images
+_TIMES_OF_DAY = TIME_KEYS[2:4]  # they tick within a breath-hold: of use only where they differ in every image
+_DAY_S, _LONGEST_VISIT_S = 86400.0, 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,9 +37,11 @@ class Run:
     position_mm: float  # of the image origin along the part's normal
     origin_mm: Floats  # (3,)
     rows: Ints  # (frame,): rows of the study's table
-    times: Floats  # (frame,): ms for trigger times, else in the unit of the key
+    times: Floats  # (frame,): ms for times, else in the unit of the key
+    sorted_by: str  # one of TIME_KEYS; empty where nothing orders the images
     duplicates: int  # further images at a time that is already taken
-    latest_s: float  # time of day of the last image; -inf where unknown
+    unplaced: int  # further images that lack the key
+    latest_s: float  # time of day of the last image, above 86400 after midnight; -inf where unknown
 
     @property
     def n_frames(self) -> int:
@@ -56,7 +62,6 @@ class Part:
     shape: tuple[int, int]  # (rows, columns)
     spacing_mm: tuple[float, float]  # (between rows, between columns)
     thickness_mm: float | None
-    sorted_by: str  # one of TIME_KEYS
     copies: int  # files that repeat a SOP instance
     runs: tuple[Run, ...]  # by position; empty where `defect` is set
     defect: str = ""  # why the images have no place in space: a reason code
@@ -77,6 +82,12 @@ class Part:
         """The usual number of images a slice."""
         return usual_count([run.n_frames for run in self.runs])
 
+    @property
+    def sorted_by(self) -> str:
+        """The key that orders most of its runs, of equals the least trustworthy; empty where nothing does."""
+        keys = [run.sorted_by for run in self.runs]
+        return max(set(keys), key=lambda key: (keys.count(key), (*TIME_KEYS, "").index(key)), default="")
+
 
 def usual_count(counts: Sequence[int]) -> int:
     """Most frequent count; of equally frequent ones the largest. 0 for none."""
@@ -84,8 +95,18 @@ def usual_count(counts: Sequence[int]) -> int:
 
 
 def to_columns(instances: pl.DataFrame) -> Columns:
-    """Instance rows as arrays; missing numbers become NaN, so integer columns may become float."""
-    return {name: instances[name].to_numpy() for name in instances.columns}
+    """Instance rows of a study as arrays; missing numbers become NaN, and times of day go on after midnight."""
+    table = {name: instances[name].to_numpy() for name in instances.columns}
+    return table | {name: _past_midnight(table[name].astype(float)) for name in _TIMES_OF_DAY}
+
+
+def _past_midnight(times_s: Floats) -> Floats:
+    """Times of day, s, those of a visit's second day above 86400: a visit lasts hours, its pause is the daytime."""
+    known = np.unique(times_s[np.isfinite(times_s)])
+    pauses = np.diff(known)
+    if len(pauses) == 0 or pauses.max() < _DAY_S - _LONGEST_VISIT_S:
+        return times_s
+    return np.where(times_s <= known[pauses.argmax()], times_s + _DAY_S, times_s)
 
 
 def split_parts(table: Columns) -> tuple[Part, ...]:
@@ -95,7 +116,25 @@ def split_parts(table: Columns) -> tuple[Part, ...]:
     for i, key in enumerate(_part_keys(table, orientation)):
         groups.setdefault(key, []).append(i)
     ordered = sorted(groups.items(), key=lambda item: tuple(str(k).zfill(12) for k in item[0]))
-    return tuple(_part(n, np.array(rows, dtype=np.int64), table) for n, (_, rows) in enumerate(ordered))
+    parts = [_part(n, np.array(rows, dtype=np.int64), table, TIME_KEYS) for n, (_, rows) in enumerate(ordered)]
+    keys = _trusted_keys(parts, table)
+    return tuple(
+        part if all(run.sorted_by in keys for run in part.runs) else _part(part.index, part.rows, table, keys)
+        for part in parts
+    )
+
+
+def _trusted_keys(parts: Sequence[Part], table: Columns) -> tuple[str, ...]:
+    """TIME_KEYS without those that run against the trigger times of a cine of the study: they order nothing."""
+    timed = [run.rows for part in parts for run in part.runs if run.n_frames >= MIN_FRAMES and is_evenly_timed(run)]
+    against = {key for key in TIME_KEYS for rows in timed if (np.diff(table[key][rows].astype(float)) < 0).any()}
+    return tuple(key for key in TIME_KEYS if key in RELIABLE_KEYS or key not in against)
+
+
+def is_evenly_timed(run: Run) -> bool:
+    """Whether trigger times order the images and are a cine's: each step within 25% of the usual one."""
+    steps = np.diff(run.times)
+    return run.sorted_by == TIME_KEYS[0] and bool((np.abs(steps - np.median(steps)) <= 0.25 * np.median(steps)).all())
 
 
 def _part_keys(table: Columns, orientation: Ints) -> list[tuple[Any, ...]]:
@@ -121,14 +160,6 @@ def _part_keys(table: Columns, orientation: Ints) -> list[tuple[Any, ...]]:
     ]
 
 
-def image_kind(image_type: str | None) -> str:
-    """'phase' for velocity or phase images, else 'magnitude': both may lie in one series (C.8.3.1.1.1)."""
-    tokens = set((image_type or "").upper().replace("/", "\\").split("\\"))
-    return (
-        "phase" if tokens & {"P", "PHASE", "PHASE MAP", "VELOCITY", "PHASE CONTRAST P", "VELOCITY MAP"} else "magnitude"
-    )
-
-
 def _orientation_labels(table: Columns) -> Ints:
     """Same label where both image axes agree within SAME_DIRECTION_DEG; -1 without a usable orientation."""
     axes = np.stack([table[f"{k}_{c}"].astype(float) for k in ("row", "column") for c in "xyz"], axis=1)
@@ -152,7 +183,7 @@ def _cluster(points: Floats, tolerance: float) -> Ints:
     return labels
 
 
-def _part(index: int, rows: Ints, table: Columns) -> Part:
+def _part(index: int, rows: Ints, table: Columns, keys: Sequence[str]) -> Part:
     first = rows[0]
     number = float(table["series_number"][first]) if table["series_number"][first] is not None else np.nan
     axes = np.array([[np.median(table[f"{k}_{c}"][rows].astype(float)) for c in "xyz"] for k in ("row", "column")])
@@ -161,7 +192,6 @@ def _part(index: int, rows: Ints, table: Columns) -> Part:
     kept = _without_copies(rows, table)
     thick = table["thickness_mm"][rows].astype(float)
     thick = thick[np.isfinite(thick)]
-    sorted_by, runs = ("", ()) if defect else _runs(index, kept, axes, table)
     return Part(
         index=index,
         series_uid=table["series_uid"][first] or "",
@@ -172,9 +202,8 @@ def _part(index: int, rows: Ints, table: Columns) -> Part:
         shape=_matrix(first, table),
         spacing_mm=(spacing[0], spacing[1]),
         thickness_mm=float(np.median(thick)) if len(thick) else None,
-        sorted_by=sorted_by,
         copies=len(rows) - len(kept),
-        runs=runs,
+        runs=() if defect else _runs(index, kept, axes, table, keys),
         defect=defect,
     )
 
@@ -209,70 +238,67 @@ def _without_copies(rows: Ints, table: Columns) -> Ints:
     return rows[np.sort(np.fromiter(seen.values(), dtype=np.int64))]
 
 
-def _runs(part: int, rows: Ints, axes: Floats, table: Columns) -> tuple[str, tuple[Run, ...]]:
-    """Images at each place, in time order, repeated passes apart."""
+def _runs(part: int, rows: Ints, axes: Floats, table: Columns, keys: Sequence[str]) -> tuple[Run, ...]:
+    """Images at each place, in the order of the best of `keys` there, repeated passes apart."""
     origin = np.stack([table[f"position_{c}"][rows].astype(float) for c in "xyz"], axis=1)
     unique, inverse = np.unique(np.round(origin, 2), axis=0, return_inverse=True)
     place = _cluster(unique, SAME_POSITION_MM)[inverse.ravel()]
-    members = [rows[place == label] for label in np.unique(place)]
-    key = _time_key(members, table)
     normal = np.cross(axes[0], axes[1])
     runs = [
-        _run(part, chosen, extra, key, normal, table)
-        for member in members
-        for chosen, extra in _passes(member, key, table)
+        run
+        for label in np.unique(place)
+        for member in _by_acquisition(rows[place == label], table)
+        for run in _runs_at(part, member, normal, table, keys)
     ]
-    return key, tuple(sorted(runs, key=lambda r: (round(r.position_mm, 1), -r.n_frames, r.latest_s, *r.origin_mm)))
+    return tuple(sorted(runs, key=lambda r: (round(r.position_mm, 1), -r.n_frames, r.latest_s, *r.origin_mm)))
 
 
-def _run(part: int, rows: Ints, duplicates: int, key: str, normal: Floats, table: Columns) -> Run:
-    origin = np.array([np.median(table[f"position_{c}"][rows].astype(float)) for c in "xyz"])
-    times = table[key][rows].astype(float) * (1000.0 if key.endswith("_s") else 1.0)
-    return Run(part, float(origin @ normal), origin, rows, times, duplicates, _latest(rows, table))
+def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequence[str]) -> list[Run]:
+    """Passes through the cycle at one place; images that lack the key of the others are counted with the first."""
+    key = _time_key(rows, table, keys)
+    placed = rows[np.isfinite(table[key][rows].astype(float))] if key else rows
+    runs: list[Run] = []
+    for chosen, duplicates in _passes(placed, key, table):
+        origin = np.array([np.median(table[f"position_{c}"][chosen].astype(float)) for c in "xyz"])
+        times = table[key][chosen].astype(float) if key else np.arange(len(chosen), dtype=np.float64)
+        times = times * (1000.0 if key in _TIMES_OF_DAY else 1.0)
+        unplaced = 0 if runs else len(rows) - len(placed)
+        latest = _latest(chosen, table)
+        runs.append(Run(part, float(origin @ normal), origin, chosen, times, key, duplicates, unplaced, latest))
+    return runs
 
 
 def _latest(rows: Ints, table: Columns) -> float:
     """Last time of day among the images, s; acquisition time if there is one, else content time."""
-    for name in ("acquisition_time_s", "content_time_s"):
+    for name in _TIMES_OF_DAY:
         values = table[name][rows].astype(float)
         if np.isfinite(values).any():
             return float(np.nanmax(values))
     return -np.inf
 
 
-def _time_key(members: Sequence[Ints], table: Columns) -> str:
-    """The most trustworthy key that tells the images of every slice apart.
+def _time_key(rows: Ints, table: Columns, keys: Sequence[str]) -> str:
+    """The most trustworthy of `keys` that tells the images of one place apart; empty where none does.
 
-    Trigger time and temporal position may repeat (duplicates, repeated passes); times of day tick within a
-    breath-hold, so they and the instance number count only where they differ in every image.
+    Most images must carry it. Values may repeat (duplicates, repeated passes), but not times of day.
     """
-    for key in TIME_KEYS:
-        per_slice = [table[key][rows].astype(float) for rows in members]
-        if not all(np.isfinite(values).all() for values in per_slice):
-            continue
-        distinct = [len(np.unique(np.round(values, 3))) for values in per_slice]
-        if key in RELIABLE_KEYS:
-            usable = all(len(v) == 1 or n >= max(2, len(v) / 4) for v, n in zip(per_slice, distinct, strict=True))
-            usable = usable and (
-                key != "trigger_time_ms" or any(n > 1 for n in distinct) or max(map(len, per_slice)) == 1
-            )
-        else:
-            usable = all(n == len(v) for v, n in zip(per_slice, distinct, strict=True))
-        if usable:
+    for key in keys:
+        values = table[key][rows].astype(float)
+        known = np.isfinite(values).sum()
+        distinct = len(np.unique(np.round(values[np.isfinite(values)], 3)))
+        repeats = known > len(rows) / 2 and distinct >= max(min(2, len(rows)), known / 4)
+        if distinct == len(rows) or (repeats and key not in _TIMES_OF_DAY):
             return key
-    return TIME_KEYS[-1]
+    return TIME_KEYS[-1] if len(rows) == 1 else ""
 
 
 def _passes(rows: Ints, key: str, table: Columns) -> list[tuple[Ints, int]]:
     """Images of one place as passes through the cycle, each (rows in time order, number of duplicates left out)."""
-    split = _by_acquisition(rows, table)
-    if len(split) > 1:
-        return [one for rows_of in split for one in _passes(rows_of, key, table)]
-    values = np.round(np.nan_to_num(table[key][rows].astype(float), nan=0.0), 3)
-    tie = [
-        np.nan_to_num(table[n][rows].astype(float)) for n in ("acquisition_time_s", "content_time_s", "instance_number")
-    ]
     uid = np.argsort(np.argsort(np.array([str(u) for u in table["sop_uid"][rows]])))
+    if not key:
+        return [(rows[np.argsort(uid)], 0)]
+    values = np.round(table[key][rows].astype(float), 3)
+    tie = [np.nan_to_num(table[name][rows].astype(float)) for name in (*_TIMES_OF_DAY, "instance_number")]
     order = np.lexsort((uid, tie[2], tie[1], tie[0], values))
     ordered, sorted_values = rows[order], values[order]
     starts = np.flatnonzero(np.r_[True, np.diff(sorted_values) > 0])

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cinema_cli.domain.cine import Note
-from cinema_cli.io.keywords import part_keyword
-from cinema_cli.io.parts import MIN_FRAMES, Columns, Part, image_kind
+from cinema_cli.domain.cine import Note, View
+from cinema_cli.io.dicom_values import image_kind
+from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanings, plane_keyword
+from cinema_cli.io.parts import MIN_FRAMES, Columns, Part, is_evenly_timed
+from cinema_cli.io.timing import CYCLE_MS, STEP_MS
 
 _REASONS: Mapping[str, str] = {
     "flow": "phase-contrast flow images, not a cine of the walls",
@@ -20,6 +22,12 @@ _REASONS: Mapping[str, str] = {
     "aorta": "a cine of the great vessels, which no view uses",
     "localizer": "localizer images for planning",
 }
+
+
+NOTHING_ORDERS = (
+    "nothing orders the frames: there are no trigger times, and no other time or number that differs from image to "
+    "image and can be trusted"
+)
 
 
 def screen(part: Part, table: Columns) -> Note | None:
@@ -52,9 +60,16 @@ def _not_an_image(part: Part, table: Columns) -> Note | None:
     sentences = {
         "no_pixels": "at least one file has no pixel data",
         "no_geometry": "ImagePositionPatient or ImageOrientationPatient is absent or not a valid plane",
-        "bad_spacing": f"PixelSpacing is {part.spacing_mm[0]:g} x {part.spacing_mm[1]:g} mm: sizes cannot be measured",
+        "bad_spacing": f"{_spacing(part)}: sizes cannot be measured",
     }
     return Note(part.defect, sentences[part.defect]) if part.defect else None
+
+
+def _spacing(part: Part) -> str:
+    """What a header says that holds no usable spacing; the table has none for zero, nonsense or nothing."""
+    if np.isnan(part.spacing_mm).any():
+        return "PixelSpacing is absent, zero or no pair of numbers"
+    return f"PixelSpacing is {part.spacing_mm[0]:g} x {part.spacing_mm[1]:g} mm"
 
 
 def _other_contrast(part: Part, table: Columns, word: str | None) -> Note | None:
@@ -62,15 +77,48 @@ def _other_contrast(part: Part, table: Columns, word: str | None) -> Note | None
     rows = part.rows
     velocity = any(bool(v) for v in table["velocity_encoded"][rows])
     if velocity or image_kind(table["image_type"][rows[0]]) == "phase":
+        if word in ("lge", "t1_map", "t2_map"):  # phase-sensitive inversion recovery and maps have phase images too
+            return Note(word, f"{_REASONS[word]} (by its description; phase images)")
         return Note("flow", _REASONS["flow"] + " (velocity encoding or phase images in the headers)")
     for name, code, what in (("inversion_time_ms", "t1_map", "inversion"), ("echo_time_ms", "t2_map", "echo")):
         values = table[name][rows].astype(float)
         n = len(np.unique(np.round(values[np.isfinite(values)], 1)))
         if n >= 3 and n >= part.n_frames / 2 and part.n_frames > 1:
             return Note(code, f"{_REASONS[code]}: {n} different {what} times")
+    if word in MENTIONED and _only_mentions(part, table, word):
+        word = plane_keyword(part, table)
     if word in ("derived", "flow", "t1_map", "t2_map", "lge", "perfusion", "tagging", "rvot", "aorta"):
         return Note(word, f"{_REASONS[word]} (by its description)")
     return None
+
+
+def _only_mentions(part: Part, table: Columns, word: str) -> bool:
+    """Whether a cine of one cycle is described as a cine or view too, or has the word from its protocol alone.
+
+    An inversion pulse is a sign that the word is meant; velocity encoding was asked for before.
+    """
+    rows = part.rows
+    inverted = np.isfinite(table["inversion_time_ms"][rows].astype(float)).any()
+    if inverted or "IR" in str(table["scanning_sequence"][rows[0]] or "").upper().split("\\"):
+        return False
+    from_protocol = keyword(table["series_description"][rows[0]]) is None
+    described = bool({*View, "cine"} & set(part_meanings(part, table)))
+    return (described or (from_protocol and word != "flow")) and _shows_one_cycle(part, table)
+
+
+def _shows_one_cycle(part: Part, table: Columns) -> bool:
+    """Whether frames run evenly through one heart cycle, by trigger times, else by CardiacNumberOfImages."""
+    if part.n_frames < MIN_FRAMES:
+        return False
+    if part.sorted_by != "trigger_time_ms":
+        return bool((table["n_cardiac_images"][part.rows].astype(float) == part.n_frames).all())
+    spans = [
+        (float(np.ptp(run.times)), run.n_frames - 1)
+        for run in part.runs
+        if run.n_frames >= MIN_FRAMES and is_evenly_timed(run)
+    ]
+    within = [span <= CYCLE_MS[1] and STEP_MS[0] <= span / n_steps <= STEP_MS[1] for span, n_steps in spans]
+    return sum(within) > len(part.runs) / 2
 
 
 def _not_a_cycle(part: Part, table: Columns, word: str | None) -> Note | None:
@@ -85,24 +133,32 @@ def _not_a_cycle(part: Part, table: Columns, word: str | None) -> Note | None:
         )
     if frames < MIN_FRAMES:
         return Note("too_few_frames", f"{frames} frames a position; a cine needs {MIN_FRAMES} to show end-systole")
+    ordered = [run for run in part.runs if run.sorted_by == part.sorted_by and run.n_frames > 1]
+    if part.sorted_by == "":
+        return Note("unordered_frames", NOTHING_ORDERS)
     if part.sorted_by == "trigger_time_ms":
-        span = float(np.median([np.ptp(run.times) for run in part.runs]))
+        span = float(np.median([np.ptp(run.times) for run in ordered]))
         if span > 3000.0:
             return Note("not_one_cycle", f"trigger times span {span / 1000:.1f} s: perfusion or real-time images")
     if part.sorted_by in ("acquisition_time_s", "content_time_s"):
-        step = float(np.median([np.median(np.diff(run.times)) for run in part.runs]))
+        step = float(np.median([np.median(np.diff(run.times)) for run in ordered]))
         if step > 300.0:
             return Note("not_one_cycle", f"images are {step:.0f} ms apart: one a heartbeat, not a cine")
     return None
 
 
-def is_flow_magnitude(part: Part, phase_parts: Sequence[Part]) -> bool:
-    """True for a single slice of which velocity images exist too, at the same place with as many frames."""
+def is_flow_magnitude(part: Part, phase_parts: Sequence[Part], table: Columns) -> bool:
+    """True for a single slice of which velocity images exist too, at the same place with as many frames.
+
+    A series that is described as a cine or view, unlike the velocity images, only lies where they do.
+    """
     if part.n_slices != 1:
         return False
-    origin = part.runs[0].origin_mm
+    origin, word, told = part.runs[0].origin_mm, part_keyword(part, table), table["series_description"]
+    is_cine = word == "cine" or word in set(View)
     return any(
-        other.n_frames == part.n_frames
+        not (is_cine and part.series_uid != other.series_uid and told[part.rows[0]] != told[other.rows[0]])
+        and other.n_frames == part.n_frames
         and other.shape == part.shape
         and abs(other.normal @ part.normal) > 0.999
         and bool(np.linalg.norm(other.runs[0].origin_mm - origin) < 1.0)

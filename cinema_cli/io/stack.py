@@ -1,7 +1,7 @@
 """Parts to stacks: which series are slices of one acquisition, which were acquired again, and which slices lack."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,10 @@ from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, SAME_POSIT
 LV_AXIS_LPS: Floats = np.array([0.6, -0.6, -0.5]) / np.linalg.norm([0.6, -0.6, -0.5])
 """Base to apex in patient coordinates: left, anterior, inferior. Measured on the two SCD stacks (0.67, -0.67, -0.32),
 (0.63, -0.66, -0.41) and one M&Ms-2 heart (0.56, -0.77, -0.30); hearts vary by some 30 degrees about it."""
+
+NEARLY_ALL_SLICES = 0.8  # a complete stack replaces a damaged one only if it has at least this share of its slices
+_SAME_SLICE = 0.45  # of the slice spacing: runs closer than this show one slice
+_FARTHEST_NEIGHBOUR = 3.5  # slice spacings: farther away it is another place, not a gap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +74,11 @@ def to_apex(normal: Floats) -> Floats:
     return normal if normal @ LV_AXIS_LPS >= 0 else -normal
 
 
-def join_parts(parts: Sequence[Part]) -> tuple[Stack, ...]:
+def join_parts(parts: Sequence[Part], *, preferred: Collection[int] = ()) -> tuple[Stack, ...]:
     """Parts that are slices of one acquisition as stacks; fewer than MIN_STACK_SLICES positions stay single views.
 
     Only parts with the same orientation, matrix and spacing are joined, whatever their series or frame of reference.
+    Slices of `preferred` parts, by index, win over others.
     """
     groups: list[list[Part]] = []
     for part in parts:
@@ -84,24 +89,39 @@ def join_parts(parts: Sequence[Part]) -> tuple[Stack, ...]:
             groups.append([part])
         else:
             home.append(part)
-    return tuple(stack for group in groups for stack in _stacks(group))
+    return tuple(stack for group in groups for stack in _stacks(group, preferred))
 
 
 def are_parallel(a: Part, b: Part) -> bool:
     """Whether slices of two parts can be of one stack: same directions, matrix and pixel spacing."""
     cosine = min(a.row_direction @ b.row_direction, a.column_direction @ b.column_direction)
-    same_grid = a.shape == b.shape and np.allclose(a.spacing_mm, b.spacing_mm, atol=1e-3)
-    return bool(same_grid and cosine >= np.cos(np.radians(SAME_DIRECTION_DEG)))
+    return bool(have_same_grid(a, b) and cosine >= np.cos(np.radians(SAME_DIRECTION_DEG)))
 
 
-def _stacks(group: Sequence[Part]) -> list[Stack]:
+def have_same_grid(a: Part, b: Part) -> bool:
+    """Whether two parts have the same matrix and pixel spacing."""
+    return a.shape == b.shape and bool(np.allclose(a.spacing_mm, b.spacing_mm, atol=1e-3))
+
+
+def extends_on_another_grid(stack: Stack, sax: Stack) -> bool:
+    """Whether a stack holds slices, next to `sax` and none of its own, that only their matrix or spacing keeps out."""
+    normal = to_apex(sax.lead.normal)
+    cosine = abs(float(normal @ stack.lead.normal))
+    if have_same_grid(stack.lead, sax.lead) or cosine < np.cos(np.radians(SAME_DIRECTION_DEG)):
+        return False
+    own, usual = np.array([run.origin_mm @ normal for run in sax.runs]), sax.spacing_mm or 0.0
+    nearest = [float(np.abs(own - run.origin_mm @ normal).min()) for run in stack.runs]
+    return min(nearest) > _SAME_SLICE * usual and min(nearest) <= _FARTHEST_NEIGHBOUR * usual
+
+
+def _stacks(group: Sequence[Part], preferred: Collection[int]) -> list[Stack]:
     """Stacks of one group of parallel parts."""
     by_index = {part.index: part for part in group}
     normal = to_apex(group[0].normal)
-    runs = [_at(run, float(run.origin_mm @ normal)) for part in group for run in part.runs]
+    runs = [replace(run, position_mm=float(run.origin_mm @ normal)) for part in group for run in part.runs]
     usual = usual_count([run.n_frames for run in runs])
-    runs.sort(key=lambda r: _priority(r, by_index[r.part], usual), reverse=True)
-    kept, spares = _fill_positions(runs, _slot_mm(group, runs))
+    runs.sort(key=lambda r: (r.part in preferred, *_priority(r, by_index[r.part], usual)), reverse=True)
+    kept, spares = _fill_positions(runs, _whole_stacks(group, preferred), _slot_mm(group, runs))
     stacks = []
     for members in _contiguous(kept):
         together = [members] if _is_stack(members, by_index) else [[run] for run in members]
@@ -120,8 +140,24 @@ def _is_stack(runs: Sequence[Run], parts: Mapping[int, Part]) -> bool:
     return not lone or abs(float(parts[runs[0].part].normal @ LV_AXIS_LPS)) > 0.5
 
 
-def _at(run: Run, position_mm: float) -> Run:
-    return Run(run.part, position_mm, run.origin_mm, run.rows, run.times, run.duplicates, run.latest_s)
+def _whole_stacks(group: Sequence[Part], preferred: Collection[int]) -> list[int]:
+    """Indices of parts that are whole stacks, best first: the most complete, then the latest.
+
+    None where each lacks frames: then every slice is taken from the part that has it best.
+    """
+    whole = [part for part in group if part.n_slices >= MIN_STACK_SLICES]
+    most = max((part.n_slices for part in whole), default=0)
+
+    def rank(part: Part) -> tuple[Any, ...]:
+        complete = all(run.n_frames == part.n_frames and not run.unplaced for run in part.runs)
+        nearly_all = part.n_slices >= NEARLY_ALL_SLICES * most
+        latest = max(run.latest_s for run in part.runs)
+        number = -1 if part.series_number is None else part.series_number
+        size = (part.n_slices, part.n_frames)
+        return (part.index in preferred, nearly_all, complete, *size, latest, number, part.series_uid)
+
+    ranked = sorted(whole, key=rank, reverse=True)
+    return [part.index for part in ranked] if ranked and rank(ranked[0])[2] else []
 
 
 def _priority(run: Run, part: Part, usual: int) -> tuple[Any, ...]:
@@ -145,11 +181,24 @@ def _slot_mm(group: Sequence[Part], runs: Sequence[Run]) -> float:
     source = largest.runs if largest.n_slices >= MIN_STACK_SLICES else runs
     gaps = np.diff(np.sort([run.position_mm for run in source]))
     gaps = gaps[gaps > SAME_POSITION_MM]
-    return 0.45 * float(np.median(gaps)) if len(gaps) else SAME_POSITION_MM
+    return _SAME_SLICE * float(np.median(gaps)) if len(gaps) else SAME_POSITION_MM
 
 
-def _fill_positions(runs: Sequence[Run], slot_mm: float) -> tuple[list[Run], list[Spare]]:
-    """Runs by position, best first; a run too close to one that is there already is a spare."""
+def _fill_positions(runs: Sequence[Run], whole: Sequence[int], slot_mm: float) -> tuple[list[Run], list[Spare]]:
+    """Runs by position, those of whole stacks in their order, then the best; others at their positions are spares.
+
+    A slice that was acquired again alone competes with the slice of the whole stack.
+    """
+    stacked = sorted((run for run in runs if run.part in whole), key=lambda run: whole.index(run.part))
+    first, beaten = _best_at_positions(stacked, slot_mm)
+    kept, spares = _best_at_positions([run for run in runs if run.part not in whole or run in first], slot_mm)
+    replaced = {id(spare.run): spare.kept for spare in spares}
+    spares += [Spare(spare.run, replaced.get(id(spare.kept), spare.kept)) for spare in beaten]
+    return sorted(kept, key=lambda run: run.position_mm), spares
+
+
+def _best_at_positions(runs: Sequence[Run], slot_mm: float) -> tuple[list[Run], list[Spare]]:
+    """Runs, best first; a run too close to one that is there already is a spare."""
     kept: list[Run] = []
     spares: list[Spare] = []
     for run in runs:
@@ -158,7 +207,7 @@ def _fill_positions(runs: Sequence[Run], slot_mm: float) -> tuple[list[Run], lis
             spares.append(Spare(run, rival))
         else:
             kept.append(run)
-    return sorted(kept, key=lambda run: run.position_mm), spares
+    return kept, spares
 
 
 def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
@@ -167,7 +216,7 @@ def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
     usual = float(np.median(gaps)) if len(gaps) else 0.0
     pieces: list[list[Run]] = [[runs[0]]]
     for gap, before, run in zip(gaps, runs[:-1], runs[1:], strict=True):
-        if gap > 3.5 * usual and before.part != run.part and len(gaps) > 1:
+        if gap > _FARTHEST_NEIGHBOUR * usual and before.part != run.part and len(gaps) > 1:
             pieces.append([])
         pieces[-1].append(run)
     return pieces

@@ -43,7 +43,7 @@ def time_stack(stack: Stack, plan: FramePlan, table: Columns) -> Timing:
         cycle = told if told is not None and told >= 0.95 * (n_frames - 1) * step else n_frames * step
         plausible = CYCLE_MS[0] <= cycle <= CYCLE_MS[1]
         return Timing(np.asarray(times - times[0]), cycle if plausible else None, "trigger_time", tuple(notes))
-    step, source = _step_without_triggers(stack, table, n_frames, told)
+    step, source = told_step_ms(np.concatenate([run.rows for run in stack.runs]), table, n_frames)
     if step is None:
         notes.append(
             Note("time_unknown", "the headers tell no times: a cycle of 1000 ms is assumed for plots; no rates")
@@ -86,11 +86,10 @@ def told_cycle_ms(rows: NDArray[np.int64], table: Columns) -> float | None:
     return None
 
 
-def _step_without_triggers(stack: Stack, table: Columns, n_frames: int, told: float | None) -> tuple[float | None, str]:
-    """Time between frames, ms, and where it comes from."""
-    if told is not None:
+def told_step_ms(rows: NDArray[np.int64], table: Columns, n_frames: int) -> tuple[float | None, str]:
+    """Time between the frames of images without trigger times, ms, and the header that tells it."""
+    if (told := told_cycle_ms(rows, table)) is not None:
         return told / n_frames, "rr_interval"
-    rows = np.concatenate([run.rows for run in stack.runs])
     repetition = table["repetition_time_ms"][rows].astype(float)
     if np.isfinite(repetition).any():
         step = float(np.nanmedian(repetition))

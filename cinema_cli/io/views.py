@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import View
 from cinema_cli.io.parts import MIN_STACK_SLICES
-from cinema_cli.io.stack import LV_AXIS_LPS, Stack, to_apex
+from cinema_cli.io.stack import LV_AXIS_LPS, Stack, extends_on_another_grid, to_apex
 
 Floats = NDArray[np.float64]
 
 SAX_WITHIN_DEG = 45.0  # a stack's normal lies this near to LV_AXIS_LPS in a short axis; long-axis planes lie near 90
 CARDINAL_WITHIN_DEG = 8.0  # nearer than this to a body axis: a plain axial, coronal or sagittal stack
+ANOTHER_GRID = "another_grid"  # reason code of slices that only their matrix or spacing keeps out of the stack
 AXIS_IN_PLANE_DEG = 30.0  # a long-axis plane holds the LV axis within this angle
 CENTRE_WITHIN_MM = 60.0  # and passes this near to the centre of the short-axis stack
 
@@ -34,6 +35,7 @@ class ViewGuess:
     confidence: float  # ordinal from 0 to 1, not a probability
     code: str = ""
     sentence: str = ""
+    forced: bool = False  # by the user's own list
 
 
 def classify(stacks: Sequence[Stack], words: Sequence[str | None]) -> tuple[ViewGuess, ...]:
@@ -46,7 +48,7 @@ def classify(stacks: Sequence[Stack], words: Sequence[str | None]) -> tuple[View
     single = [i for i, g in enumerate(guesses) if g is None]
     angles = _joint_views([stacks[i] for i in single], reference)
     for i, by_geometry in zip(single, angles, strict=True):
-        guesses[i] = _classify_single(stacks[i], words[i], by_geometry, has_sax=reference is not None)
+        guesses[i] = _classify_single(stacks[i], words[i], by_geometry, reference)
     return tuple(g for g in guesses if g is not None)
 
 
@@ -74,16 +76,23 @@ def _classify_stack(stack: Stack, word: str | None) -> ViewGuess:
             f"parallel slices whose normal is {off:.0f} degrees off the usual LV axis",
         )
     confidence = 0.85 if off <= SAX_WITHIN_DEG else 0.5
+    other = word in LAX_ANGLES_DEG  # a long-axis view needs no stack across the ventricle: the name is wrong
+    seen = f"{len(stack.runs)} parallel slices in time, normal {off:.0f} degrees off the usual LV axis"
     return ViewGuess(
         View.SAX,
-        f"geometry: {len(stack.runs)} parallel slices in time, normal {off:.0f} degrees off the usual LV axis",
-        confidence,
+        f"geometry: {seen}" + (f"; but its description says {word}" if other else ""),
+        min(confidence, 0.7) if other else confidence,
     )
 
 
 def _angle_deg(a: Floats, b: Floats) -> float:
     """Angle between two undirected lines, degrees 0..90."""
     return float(np.degrees(np.arccos(np.clip(abs(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b)), 0.0, 1.0))))
+
+
+def lies_across(normal: Floats) -> bool:
+    """Whether a plane cuts the ventricle across, as the short axis does."""
+    return _angle_deg(normal, LV_AXIS_LPS) <= SAX_WITHIN_DEG
 
 
 def cut_angle_deg(normal: Floats, axis: Floats) -> float:
@@ -148,11 +157,23 @@ def _not_long_axis(stack: Stack, axis: Floats, sax: Stack | None) -> str:
     return ""
 
 
-def _classify_single(stack: Stack, word: str | None, cut: _Cut, *, has_sax: bool) -> ViewGuess:
+def another_grid(stack: Stack, sax: Stack) -> ViewGuess:
+    """What becomes of slices that lie beside a short-axis stack of another matrix or spacing."""
+    (rows, columns), (height, width) = stack.lead.shape, stack.lead.spacing_mm
+    own = f"{rows} x {columns} pixels of {height:g} x {width:g} mm"
+    (rows, columns), (height, width) = sax.lead.shape, sax.lead.spacing_mm
+    said = f"parallel to the short-axis stack but of another matrix or spacing: {own}, not"
+    return ViewGuess(None, "geometry", 0.8, ANOTHER_GRID, f"{said} {rows} x {columns} of {height:g} x {width:g} mm")
+
+
+def _classify_single(stack: Stack, word: str | None, cut: _Cut, sax: Stack | None) -> ViewGuess:
     """View of a single plane: by its description, checked by geometry; by geometry alone without one."""
+    has_sax = sax is not None
     against = "against the SAX stack" if has_sax else "in patient axes"
     seen = f"cuts the short axis at {cut.angle_deg:.0f} degrees {against}" if not cut.problem else cut.problem
     named = View.LAX_3C if word == "lvot" else View(word) if word in set(View) else None
+    if named not in LAX_ANGLES_DEG and sax is not None and extends_on_another_grid(stack, sax):
+        return another_grid(stack, sax)
     if named is View.SAX or (named is None and cut.problem and 90 - _angle_deg(stack.lead.normal, LV_AXIS_LPS) > 60):
         return ViewGuess(
             None,
