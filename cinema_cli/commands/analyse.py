@@ -44,7 +44,7 @@ def analyse(
     ] = None,
     views: Annotated[Path | None, typer.Option(help="CSV that overrules the views found.")] = None,
     allow_missing_frames: Annotated[
-        int, typer.Option(min=0, help="Frames a slice may lack; they are interpolated and flagged.")
+        int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
     ] = 0,
     head: Annotated[str, typer.Option(help="Trained head that segments.")] = DEFAULT_HEAD,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",

@@ -50,7 +50,7 @@ def scan(
     ] = None,
     views: Annotated[Path | None, typer.Option(help="CSV that overrules the views found.")] = None,
     allow_missing_frames: Annotated[
-        int, typer.Option(min=0, help="Frames a slice may lack; they are interpolated and flagged.")
+        int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
     ] = 0,
     explain: Annotated[
         str | None, typer.Option(metavar="SERIES", help="Tell one series' story: its uid, part of it, or number.")
