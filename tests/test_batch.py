@@ -137,6 +137,24 @@ def test_clinical_facts_reach_the_engine_and_the_digest(
     assert engine.asked[-1][0] == "sub-2"
 
 
+def test_a_study_without_a_result_keeps_what_its_headers_say(
+    tmp_path: Path, cohort: Callable[..., list[StudyInput]]
+) -> None:
+    known = StudyFacts(sex="F", age_years=60.0, vendor="GE", field_strength_t=1.5)
+    bad = {"sub-1": StudyError("x", stage="read", code="pixels")}
+    bad["sub-1"].add_note("file: /data/Doe/x.dcm")
+    studies = [dataclasses.replace(study, facts=known) for study in cohort(broken=bad)]
+    events: list[StudyEvent] = []
+    run_cohort(
+        studies, tmp_path, engine=MadeEngine(), clinical={("sub-1", None): StudyFacts(age_years=61.0)},
+        settings=dataclasses.replace(SETTINGS, max_failures=0), progress=events.append,
+    )  # fmt: skip
+    failed, *not_reached = read_records(tmp_path)
+    assert failed.facts == dataclasses.replace(known, age_years=61.0)
+    assert [record.facts for record in not_reached] == [known, known]
+    assert events[0].trace == "file: /data/Doe/x.dcm" and "Doe" not in repr(failed)  # for -v alone
+
+
 def test_a_disk_that_refuses_ends_the_run(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
     (tmp_path / "sub-2").write_text("in the way")
     with pytest.raises(OutputError) as caught:

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.clinical import match_clinical
 from cinema_cli.io.headers import INSTANCE_SCHEMA
-from cinema_cli.io.identity import IdTable, assign_ids, read_key
+from cinema_cli.io.identity import IdTable, assign_ids, keyed_hash, read_key, without_links
+
+KEY = b"0123456789abcdef"
+AGED = StudyFacts(age_years=50.0)
 
 Image = tuple[str, str | None, str | None, str | None, str | None]  # path, study, PatientID, person, date
 
@@ -151,6 +156,64 @@ def test_hashed_ids_are_keyed_digests(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("short\n")
     with pytest.raises(ConfigError, match="shorter than 16 bytes"):
         read_key(tmp_path / "key")
+
+
+def test_ids_of_a_mapping_file_are_hashed_too(tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text("patient_id,participant_id\n7,Smith\n")
+    ids = assign_ids(table(("a/1", "1.1", "7", None, None)), id_from=path, hash_key=KEY)
+    assert who(ids) == {"a/1": (f"sub-{keyed_hash('Smith', KEY)}", "ses-1")}
+
+
+def test_series_uids_are_hashed_where_ids_are() -> None:
+    series = pl.DataFrame({"participant_id": ["a", "a", "b"], "study_uid": ["9"] * 3, "series_uid": ["1.2", "1.2", ""]})
+    assert without_links(series, hash_key=None).to_dict(as_series=False)["series_uid"] == ["1.2", "1.2", ""]
+    written = without_links(series, hash_key=KEY)
+    assert written.columns == ["participant_id", "series_uid"]
+    assert written["series_uid"].to_list() == [keyed_hash("1.2", KEY)] * 2 + [""]
+
+
+@pytest.mark.parametrize(
+    ("keys", "n_people"),
+    [
+        (("k//F", "k//"), 1),  # one visit does not say the sex
+        (("k//F", "k/m/F"), 1),  # one visit leaves the middle name out
+        (("k//F", "k//M"), 2),
+        (("k/m/F", "k/n/F"), 2),
+        (("k//F", "k//M", "k//"), 3),  # of which of the two the third is cannot be said
+    ],
+)
+def test_what_a_header_leaves_out_makes_no_other_person(keys: tuple[str, ...], n_people: int) -> None:
+    ids = assign_ids(table(*((f"{n}/1", f"1.{n}", "7", key, f"2020010{n + 1}") for n, key in enumerate(keys))))
+    assert len({participant for participant, _ in who(ids).values()}) == n_people
+    assert any(code == "two_people_one_id" for _, code in codes(ids)) == (n_people > 1)
+
+
+@pytest.mark.parametrize("id_in_file", ["P-02 x", "P02x", "sub-P02x"])
+def test_clinical_rows_find_participants_by_the_rules_of_their_ids(id_in_file: str) -> None:
+    key = (id_in_file if id_in_file.startswith("sub-") else f"sub-{id_in_file}", None)
+    visits = [("sub-P02x", "ses-1"), ("sub-P03", "ses-1")]
+    match = match_clinical({key: AGED, ("sub-0009", None): AGED}, visits, chosen=visits, hash_key=None)
+    assert match.facts == {("sub-P02x", None): AGED}
+    assert (match.strangers, match.without_row) == (("sub-0009",), ("sub-P03",))
+    assert match.sentence == (
+        "1 of 2 rows of the clinical file match no participant; 1 of 2 participants have no row"
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "sub-"])
+def test_clinical_rows_find_hashed_participants(prefix: str) -> None:
+    label = f"sub-{keyed_hash(prefix + 'P-02', KEY)}"  # the PatientID itself may begin with sub-
+    visits = [(label, "ses-1")]
+    for clinical in ({("sub-P-02", None): AGED}, {(label, None): AGED}):
+        match = match_clinical(clinical, visits, chosen=visits, hash_key=KEY)
+        assert match.facts == {(label, None): AGED} and match.sentence == ""
+
+
+def test_two_clinical_rows_for_one_participant_are_an_error() -> None:
+    visits = [("sub-A1", "ses-1")]
+    with pytest.raises(ConfigError, match="two rows of the clinical file fit sub-A1"):
+        match_clinical({("sub-A-1", None): AGED, ("sub-A1", None): AGED}, visits, chosen=visits, hash_key=None)
 
 
 def test_a_mapping_file_names_participants_and_sessions(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ class StudyInput:
     session_id: str
     digest: str
     read: Callable[[], CineStudy]  # raises StudyError
+    facts: StudyFacts = dataclasses.field(default_factory=StudyFacts)  # of its headers, for where it cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class StudyEvent:
     seconds: float
     n_failed: int  # so far in this run
     failure: Failure | None = None
-    trace: str = ""  # of an unexpected error, for the eyes of the person who runs it
+    trace: str = ""  # of an error, or the file it is about: for the eyes of the person who runs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,7 @@ def plan(
     """What each study's record says: to run, or done already."""
     planned = []
     for study in studies:
-        said = merge_facts(
-            StudyFacts(), clinical=clinical, participant_id=study.participant_id, session_id=study.session_id
-        )
+        said = _facts(study, StudyFacts(), clinical)
         digest = digest_of(
             study.digest,
             [dataclasses.asdict(h) for h in heads],
@@ -165,7 +164,7 @@ def run_cohort(
             progress(StudyEvent(position, len(todo), *ids, seconds, n_failed, failure, trace))
         if settings.max_failures is not None and n_failed > settings.max_failures:
             break
-    _record_not_reached(out, todo[n_run:], page=failure_page, version=settings.version)
+    _record_not_reached(out, todo[n_run:], clinical=clinical, page=failure_page, version=settings.version)
     known = [read_record(out, study) for study in studies]
     return RunSummary(
         n_studies=len(studies),
@@ -176,6 +175,12 @@ def run_cohort(
         n_left=len(todo) - n_run,
         seconds=time.perf_counter() - start,
     )
+
+
+def _facts(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> StudyFacts:
+    """Facts of the headers, overruled by those of the clinical file."""
+    ids = {"participant_id": study.participant_id, "session_id": study.session_id}
+    return merge_facts(header, clinical=clinical, **ids)
 
 
 def _decide(study: StudyInput, digest: str, *, out: Path, settings: RunSettings) -> tuple[bool, str]:
@@ -222,12 +227,12 @@ def _one(
 ) -> tuple[StudyResult | Failure, str]:
     """Analyse one study and write its files; its result, or why there is none with the trace of what was unexpected."""
     ids = {"participant_id": item.study.participant_id, "session_id": item.study.session_id}
-    facts = merge_facts(StudyFacts(), clinical=clinical, **ids)
+    facts = _facts(item.study, item.study.facts, clinical)
     stage = "read"
     _forget(out, item.study)
     try:
         study = pending.result()
-        facts = merge_facts(study.facts, clinical=clinical, **ids)
+        facts = _facts(item.study, study.facts, clinical)
         study = dataclasses.replace(study, facts=facts)
         stage = "analyse"
         result = engine.analyse(study)
@@ -239,7 +244,8 @@ def _one(
     except CinemaError as error:
         stage = error.stage if isinstance(error, StudyError) else stage
         where = (item.study.participant_id, item.study.session_id, stage)
-        return Failure(*where, code=error.code, reason=error.message, hint=error.hint, facts=facts), ""
+        trace = "\n".join(getattr(error, "__notes__", ()))  # paths, which no record may hold
+        return Failure(*where, code=error.code, reason=error.message, hint=error.hint, facts=facts), trace
     except Exception as error:
         return _unexpected(error, stage=stage, facts=facts, **ids), traceback.format_exc()
 
@@ -253,7 +259,9 @@ def _record(
     record(out, outcome, item.digest, version=version)
 
 
-def _record_not_reached(out: Path, items: Sequence[Planned], *, page: FailurePage | None, version: str) -> None:
+def _record_not_reached(
+    out: Path, items: Sequence[Planned], *, clinical: ClinicalFacts, page: FailurePage | None, version: str
+) -> None:
     """A row for each study that the run stopped before, unless an earlier result of the same inputs still holds."""
     for item in items:
         known = read_record(out, item.study)
@@ -267,6 +275,7 @@ def _record_not_reached(out: Path, items: Sequence[Planned], *, page: FailurePag
             code="not_reached",
             reason="not reached: the run stopped after too many failures (--max-failures)",
             hint="Mend what failed, or allow more failures, and run the same command again.",
+            facts=_facts(item.study, item.study.facts, clinical),
             status=Status.NOT_RUN,
         )
         _record(out, item, failure, page=page, version=version)

@@ -3,7 +3,8 @@
 import csv
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError, InputError
+from cinema_cli.io.identity import keyed_hash, label_of
 
 _SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 # column -> (field of StudyFacts, plausible limits: a number outside them is a slip or another unit)
@@ -53,6 +55,69 @@ def read_clinical(path: Path) -> dict[tuple[str, str | None], StudyFacts]:
             )
         facts[key], rows[key] = _facts(row, where=f"{path}, row {number}"), number
     return facts
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicalMatch:
+    """A clinical file beside the cohort: the facts by the ids of the tables, and who is on one side only."""
+
+    facts: ClinicalFacts
+    n_rows: int
+    n_participants: int
+    strangers: tuple[str, ...]  # ids, as the file has them, of rows that fit no participant or visit
+    without_row: tuple[str, ...]  # participants, by label
+
+    @property
+    def sentence(self) -> str:
+        """Who is on one side only, in numbers; empty where nobody is."""
+        n_strangers, n_without = len(self.strangers), len(self.without_row)
+        if not n_strangers and not n_without:
+            return ""
+        return (
+            f"{n_strangers} of {self.n_rows} rows of the clinical file match no participant; "
+            f"{n_without} of {self.n_participants} participants have no row"
+        )
+
+
+def match_clinical(
+    clinical: ClinicalFacts,
+    visits: Iterable[tuple[str, str]],
+    *,
+    chosen: Iterable[tuple[str, str]],
+    hash_key: bytes | None,
+) -> ClinicalMatch:
+    """Rows of the clinical file to participants, whose ids were cleaned, or hashed, by the rules of `io.identity`.
+
+    `visits` of the cohort, and those `chosen` of them that need a row, are (participant, session) labels. Raises
+    ConfigError where two rows fit one participant.
+    """
+    known = set(visits)
+    people = {participant for participant, _ in known}
+    facts: dict[tuple[str, str | None], StudyFacts] = {}
+    strangers: list[str] = []
+    for (participant, session), said in clinical.items():
+        label = next((label for label in _labels(participant, hash_key) if label in people), None)
+        if label is None or (session is not None and (label, session) not in known):
+            strangers.append(participant)
+        elif (label, session) in facts:
+            raise ConfigError(
+                f"two rows of the clinical file fit {label}: their ids differ only in signs or in the prefix",
+                hint="One row a participant, or a column session_id that tells visits apart.",
+                code="clinical_twice",
+            )
+        else:
+            facts[label, session] = said
+    wanted = {participant for participant, _ in chosen}
+    without_row = wanted - {label for label, _ in facts}
+    return ClinicalMatch(facts, len(clinical), len(wanted), tuple(strangers), tuple(sorted(without_row)))
+
+
+def _labels(participant: str, hash_key: bytes | None) -> tuple[str, ...]:
+    """What the person of an id (with the prefix) may be called in the tables, the likeliest first."""
+    if hash_key is None:
+        return participant, f"sub-{label_of(participant)}"
+    bare = participant.removeprefix("sub-")  # the file may hold hashed ids already, or those of the headers
+    return participant, f"sub-{keyed_hash(bare, hash_key)}", f"sub-{keyed_hash(participant, hash_key)}"
 
 
 def read_participants(path: Path) -> tuple[str, ...]:
