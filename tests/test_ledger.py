@@ -21,6 +21,7 @@ from cinema_cli.io.ledger import (
     read_record,
     read_records,
     record,
+    refuse_inside,
     study_folder,
 )
 from cinema_cli.io.lock import LOCK_NAME, run_lock
@@ -82,7 +83,10 @@ def test_digests_do_not_depend_on_the_order_of_settings() -> None:
 def test_the_output_is_beside_the_input_and_never_inside(tmp_path: Path) -> None:
     cohort = tmp_path / "my cohort"
     assert check_output(cohort, out=None) == tmp_path / "my cohort-cinema"
-    assert check_output(cohort, out=tmp_path) == tmp_path
+    assert check_output(cohort, out=tmp_path / "out") == tmp_path / "out"
+    with pytest.raises(UsageError, match="holds the input"):  # OUT/sub-x may be the cohort itself
+        check_output(cohort, out=tmp_path)
+    assert refuse_inside(cohort, out=tmp_path / "series.csv") == tmp_path / "series.csv"
     for inside in (cohort, cohort / "a" / "b", cohort / ".." / "my cohort" / "x"):
         with pytest.raises(UsageError, match="inside the input"):
             check_output(cohort, out=inside)
@@ -117,7 +121,7 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path) -> None:
         with pytest.raises(LockedError, match=str(os.getpid())), run_lock(tmp_path / "out"):
             pass
         assert (tmp_path / "out" / LOCK_NAME).exists()
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()  # it was made for the lock, and nothing was written into it
 
 
 def test_the_lock_of_a_killed_run_heals(tmp_path: Path) -> None:

@@ -86,11 +86,26 @@ def study_folder(out: Path, study: StudyIds) -> Path:
 
 
 def check_output(cohort: Path, *, out: Path | None) -> Path:
-    """The output folder, by default `<cohort>-cinema` beside. Raises UsageError where it is the input or inside it."""
+    """The output folder, by default `<cohort>-cinema` beside.
+
+    Raises UsageError where it is the input, inside it, or above it: the folders of participants may be the input then.
+    """
     source = cohort.resolve()
     if out is None:
         return source.with_name(f"{source.name}-cinema")
-    target = out.resolve()
+    target = refuse_inside(cohort, out=out)
+    if target in source.parents:
+        raise UsageError(
+            f"the output folder {out} holds the input {cohort}: results would be mixed with it",
+            hint=f"Nothing is written into the input: use --out {source.with_name(source.name + '-cinema')}.",
+            code="output_around_input",
+        )
+    return target
+
+
+def refuse_inside(cohort: Path, *, out: Path) -> Path:
+    """The place to write to, resolved. Raises UsageError where it is the input or inside it."""
+    source, target = cohort.resolve(), out.resolve()
     if target == source or source in target.parents:
         raise UsageError(
             f"the output folder {out} lies inside the input {cohort}",

@@ -30,11 +30,13 @@ class Owner:
 
 @contextlib.contextmanager
 def run_lock(out: Path, *, beat_seconds: float = BEAT_SECONDS) -> Iterator[Owner]:
-    """Hold the output folder `out` (made if missing) for this process; released however the block ends.
+    """Hold the output folder `out` for this process; released however the block ends.
 
-    `flock` is not used: some network disks grant it to everybody. Raises LockedError where a live run holds it.
+    The folder is made if missing, and taken away again if nothing was written into it. `flock` is not used: some
+    network disks grant it to everybody. Raises LockedError where a live run holds it.
     """
     path = out / LOCK_NAME
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     owner = Owner(socket.gethostname(), os.getpid(), _began(os.getpid()), secrets.token_hex(8))
@@ -50,6 +52,8 @@ def run_lock(out: Path, *, beat_seconds: float = BEAT_SECONDS) -> Iterator[Owner
         if read_owner(path) == owner:
             with contextlib.suppress(OSError):
                 path.unlink()
+                for folder in made:  # the deepest first; one that is not empty stays, and so do those above it
+                    folder.rmdir()
 
 
 def read_owner(path: Path) -> Owner | None:
