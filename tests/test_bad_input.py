@@ -1,5 +1,6 @@
 """Every bad input to its exit code, row and hint; what a run leaves behind when it is stopped. The head is made."""
 
+import json
 import random
 import re
 import shlex
@@ -14,10 +15,13 @@ import polars as pl
 import pytest
 from dicom_factory import set_tags
 from disk_cohort import FRAMES, SLICES, DiskEngine, paint, write_heart
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from cinema_cli.commands import job
 from cinema_cli.commands.app import run
+from cinema_cli.commands.ending import Terminated
+from cinema_cli.domain.errors import OutputError
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
 
@@ -105,7 +109,7 @@ def test_bad_studies_are_rows_with_a_reason_and_a_hint(cohort: Path, capsys: pyt
         "lone": "slice",
         "brief": "3 frames",
         "gap": "slice 3 frame 4",
-        "cut": "1 frames are missing",
+        "cut": "1 of its 48 images is truncated (slice 2 frame 2)",
         "ct": "modality",
     }
     assert set(failed) == {f"{name} 1" for name in reasons}
@@ -115,9 +119,136 @@ def test_bad_studies_are_rows_with_a_reason_and_a_hint(cohort: Path, capsys: pyt
         assert f"warning: sub-{name} ses-1: {row['reason']}" in said
         page = (out / f"sub-{name}" / "ses-1" / "study.html").read_text()
         assert str(row["code"]) in page and "What helps" in page
-    assert "2 files could not be read" in said and "6 failed (see failures.csv)" in said.splitlines()[-1]
+    assert "1 file could not be read, 1 file is truncated: `cinema scan` names them" in said
+    assert "6 failed (see failures.csv)" in said.splitlines()[-1]
     assert not re.search(r"Secret|1\.2\.3\.4\.5", said + (out / "report.html").read_text())
     assert all(f"sub-{name}/ses-1/study.html" in (out / "report.html").read_text() for name in reasons)
+
+
+def log_of(out: Path) -> dict[str, object]:
+    """run.json of the latest run."""
+    return json.loads(max(out.glob("logs/*/run.json"), key=lambda path: path.stat().st_mtime_ns).read_text())
+
+
+def test_a_person_whose_files_are_all_truncated_is_a_row(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_heart(cohort / "good", "good")
+    for path in write_heart(cohort / "Smith_John", "cut"):
+        path.write_bytes(path.read_bytes()[:-3000])
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 3
+    row = table(out)["cut 1"]
+    assert (row["status"], row["sex"], row["vendor"]) == ("failed", "F", "Siemens")  # its headers are whole
+    failed = table(out, "failures.csv")["cut 1"]
+    assert failed["code"] == "truncated" and "all of its 48 images are truncated" in str(failed["reason"])
+    assert "Copy the files again" in str(failed["hint"])
+    series = table(out, "series.csv")["cut 1"]
+    assert (series["verdict"], series["reason_code"]) == ("rejected", "truncated")
+    assert "48 files are truncated: `cinema scan` names them" in capsys.readouterr().err
+    assert log_of(out)["problems"] == {"truncated_pixels": 48}
+    assert "Smith" not in every_text(out)
+
+
+def every_text(out: Path) -> str:
+    return "\n".join(path.read_text() for path in out.rglob("*") if path.suffix in (".csv", ".json", ".jsonl", ".html"))
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_said(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_heart(cohort / "good", "good")
+    for path in write_heart(cohort / "lost", "lost", slices=1):
+        path.write_bytes(path.read_bytes()[:300])
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out)]) == 3
+    said = capsys.readouterr().err
+    assert "no DICOM file in a folder could be read, so whoever is in there is in no table" in said and "(lost)" in said
+    assert "1 of 1 study run" in said.splitlines()[-1] and "1 folder unreadable" in said.splitlines()[-1]
+    assert log_of(out)["n_lost_folders"] == 1 and "(lost)" not in every_text(out)
+    assert run(["analyse", str(cohort), "-o", str(out), "--participant-label", "good", "-q"]) == 0
+    assert run(["analyse", str(cohort), "-o", str(out), "-n"]) == 0
+    assert "the record of the only study holds" not in capsys.readouterr().err
+
+
+def test_doubts_about_people_are_said_and_kept(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_heart(cohort / "one", "twice", slices=1, name="Smith^A")
+    write_heart(cohort / "two", "twice", slices=1, name="Smith^B")
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out)]) == 3
+    said = "Different people (name, birth date or sex) share one id."
+    assert f"warning: sub-twicep1: {said}" in capsys.readouterr().err
+    notes = pl.read_csv(out / "notes.csv")
+    assert notes.select("participant_id", "code", "sentence").rows() == [
+        (f"sub-twicep{n}", "two_people_one_id", said) for n in (1, 2)
+    ]
+    assert log_of(out)["notes"] == {"two_people_one_id": 2}
+    assert "Smith" not in every_text(out)
+
+
+def test_the_clinical_file_is_matched_and_what_is_left_over_is_said(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_heart(cohort / "a", "A-1")
+    write_heart(cohort / "b", "B-2")
+    people, key = tmp_path / "people.csv", tmp_path / "key"
+    people.write_text("participant_id,height_cm\nA-1,181\nC-3,150\n")
+    key.write_text("0123456789abcdef")
+    sentence = "1 of 2 rows of the clinical file match no participant; 1 of 2 participants have no row"
+    for options in ([], ["--hash-ids", str(key)]):
+        out = tmp_path / f"out{len(options)}"
+        arguments = ["analyse", str(cohort), "-o", str(out), "--clinical", str(people), "--no-masks", *options]
+        assert run(arguments) == 0
+        said = capsys.readouterr().err
+        assert sentence in said and ("C-3" in said) == (not options)
+        assert sorted(str(row["height_cm"]) for row in table(out).values()) == ["170.0", "181.0"]  # header, file
+        numbers = {"n_rows": 2, "n_rows_without_participant": 1, "n_participants_without_row": 1}
+        assert log_of(out)["clinical"] == numbers and "C-3" not in every_text(out)
+        assert sentence in every_text(out)  # log.jsonl
+
+
+def test_hashed_ids_leave_no_link_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cohort, out, key = tmp_path / "Smith family", tmp_path / "out", tmp_path / "key"
+
+    def model(image: Dataset, slice_index: int, frame: int) -> None:
+        paint(image, slice_index, frame)
+        image.ManufacturerModelName = "Avera, Mrs Smith's"
+
+    image = write_heart(cohort / "P1", "Person0815", edit=model, study_date="20240102")[0]
+    key.write_text("0123456789abcdef")
+    (tmp_path / "Smith.csv").write_text("patient_id,participant_id\nPerson0815,Miller\n")
+    options = ["--hash-ids", str(key), "--id-from", str(tmp_path / "Smith.csv")]
+    assert run(["analyse", str(cohort), "-o", str(out), *options]) == 0
+    header = dcmread(image)
+    dates = ("2024-01-02", "20240102")
+    links = (header.SeriesInstanceUID, *dates, "Smith family", "Miller", "Mrs Smith", "Person0815")
+    for path in (path for path in out.rglob("*") if path.is_file()):
+        text = f"{path.relative_to(out)} {path.read_bytes().decode('latin-1')}"
+        assert not [link for link in links if link in text], path
+    settings = next(out.glob("logs/*/config.toml"))
+    assert settings.read_text().startswith("# Ids are hashed") and str(tmp_path) not in settings.read_text()
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as there:
+        there.chdir(tmp_path)  # where the files are that the settings name without their folders
+        assert run(["analyse", str(cohort), "-o", str(out), "--config", str(settings)]) == 0
+    assert "nothing to do: the record of the only study holds" in capsys.readouterr().err
+
+
+def test_a_run_that_ends_early_says_so_in_its_log(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_heart(cohort, "A", slices=1)
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out), "--participant-label", "none", "-q"]) == 66
+    assert not out.exists()  # a first run without input leaves nothing
+
+    def ends(error: BaseException) -> Callable[..., None]:
+        def raises(*_: object, **__: object) -> None:
+            raise error
+
+        return raises
+
+    for error, code in ((KeyboardInterrupt(), 130), (Terminated(), 143), (OutputError("full", code="full"), 73)):
+        with monkeypatch.context() as there:
+            there.setattr(job, "write_tables", ends(error))
+            assert run(["analyse", str(cohort), "-o", str(out), "-q", "--force"]) == code
+        assert log_of(out)["exit_code"] == code and log_of(out)["counts"]["n_run"] == 1
+    assert run(["analyse", str(cohort), "-o", str(out), "--participant-label", "none", "-q"]) == 66
+    assert log_of(out)["exit_code"] == 66 and log_of(out)["ended_by"] == "no_participant"
 
 
 def test_a_missing_frame_is_refused_unless_allowed_and_then_flagged(
@@ -207,7 +338,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(
     assert number == signal.SIGKILL or "Finished studies are kept" in said
     assert [p.parent.parent.name for p in sorted(out.glob("sub-*/ses-*/status.json"))] == ["sub-A"]
     assert run(["analyse", str(cohort), "-o", str(out), "--no-masks"]) == 0
-    assert "2 of 3 studies analysed" in (said := capsys.readouterr().err) and "1 done before" in said
+    assert "2 of 3 studies run" in (said := capsys.readouterr().err) and "1 done before" in said
     assert {row["status"] for row in table(out).values()} == {"done"} and not (out / ".cinema.lock").exists()
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dicom_factory import write_sax
 
 from cinema_cli import __version__
 from cinema_cli.commands import app as app_module
@@ -93,6 +95,9 @@ def test_no_heavy_library_is_imported_for_help() -> None:
         (["analyse", "empty", "--out", "empty/out"], 2, "inside the input"),
         (["analyse", "empty", "--clinical", "nofile.csv"], 66, "is empty"),
         (["analyse", "full", "--clinical", "nofile.csv"], 66, "no clinical file"),
+        (["analyse", "full"], 66, "none of 1 files is a readable DICOM image"),
+        (["analyse", "full/notes.txt"], 66, "full/notes.txt is a file, not a folder"),
+        (["analyse", "full", "--out", "."], 2, "holds the input"),
         (["analyse", "full", "--config", "nofile.toml"], 78, "cannot read the settings file"),
         (["analyse", "full", "--config", "typo.toml"], 78, "unknown setting devise"),
         (["analyse", "full", "--config", "broken.toml"], 78, "is not TOML"),
@@ -176,6 +181,61 @@ def test_the_table_goes_to_stdout_and_a_closed_pipe_is_no_error(tmp_path: Path, 
     assert (tmp_path / "t.parquet").read_bytes()[:4] == b"PAR1"
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">/dev/full", 73, "cannot write standard output: No space left on device"),
+        (">&-", 73, "cannot write standard output: it is closed"),
+        ("2>/dev/full", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["phenotypes OUT -o -", "scan DICOM", "scan DICOM --explain 10"])
+def test_streams_that_take_nothing(
+    redirection: str, code: int, said: str, command: str, tmp_path: Path, result: StudyResult
+) -> None:
+    record(tmp_path / "out", result, "d", version="1")
+    write_sax(tmp_path / "dicom", slices=3)
+    words = command.replace("OUT", str(tmp_path / "out")).replace("DICOM", str(tmp_path / "dicom"))
+    line = f"{shlex.join(CINEMA)} {words} {redirection}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert said in done.stderr and ("hint: " in done.stderr) == bool(said)
+    assert code or done.stdout
+
+
+LOADING = """
+import os, signal, sys
+from cinema_cli import __main__
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+__main__.main()
+"""
+
+
+def test_an_interrupt_while_loading_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_names_of_people_and_places_are_shown_and_not_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    console = Console()
+    console.keep_in(tmp_path / "log.jsonl", hidden={"/data/c": "COHORT", "/data/c-cinema": "OUT"})
+    console.warn("2 rows match nobody", aside=" (Smith)")
+    console.show("file: /data/c/Smith/x.dcm")
+    console.info("report: /data/c-cinema/report.html, made from /data/c")
+    kept = (tmp_path / "log.jsonl").read_text()
+    assert "Smith" in capsys.readouterr().err and "Smith" not in kept
+    assert "report: OUT/report.html, made from COHORT" in kept
+
+
 WAITS = """
 import pathlib, time
 from cinema_cli.commands import app
@@ -207,7 +267,7 @@ def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> Non
     with counting(Console(), "studies", total=200, stream=io.StringIO()) as counter:
         counter.began -= 60.0
         for _ in range(200):
-            counter.line_at -= 10.0  # since the line before
+            counter.line_at -= 5.0  # since the line before
             counter.step(failed=1)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 20 and lines[0].startswith("10/200 studies, 1 failed, 10.0 studies/min, ETA 19 min")
@@ -240,10 +300,11 @@ def test_the_report_tells_of_the_run_and_of_the_head_but_not_of_folders(
     log = open_run(tmp_path, settings=settings, console=Console())
     facts = {"command": "cinema analyse c", "device": "cpu, 2 processors", "counts": {"n_run": 1}}
     log.finish(exit_code=0, facts=facts)
-    card = dataclasses.replace(cohort_page.read_card("starter_sax"), figures={"acdc_dice_lv": 0.91})
+    known = cohort_page.read_card("starter_sax")
+    card = dataclasses.replace(known, figures={"acdc_dice_lv": 0.91}, sha256=result.heads[0].sha256)
     monkeypatch.setattr(cohort_page, "read_card", lambda _: card)
     assert run(["report", str(tmp_path), "-q"]) == 0
     html = (tmp_path / "report.html").read_text()
-    for said in ("cinema analyse c", "cpu, 2 processors", "people.csv", "ACDC dice LV", "0.91", "torch"):
+    for said in ("cinema analyse c", "cpu, 2 processors", "people.csv", "ACDC", "LV 0.91", "torch"):
         assert said in html
     assert "doe" not in html

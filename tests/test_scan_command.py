@@ -55,7 +55,7 @@ def test_every_format_holds_the_same_table(cohort: Path, tmp_path: Path, capsys:
     scan(cohort, out=str(tmp_path / "out"))
     assert capsys.readouterr().out == ""
     folder = pl.read_parquet(tmp_path / "out" / "series.parquet")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"series.parquet", "series.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"series.parquet", "series.csv"}
     scan(cohort, out=str(tmp_path / "alone.parquet"))
     assert pl.read_parquet(tmp_path / "alone.parquet").equals(folder)
     scan(cohort, out="-", as_json=True)
@@ -88,6 +88,27 @@ def test_one_series_is_explained(cohort: Path, capsys: pytest.CaptureFixture[str
         assert "used as sax: 4 slices x 10 frames" in story
     with pytest.raises(InputError, match="no series matches"):
         scan(cohort, explain="9.9.9")
+
+
+def test_a_number_that_many_studies_have_is_told_of_one(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan(cohort, explain="1")
+    assert capsys.readouterr().out.count("\nSeries") == 1  # both people have a localizer of that number
+    scan(cohort, explain="sub-P002/ses-1/1")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Series")]
+    assert "sub-P002 ses-1" in line
+    scan(cohort, explain="sub-P002/ses-1/")
+    assert capsys.readouterr().out.count("Series ") == 2
+    with pytest.raises(InputError, match="no series of sub-P009"):
+        scan(cohort, explain="sub-P009/1")
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    scan(cohort, hash_ids=key)
+    table = pl.read_csv(io.StringIO(capsys.readouterr().out))
+    assert not table["series_uid"].str.contains(".", literal=True).any()
+    scan(cohort, hash_ids=key, explain=table["series_uid"][0])
+    assert capsys.readouterr().out.startswith("Series ")
 
 
 def test_a_terminal_gets_columns_to_read(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip  # noqa: E501

@@ -97,6 +97,6 @@ def analyse(
         ),
         fail_on_qc=fail_on_qc,
         options=resolved(context),
-        command=typed(context),
+        command=typed(context, hidden=("cohort", "out") if hash_ids else ()),
     )
     raise typer.Exit(show_plan(job) if dry_run else run_job(job))

@@ -10,6 +10,7 @@ import typer
 
 from cinema_cli import __version__
 from cinema_cli.commands import analyse, models, phenotypes, report, scan, simulate, train
+from cinema_cli.commands.ending import STDOUT, Terminated, exit_code_of, occupy_streams, silence, stdout_error
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import CinemaError, ExitCode
 
@@ -35,10 +36,6 @@ app.add_typer(models.models, name="models", short_help="Heads and their weights.
 app.add_typer(train.train, name="train", short_help="Train heads.")
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived: unwinds like Ctrl-C, so that locks are released."""
-
-
 def _version(asked: bool) -> None:
     if asked:
         print(f"cinema {__version__}")
@@ -56,9 +53,13 @@ def cinema(
 
 def main() -> NoReturn:
     """Run the command line and leave with the exit code that fits what happened."""
+    occupy_streams()
     signal.signal(signal.SIGTERM, _terminate)
     code = run(sys.argv[1:])
-    _flush()
+    try:
+        sys.stdout.flush()
+    except OSError:  # after an error that was said already
+        silence(STDOUT)
     sys.exit(code)
 
 
@@ -71,10 +72,10 @@ def run(arguments: list[str]) -> int:
         code = command.main(spread(arguments), prog_name="cinema", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
+        sys.stdout.flush()
         return int(code or 0)
     except CinemaError as error:
-        CONSOLE.error(error.message, hint=error.hint, code=error.code)
-        return error.exit_code
+        return _say(error)
     except (KeyboardInterrupt, typer.Abort):
         CONSOLE.error("interrupted", hint="Finished studies are kept: run the same command again to go on.")
         return ExitCode.INTERRUPTED
@@ -84,13 +85,23 @@ def run(arguments: list[str]) -> int:
     except SystemExit as error:  # typer makes a closed pipe into an exit of its own
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        _quiet_stdout()
+        silence(STDOUT)
         return ExitCode.DONE
     except BrokenPipeError:
-        _quiet_stdout()
+        silence(STDOUT)
         return ExitCode.DONE
+    except OSError as error:
+        if (said := stdout_error(error)) is None:
+            return _unexpected(error)
+        silence(STDOUT)
+        return _say(said)
     except Exception as error:
         return _unexpected(error)
+
+
+def _say(error: CinemaError) -> int:
+    CONSOLE.error(error.message, hint=error.hint, code=error.code)
+    return exit_code_of(error)
 
 
 def spread(arguments: list[str]) -> list[str]:
@@ -124,31 +135,17 @@ def _unexpected(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         name = context.command_path if context else "cinema"
         if type(error).__name__ == "NoArgsIsHelpError":
-            print(context.get_help() if context else "", file=sys.stderr)
+            CONSOLE.show(context.get_help() if context else "")
             return ExitCode.USAGE
         CONSOLE.error(error.format_message(), hint=f"See `{name} --help`.")  # type: ignore[attr-defined]
         return ExitCode.USAGE
     if CONSOLE.verbose:
         import traceback
 
-        traceback.print_exc()
+        CONSOLE.show(traceback.format_exc())
     CONSOLE.error(f"unexpected {type(error).__name__}: {error}", hint="Run again with -v for the trace.")
     return ExitCode.UNEXPECTED
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
-
-
-def _flush() -> None:
-    """A closed pipe ends quietly, also where it shows only on the last flush."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _quiet_stdout()
-
-
-def _quiet_stdout() -> None:
-    """Let what is still buffered go nowhere."""
-    sys.stdout = sys.__stdout__
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

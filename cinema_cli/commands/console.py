@@ -3,18 +3,22 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
+
+from cinema_cli.commands.ending import STDERR, silence
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
+MOST_LINES = 10  # things of one kind that are said one by one
 LINE_SECONDS = 60.0
 LINE_SHARE = 0.05
 LINE_LEAST_SECONDS = 2.0  # work that takes seconds does not fill a log
@@ -46,6 +50,7 @@ class Console:
     progress: bool = True
     log_file: Path | None = None
     waiting: list[dict[str, Any]] = field(default_factory=list)  # said before there was a log file
+    hidden: dict[str, str] = field(default_factory=dict)  # text -> what stands for it in the log file
 
     def debug(self, sentence: str, **facts: object) -> None:
         """Say something that only -v shows."""
@@ -55,9 +60,23 @@ class Console:
         """Say how the work goes; -q silences it."""
         self._say(Level.INFO, sentence, facts, shown=not self.quiet)
 
-    def warn(self, sentence: str, **facts: object) -> None:
-        """Say something that the person should know, also with -q."""
-        self._say(Level.WARNING, sentence, facts, shown=True)
+    def warn(self, sentence: str, *, aside: str = "", **facts: object) -> None:
+        """Say something that the person should know, also with -q; `aside` (ids, paths) is in no log file."""
+        self._say(Level.WARNING, sentence, facts, shown=True, aside=aside)
+
+    def several(self, lines: Sequence[str], *, summary: str) -> None:
+        """Warn of a few things one by one; of many as a summary, all of them with -v."""
+        if len(lines) <= MOST_LINES:
+            for line in lines:
+                self.warn(line)
+            return
+        self.warn(f"{summary}; -v lists them")
+        for line in lines:
+            self.debug(line)
+
+    def show(self, text: str) -> None:
+        """Say something on stderr that no log file may hold: traces, names of files, help."""
+        self._print(json.dumps({"message": text}) if self.log_format is LogFormat.JSON else text.rstrip("\n"))
 
     def error(self, sentence: str, *, hint: str = "", **facts: object) -> None:
         """Say why the command ends."""
@@ -72,20 +91,26 @@ class Console:
         """Begin anew: no log file, nothing waiting for one."""
         self.log_file = None
         self.waiting.clear()
+        self.hidden.clear()
 
-    def keep_in(self, log_file: Path) -> None:
-        """From now on write every message to `log_file` too, those said so far first."""
+    def keep_in(self, log_file: Path, *, hidden: Mapping[str, str] = MappingProxyType({})) -> None:
+        """From now on write every message to `log_file` too, those said so far first.
+
+        `hidden`: texts, such as paths that may say who and where, and what stands for each of them in the file.
+        """
         self.log_file = log_file
+        self.hidden = dict(sorted(hidden.items(), key=lambda item: -len(item[0])))  # the longest first
         for entry in self.waiting:
             self._keep(entry)
         self.waiting.clear()
 
-    def _say(self, level: Level, sentence: str, facts: Mapping[str, object], *, shown: bool) -> None:
+    def _say(self, level: Level, sentence: str, facts: Mapping[str, object], *, shown: bool, aside: str = "") -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entry = {"time": now, "level": str(level), "message": sentence, **facts}
         if shown:
-            text = f"warning: {sentence}" if level is Level.WARNING else sentence
-            self._print(json.dumps(entry, default=str) if self.log_format is LogFormat.JSON else text)
+            text = f"warning: {sentence}{aside}" if level is Level.WARNING else sentence
+            said = {**entry, "message": f"{sentence}{aside}"}
+            self._print(json.dumps(said, default=str) if self.log_format is LogFormat.JSON else text)
         if self.log_file is None:
             self.waiting.append(entry)
         else:
@@ -94,9 +119,12 @@ class Console:
     def _keep(self, entry: Mapping[str, object]) -> None:
         if self.log_file is None:
             return
+        message = str(entry["message"])
+        for text, stand_in in self.hidden.items():
+            message = message.replace(text, stand_in)
         try:
             with self.log_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, default=str) + "\n")
+                file.write(json.dumps({**entry, "message": message}, default=str) + "\n")
         except OSError:  # a full disk: what the run itself writes next will say so, with its exit code
             self.log_file = None
 
@@ -104,8 +132,8 @@ class Console:
     def _print(text: str) -> None:
         try:
             print(text, file=sys.stderr, flush=True)
-        except BrokenPipeError:
-            sys.stderr = None
+        except OSError:  # closed or full: no reason to end otherwise than without it
+            silence(STDERR)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """The main job step by step: scan, analyse each study, tables, report."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,18 @@ import polars as pl
 from cinema_cli import __version__
 from cinema_cli.commands.cohort_page import REPORT_NAME, write_report
 from cinema_cli.commands.console import clock, counting
-from cinema_cli.commands.options import CONSOLE
-from cinema_cli.commands.runlog import open_run, utc_now
+from cinema_cli.commands.job_words import (
+    counts,
+    last_words,
+    lost_words,
+    n_studies,
+    say_match,
+    say_notes,
+    some,
+    tally,
+)
+from cinema_cli.commands.options import CONSOLE, without_folders
+from cinema_cli.commands.runlog import RunLog, logged_run, utc_now
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.errors import ExitCode, InputError
 from cinema_cli.domain.result import StudyResult
@@ -29,13 +39,19 @@ from cinema_cli.inference.batch import (
 )
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import pick_device
-from cinema_cli.io.clinical import read_clinical
-from cinema_cli.io.identity import read_key
+from cinema_cli.io.atomic import write_atomic
+from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
+from cinema_cli.io.facts import to_facts
+from cinema_cli.io.folders import check_folder
+from cinema_cli.io.identity import read_key, without_links
 from cinema_cli.io.index import CohortIndex, StudyKey, of_study, scan, studies, study_digests
-from cinema_cli.io.ledger import Failure, Record, read_records
+from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
+from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
-from cinema_cli.io.tables import phenotypes, read_series, write_series, write_tables
+from cinema_cli.io.tables import phenotypes, read_series, to_csv, write_series, write_tables
+
+NOTES_NAME = "notes.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,61 +74,116 @@ class Job:
 
 def run_job(job: Job) -> ExitCode:
     """Do it all under the output folder's lock; the exit code says how it went. Raises CinemaError."""
-    check_cohort(job.cohort)
-    facts = read_clinical(job.clinical) if job.clinical else {}
+    check_folder(job.cohort)
+    clinical, key = _clinical(job), _key(job)
     engine = Engine.load(job.head, device=job.device, precision=job.precision)
-    with run_lock(job.out):
-        log = open_run(job.out, settings=job.options, console=CONSOLE)
-        index, n_files = scan_cohort(job)
+    with run_lock(job.out), _log(job) as log:
+        index, n_files = scan_cohort(job, hash_key=key)
         everybody, chosen = studies(index), inputs(index, participants=job.participants)
-        summary = _analyse(job, chosen, engine=engine, clinical=facts, index=index)
-        code = summary.exit_code
-        if code is ExitCode.DONE and job.fail_on_qc and summary.n_flagged:
-            code = ExitCode.GATE_NOT_MET
-        told = {"command": job.command, "cohort": job.cohort.resolve().name, "n_files": n_files}
-        told |= {"device": device_words(job, precision=engine.precision), "seconds": round(summary.seconds, 1)}
-        log.finish(exit_code=code, facts=told | {"counts": counts(summary)})
-        _write_cohort(job.out, read_records(job.out, studies=everybody), series=index.series, n_run=summary.n_run)
-    CONSOLE.info(last_words(summary, report=job.out / REPORT_NAME))
+        log.facts.update(scan_facts(job, index, n_files=n_files))
+        say_notes(index)
+        match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
+        log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
+        log.facts["device"] = device_words(job, precision=engine.precision)
+        summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
+        code = exit_code(job, summary, index=index)
+        log.finish(exit_code=code, facts={"seconds": round(summary.seconds, 1), "counts": counts(summary)})
+        records = read_records(job.out, studies=everybody)
+        _write_cohort(job.out, records, index=index, hash_key=key, n_run=summary.n_run)
+    CONSOLE.info(last_words(summary, report=job.out / REPORT_NAME, n_lost=_n_lost(job, index)))
     return code
 
 
 def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
-    check_cohort(job.cohort)
-    facts = read_clinical(job.clinical) if job.clinical else {}
+    check_folder(job.cohort)
+    clinical, key = _clinical(job), _key(job)
     engine = Engine.load(job.head, device=job.device, precision=job.precision)
-    chosen = inputs(scan_cohort(job)[0], participants=job.participants)
-    planned = plan(chosen, out=job.out, heads=engine.heads, clinical=facts, settings=job.settings)
+    index, _ = scan_cohort(job, hash_key=key)
+    chosen = inputs(index, participants=job.participants)
+    match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
+    if job.clinical:
+        say_match(match, named=key is None)
+    planned = plan(chosen, out=job.out, heads=engine.heads, clinical=match.facts, settings=job.settings)
     for item in planned:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
     CONSOLE.info(f"{sum(p.runs for p in planned)} of {len(planned)} studies would run; nothing was written")
     return ExitCode.DONE
 
 
-def check_cohort(cohort: Path) -> None:
-    """Raise InputError where the cohort is no folder or holds nothing."""
-    if not cohort.is_dir():
-        raise InputError(f"no folder {cohort}", hint="COHORT is a folder with DICOM files below it.", code="no_cohort")
-    if next(cohort.iterdir(), None) is None:
-        raise InputError(f"{cohort} is empty", hint="COHORT is a folder with DICOM files below it.", code="empty")
+def _ids(visits: Sequence[StudyKey | StudyInput]) -> list[tuple[str, str]]:
+    return [(visit.participant_id, visit.session_id) for visit in visits]
 
 
-def scan_cohort(job: Job) -> tuple[CohortIndex, int]:
+def _clinical(job: Job) -> ClinicalFacts:
+    return read_clinical(job.clinical) if job.clinical else {}
+
+
+def _key(job: Job) -> bytes | None:
+    path = job.scan["hash_key"]
+    return read_key(path) if path else None
+
+
+def _log(job: Job) -> AbstractContextManager[RunLog]:
+    """The log of this run. Paths may say who and where: messages have none, nor have settings where ids are hashed."""
+    settings, remark = job.options, ""
+    if job.scan["hash_key"]:
+        settings = {name: without_folders(v) if isinstance(v, str) else v for name, v in settings.items()}
+        settings |= {"cohort": None, "out": None}
+        remark = "Ids are hashed, so COHORT, --out and all folders are left out: give them again beside --config."
+    hidden = {str(job.out): "OUT", str(job.cohort.resolve()): "COHORT"}
+    return logged_run(job.out, settings=settings, console=CONSOLE, remark=remark, hidden=hidden)
+
+
+def scan_cohort(job: Job, *, hash_key: bytes | None) -> tuple[CohortIndex, int]:
     """Index the cohort with progress; the index and the number of files. Raises InputError where there is no DICOM."""
     began = time.perf_counter()
-    key_file = job.scan["hash_key"]
-    options = {**job.scan, "hash_key": read_key(key_file) if key_file else None}
+    options = {**job.scan, "hash_key": hash_key}
     with counting(CONSOLE, "files", total=None) as counter:
         index = scan(job.cohort, **options, progress=lambda done, total: counter.step(done=done, total=total))
     used = index.series.filter(verdict="used").height
     CONSOLE.info(
-        f"scanned {job.cohort} in {clock(time.perf_counter() - began)}: {len(studies(index))} studies, "
+        f"scanned {counter.done} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
         f"{used} series used, {index.series.height - used} rejected (see series.csv)"
     )
-    if index.problems.height:
-        CONSOLE.warn(f"{index.problems.height} files could not be read: `cinema scan` names them")
+    if words := problem_words(index.problems):
+        CONSOLE.warn(f"{', '.join(words)}: `cinema scan` names them")
+    if index.lost_folders:
+        shown = f" ({some(index.lost_folders)})" if hash_key is None else ""
+        CONSOLE.warn(f"{lost_words(len(index.lost_folders))}: `cinema scan` names them", aside=shown)
     return index, counter.done
+
+
+def scan_facts(job: Job, index: CohortIndex, *, n_files: int) -> dict[str, Any]:
+    """What run.json says of the input; where ids are hashed, not what its folder is called."""
+    return {
+        "command": job.command,
+        "cohort": "" if job.scan["hash_key"] else job.cohort.resolve().name,
+        "n_files": n_files,
+        "problems": tally(index.problems["code"].to_list()),
+        "n_lost_folders": len(index.lost_folders),
+        "notes": tally(index.notes["code"].to_list()),
+    }
+
+
+def device_words(job: Job, *, precision: str) -> str:
+    """What ran the networks: `cpu, fp32, 2 processors`."""
+    n_cpus = int(job.scan["jobs"])
+    return f"{pick_device(job.device)}, {precision}, {n_cpus} processor{'s' if n_cpus > 1 else ''}"
+
+
+def exit_code(job: Job, summary: RunSummary, *, index: CohortIndex) -> ExitCode:
+    """SOME_FAILED also where people are lost in unreadable folders; GATE_NOT_MET only where all else is well."""
+    if summary.exit_code is ExitCode.DONE and _n_lost(job, index):
+        return ExitCode.SOME_FAILED
+    if summary.exit_code is ExitCode.DONE and job.fail_on_qc and summary.n_flagged:
+        return ExitCode.GATE_NOT_MET
+    return summary.exit_code
+
+
+def _n_lost(job: Job, index: CohortIndex) -> int:
+    """Folders without a readable file; a run over chosen participants does not miss whoever is in them."""
+    return 0 if job.participants else len(index.lost_folders)
 
 
 def inputs(index: CohortIndex, *, participants: frozenset[str]) -> tuple[StudyInput, ...]:
@@ -125,38 +196,12 @@ def inputs(index: CohortIndex, *, participants: frozenset[str]) -> tuple[StudyIn
             code="no_participant",
         )
     chosen = [k for k in keys if not participants or k.participant_id in participants]
-    return tuple(
-        StudyInput(k.participant_id, k.session_id, digest, lambda k=k: read_study(index, k))  # type: ignore[misc]
-        for k, digest in study_digests(index, chosen).items()
-    )
+    return tuple(_input(index, key, digest) for key, digest in study_digests(index, chosen).items())
 
 
-def counts(summary: RunSummary) -> dict[str, int]:
-    """The numbers of a summary by name."""
-    names = ("n_studies", "n_run", "n_skipped", "n_failed", "n_flagged", "n_left")
-    return {name: getattr(summary, name) for name in names}
-
-
-def device_words(job: Job, *, precision: str) -> str:
-    """What ran the networks: `cpu, fp32, 2 processors`."""
-    n_cpus = int(job.scan["jobs"])
-    return f"{pick_device(job.device)}, {precision}, {n_cpus} processor{'s' if n_cpus > 1 else ''}"
-
-
-def last_words(summary: RunSummary, *, report: Path) -> str:
-    """One sentence: what happened, and where the report is."""
-    parts = [f"{summary.n_run} of {summary.n_studies} studies analysed in {clock(summary.seconds)}"]
-    if not summary.n_run:
-        parts = [f"nothing to do: the records of all {summary.n_studies} studies hold"]
-    elif summary.n_skipped:
-        parts.append(f"{summary.n_skipped} done before")
-    if summary.n_failed:
-        parts.append(f"{summary.n_failed} failed (see failures.csv)")
-    if summary.n_flagged:
-        parts.append(f"{summary.n_flagged} flagged (see qc.csv)")
-    if summary.n_left:
-        parts.append(f"{summary.n_left} not reached (--max-failures)")
-    return f"{', '.join(parts)}; report: {report}"
+def _input(index: CohortIndex, key: StudyKey, digest: str) -> StudyInput:
+    facts = to_facts(of_study(index, "facts", key).row(0, named=True))
+    return StudyInput(key.participant_id, key.session_id, digest, lambda: read_study(index, key), facts)
 
 
 def _analyse(
@@ -170,9 +215,10 @@ def _analyse(
             if event.failure is None:
                 CONSOLE.debug(f"{name}: done in {event.seconds:.1f} s")
                 return
-            CONSOLE.warn(f"{name}: {event.failure.reason}", stage=event.failure.stage, code=event.failure.code)
+            failure = without_uids(event.failure)
+            CONSOLE.warn(f"{name}: {failure.reason}", stage=failure.stage, code=failure.code)
             if event.trace and CONSOLE.verbose:
-                print(event.trace, file=sys.stderr)
+                CONSOLE.show(event.trace)
 
         return run_cohort(
             chosen, job.out, engine=engine, clinical=clinical, settings=job.settings,
@@ -180,19 +226,28 @@ def _analyse(
         )  # fmt: skip
 
 
-def _write_cohort(out: Path, records: Sequence[Record], *, series: pl.DataFrame, n_run: int) -> None:
+def _write_cohort(
+    out: Path, records: Sequence[Record], *, index: CohortIndex, hash_key: bytes | None, n_run: int
+) -> None:
     """Tables and report, unless they already say the same."""
-    known = out / "phenotypes.parquet"
+    known, notes = out / "phenotypes.parquet", to_csv(index.notes)
+    series = without_links(index.series, hash_key=hash_key)
     same = not n_run and known.is_file() and (out / REPORT_NAME).is_file()
     if (
         same
-        and read_series(out).equals(series.drop("study_uid"))
+        and read_series(out).equals(series)
         and pl.read_parquet(known, glob=False).equals(phenotypes(records))
+        and _text(out / NOTES_NAME) == notes
     ):
         return
     write_series(out, series)
+    write_atomic(out / NOTES_NAME, notes)
     write_tables(out, records, version=__version__)
     write_report(out, records)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def study_pages(index: CohortIndex) -> Pages:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,8 +93,11 @@ def resolved(context: typer.Context) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in plain.items()}
 
 
-def typed(context: typer.Context) -> str:
-    """The command as it was typed, without the folders of paths: their names may say who and where."""
+def typed(context: typer.Context, *, hidden: Collection[str] = ()) -> str:
+    """The command as it was typed, without the folders of paths: their names may say who and where.
+
+    Of `hidden` parameters only the name is said, in capitals.
+    """
     words = ["cinema", context.info_name or ""]
     for parameter in context.command.params:
         name = str(parameter.name)
@@ -105,7 +108,8 @@ def typed(context: typer.Context) -> str:
         value = context.params[name]
         for one in value if isinstance(value, list | tuple) else [value]:
             words += [option] if option else []
-            words += [] if isinstance(one, bool) else [shlex.quote(without_folders(one))]
+            shown = name.upper() if name in hidden else shlex.quote(without_folders(one))
+            words += [] if isinstance(one, bool) else [shown]
     return " ".join(words)
 
 

@@ -1,6 +1,7 @@
 """`cinema scan`: which cines a folder holds, what becomes of each series, and why."""
 
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from cinema_cli.io.index import CohortIndex
 
 STDOUT = "-"
-_MOST_LINES = 10  # notes or problems said one by one; beyond that -v lists them
 _SHOWN = (
     "participant_id",
     "session_id",
@@ -53,7 +53,8 @@ def scan(
         int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
     ] = 0,
     explain: Annotated[
-        str | None, typer.Option(metavar="SERIES", help="Tell one series' story: its uid, part of it, or number.")
+        str | None,
+        typer.Option(metavar="SERIES", help="Tell one series' story: uid, part of it, number or sub-x/ses-y/NUMBER."),
     ] = None,
     file_format: Annotated[
         SeriesFormat | None, typer.Option("--format", help="Default: from the file's name, else csv.")
@@ -69,32 +70,53 @@ def scan(
     """List every series of a cohort with its view, frames, slices, verdict and reason. Nothing is changed."""
     from cinema_cli.commands.console import counting
     from cinema_cli.io import index as indexing
-    from cinema_cli.io.identity import read_key
-    from cinema_cli.io.ledger import check_output
+    from cinema_cli.io.identity import read_key, without_links
+    from cinema_cli.io.ledger import refuse_inside
 
     if out not in (None, STDOUT):
-        check_output(cohort, out=Path(str(out)))
+        refuse_inside(cohort, out=Path(str(out)))
+    key = read_key(hash_ids) if hash_ids else None
     with counting(CONSOLE, "files", total=None) as counter:
         index = indexing.scan(
             cohort,
             id_from=id_from,
-            hash_key=read_key(hash_ids) if hash_ids else None,
+            hash_key=key,
             views_file=views,
             allow_missing_frames=allow_missing_frames,
             jobs=jobs or available_cpus(),
             progress=lambda done, total: counter.step(done=done, total=total),
         )
     if explain is not None:
-        sys.stdout.write("\n".join(indexing.explain(index, _whole_uid(index.series, explain))) + "\n")
+        sys.stdout.write("\n".join(_story(index, explain, hash_key=key)) + "\n")
         return
-    _write(index.series, out, kind=SeriesFormat.JSON if as_json else file_format)
+    _write(without_links(index.series, hash_key=key), out, kind=SeriesFormat.JSON if as_json else file_format)
     _summarise(index)
 
 
-def _whole_uid(series: "pl.DataFrame", query: str) -> str:
-    """The only series uid that begins with `query`, else the query as it is."""
-    found = {uid for uid in series["series_uid"] if uid and uid.startswith(query)}
-    return found.pop() if len(found) == 1 and "." in query else query
+def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[str]:
+    """The stories of the series that `query` means: a uid, hashed or not, part of one, or a number.
+
+    `sub-x/ses-y/5` means those of one study only, `sub-x/ses-y/` all of it. Raises InputError where there is none.
+    """
+    from cinema_cli.domain.errors import InputError
+    from cinema_cli.io import index as indexing
+    from cinema_cli.io.identity import keyed_hash
+
+    study, _, wanted = query.rpartition("/")
+    participant, _, session = study.partition("/")
+    series = index.series
+    for name, value in (("participant_id", participant), ("session_id", session)):
+        series = series.filter(**{name: value}) if value else series
+    if series.is_empty():
+        hint = "Give --id-from and --hash-ids as in the run that named it so."
+        raise InputError(f"no series of {study}", hint=hint, code="no_series")
+    uids = sorted({uid for uid in series["series_uid"] if uid})
+    if hash_key is not None:
+        wanted = next((uid for uid in uids if keyed_hash(uid, hash_key) == wanted), wanted)
+    begin_so = [uid for uid in uids if "." in wanted and uid.startswith(wanted)]
+    one_study = replace(index, series=series)
+    queries = uids if study and not wanted else [begin_so[0] if len(begin_so) == 1 else wanted]
+    return [line for one in queries for line in indexing.explain(one_study, one)]
 
 
 def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None) -> None:
@@ -117,13 +139,12 @@ def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None
 
 
 def _content(series: "pl.DataFrame", kind: SeriesFormat) -> bytes:
-    """The table in a file format, without study uids: those name a visit elsewhere."""
+    """The table in a file format."""
     from cinema_cli.io.tables import to_csv, to_parquet
 
-    table = series.drop("study_uid", strict=False)
     if kind is SeriesFormat.PARQUET:
-        return to_parquet(table)
-    return (to_csv(table) if kind is SeriesFormat.CSV else table.write_json() + "\n").encode()
+        return to_parquet(series)
+    return (to_csv(series) if kind is SeriesFormat.CSV else series.write_json() + "\n").encode()
 
 
 def _show(series: "pl.DataFrame") -> None:
@@ -144,34 +165,29 @@ def _show(series: "pl.DataFrame") -> None:
 
 def _summarise(index: "CohortIndex") -> None:
     """Say on stderr how many series are used, why the others are not, and what is doubtful."""
+    from cinema_cli.io.problems import problem_words
+
     series = index.series
     used = series.filter(verdict="used").height
     n_studies = series.select("participant_id", "session_id", "study_uid").unique().height
     reasons = _tally(series.filter(verdict="rejected")["reason_code"])
     rejected = f", {series.height - used} rejected ({reasons})" if reasons else ""
     CONSOLE.info(f"{n_studies} {'study' if n_studies == 1 else 'studies'}, {used} series used{rejected}")
-    _list(
+    CONSOLE.several(
         [f"{path}: {sentence}" for path, _, sentence in index.problems.iter_rows()],
-        summary=f"{index.problems.height} files could not be used ({_tally(index.problems['code'])})",
+        summary=", ".join(problem_words(index.problems)),
     )
-    _list(
+    CONSOLE.several(
+        [f"{folder}: no DICOM file in it could be read: who is in it is in no table" for folder in index.lost_folders],
+        summary=f"no DICOM file could be read in {len(index.lost_folders)} folders: who is in them is in no table",
+    )
+    CONSOLE.several(
         [
             f"{participant}: {sentence}"
             for participant, _, _, sentence in index.notes.unique(maintain_order=True).rows()
         ],
         summary=f"{index.notes.height} notes on participants ({_tally(index.notes['code'])})",
     )
-
-
-def _list(lines: list[str], *, summary: str) -> None:
-    """A few lines one by one; many as a summary, all of them with -v."""
-    if len(lines) <= _MOST_LINES:
-        for line in lines:
-            CONSOLE.warn(line)
-        return
-    CONSOLE.warn(f"{summary}; -v lists them")
-    for line in lines:
-        CONSOLE.debug(line)
 
 
 def _tally(codes: "pl.Series") -> str:
