@@ -107,7 +107,7 @@ def show_plan(job: Job) -> ExitCode:
     planned = plan(chosen, out=job.out, heads=engine.heads, clinical=match.facts, settings=job.settings)
     for item in planned:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
-    CONSOLE.info(f"{sum(p.runs for p in planned)} of {len(planned)} studies would run; nothing was written")
+    CONSOLE.info(f"{sum(p.runs for p in planned)} of {n_studies(len(planned))} would run; nothing was written")
     return ExitCode.DONE
 
 

@@ -31,8 +31,8 @@ def check_any(instances: pl.DataFrame, problems: pl.DataFrame, *, n_files: int) 
 
 def _nothing(problems: pl.DataFrame, *, n_files: int) -> InputError:
     n_links, n_denied = (problems.filter(code=code).height for code in (LINK_OUTSIDE, DENIED))
-    if n_links and n_links + n_denied >= n_files:
-        said = f"{n_links} {_WORDS[LINK_OUTSIDE][n_links != 1]}: nothing else is in the folder"
+    if n_links and 2 * n_links >= problems.height:
+        said = f"{n_links} {_WORDS[LINK_OUTSIDE][n_links != 1]}, and no DICOM image lies in the folder itself"
         return InputError(said, hint="Give the real folder that the links lead to.", code="links_outside")
     if n_files == 0 and problems.is_empty():
         hint = "Give the folder that holds the DICOM files."
