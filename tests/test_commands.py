@@ -223,9 +223,7 @@ def test_an_interrupt_while_loading_is_quiet() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_names_of_people_and_places_are_shown_and_not_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_of_people_and_places_are_shown_and_not_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     console = Console()
     console.keep_in(tmp_path / "log.jsonl", hidden={"/data/c": "COHORT", "/data/c-cinema": "OUT"})
     console.warn("2 rows match nobody", aside=" (Smith)")

@@ -196,9 +196,7 @@ def test_clinical_rows_find_participants_by_the_rules_of_their_ids(id_in_file: s
     match = match_clinical({key: AGED, ("sub-0009", None): AGED}, visits, chosen=visits, hash_key=None)
     assert match.facts == {("sub-P02x", None): AGED}
     assert (match.strangers, match.without_row) == (("sub-0009",), ("sub-P03",))
-    assert match.sentence == (
-        "1 of 2 rows of the clinical file match no participant; 1 of 2 participants have no row"
-    )
+    assert match.sentence == ("1 of 2 rows of the clinical file match no participant; 1 of 2 participants have no row")
 
 
 @pytest.mark.parametrize("prefix", ["", "sub-"])
