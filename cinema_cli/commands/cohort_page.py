@@ -3,11 +3,12 @@
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cinema_cli import __version__
+from cinema_cli.commands.job_words import lost_words
 from cinema_cli.commands.options import without_folders
 from cinema_cli.domain.errors import CinemaError
 from cinema_cli.inference.heads import read_card
@@ -55,8 +56,32 @@ def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
         settings=tuple((name, without_folders(value)) for name, value in settings.items() if name not in _HIDDEN),
         heads=tuple(_head(name, sha256) for name, sha256 in uses),
         made_by=tuple(Counter(_maker(r) for r in records).most_common()),
+        doubts=doubts(next((log for _, log in logs if "n_lost_folders" in log), {})),
         left_out=former_words(former_studies(out)),
     )
+
+
+def doubts(log: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the last scan could not settle: unreadable files, people told apart, clinical rows without a match."""
+    said = []
+    if lost := log.get("n_lost_folders"):
+        said.append(f"{lost_words(lost)}.".replace("no DICOM", "No DICOM", 1))
+    if problems := log.get("problems"):
+        said.append(f"Files that could not be read: {_counted(problems)}.")
+    if notes := log.get("notes"):
+        said.append(f"Doubts about who is who: {_counted(notes)}; notes.csv has a sentence for each.")
+    clinical = log.get("clinical") or {}
+    for name, words in (
+        ("n_rows_without_participant", "of the clinical file's rows fit no participant"),
+        ("n_participants_without_row", "of the participants have no row in the clinical file"),
+    ):
+        if clinical.get(name):
+            said.append(f"{clinical[name]} {words}.")
+    return tuple(said)
+
+
+def _counted(codes: Mapping[str, int]) -> str:
+    return ", ".join(f"{code.replace('_', ' ')} {count}" for code, count in codes.items())
 
 
 def _maker(record: Record) -> str:

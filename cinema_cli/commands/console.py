@@ -160,8 +160,8 @@ class Counter:
         now = time.monotonic()
         share = (self.done - self.line_done) / self.total if self.total else 0.0
         waited = now - self.line_at
-        due = share >= LINE_SHARE and waited >= LINE_LEAST_SECONDS
-        if self.done == self.total or due or waited >= LINE_SECONDS:
+        due = share >= LINE_SHARE or self.done == self.total or waited >= LINE_SECONDS
+        if due and waited >= LINE_LEAST_SECONDS:
             self.line_at, self.line_done = now, self.done
             if self.console.progress:
                 self.console.info(self.line(now - self.began))

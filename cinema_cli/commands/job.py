@@ -82,6 +82,7 @@ def run_job(job: Job) -> ExitCode:
         everybody, chosen = studies(index), inputs(index, participants=job.participants)
         log.facts.update(scan_facts(job, index, n_files=n_files))
         say_notes(index)
+        changed = _write_scan(job.out, index, hash_key=key)
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
         log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
         log.facts["device"] = device_words(job, precision=engine.precision)
@@ -89,7 +90,7 @@ def run_job(job: Job) -> ExitCode:
         code = exit_code(job, summary, index=index)
         log.finish(exit_code=code, facts={"seconds": round(summary.seconds, 1), "counts": counts(summary)})
         records = read_records(job.out, studies=everybody)
-        _write_cohort(job.out, records, index=index, hash_key=key, n_run=summary.n_run)
+        _write_cohort(job.out, records, changed=changed or summary.n_run > 0)
     CONSOLE.info(last_words(summary, report=job.out / REPORT_NAME, n_lost=_n_lost(job, index)))
     return code
 
@@ -146,6 +147,8 @@ def scan_cohort(job: Job, *, hash_key: bytes | None) -> tuple[CohortIndex, int]:
         f"scanned {counter.done} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
         f"{used} series used, {index.series.height - used} rejected (see series.csv)"
     )
+    if index.unused_overrides:
+        CONSOLE.warn(f"no series fits {some(index.unused_overrides)} in the views file")
     if words := problem_words(index.problems):
         CONSOLE.warn(f"{', '.join(words)}: `cinema scan` names them")
     if index.lost_folders:
@@ -222,26 +225,27 @@ def _analyse(
 
         return run_cohort(
             chosen, job.out, engine=engine, clinical=clinical, settings=job.settings,
-            pages=study_pages(index), failure_page=failure_page(index), progress=after,
+            pages=study_pages(index, run=run_words(job, engine)), failure_page=failure_page(index), progress=after,
         )  # fmt: skip
 
 
-def _write_cohort(
-    out: Path, records: Sequence[Record], *, index: CohortIndex, hash_key: bytes | None, n_run: int
-) -> None:
-    """Tables and report, unless they already say the same."""
-    known, notes = out / "phenotypes.parquet", to_csv(index.notes)
-    series = without_links(index.series, hash_key=hash_key)
-    same = not n_run and known.is_file() and (out / REPORT_NAME).is_file()
-    if (
-        same
-        and read_series(out).equals(series)
-        and pl.read_parquet(known, glob=False).equals(phenotypes(records))
-        and _text(out / NOTES_NAME) == notes
-    ):
-        return
+def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> bool:
+    """Write what the scan found, before any study is done; whether that is new."""
+    series, notes = without_links(index.series, hash_key=hash_key), to_csv(index.notes)
+    known = (out / "series.parquet").is_file() and read_series(out).equals(series)
+    if known and _text(out / NOTES_NAME) == notes:
+        return False
     write_series(out, series)
     write_atomic(out / NOTES_NAME, notes)
+    return True
+
+
+def _write_cohort(out: Path, records: Sequence[Record], *, changed: bool) -> None:
+    """Tables and report, unless they already say the same."""
+    known = out / "phenotypes.parquet"
+    there = known.is_file() and (out / REPORT_NAME).is_file()
+    if not changed and there and pl.read_parquet(known, glob=False).equals(phenotypes(records)):
+        return
     write_tables(out, records, version=__version__)
     write_report(out, records)
 
@@ -250,13 +254,19 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def study_pages(index: CohortIndex) -> Pages:
+def run_words(job: Job, engine: Engine) -> tuple[tuple[str, str], ...]:
+    """What a study's page says of the run that made it."""
+    changed = [f"{name.replace('_', ' ')} {value}" for name, value in job.settings.results.items()]
+    return (("Device", device_words(job, precision=engine.precision)), ("Settings", ", ".join(changed)))
+
+
+def study_pages(index: CohortIndex, *, run: Sequence[tuple[str, str]]) -> Pages:
     """What writes a study's own page and thumbnail."""
     from cinema_cli.reports.study import render_study, thumbnail
 
     def pages(study: CineStudy, result: StudyResult) -> Mapping[str, bytes | str]:
         own = of_study(index, "series", StudyKey(study.participant_id, study.session_id, study.study_uid))
-        html = render_study(study, result, version=__version__, generated=utc_now(), series=own)
+        html = render_study(study, result, version=__version__, generated=utc_now(), series=own, run=run)
         return {"study.html": html, "figures/thumbnail.jpg": thumbnail(study, result)}
 
     return pages

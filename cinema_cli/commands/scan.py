@@ -173,6 +173,8 @@ def _summarise(index: "CohortIndex") -> None:
     reasons = _tally(series.filter(verdict="rejected")["reason_code"])
     rejected = f", {series.height - used} rejected ({reasons})" if reasons else ""
     CONSOLE.info(f"{n_studies} {'study' if n_studies == 1 else 'studies'}, {used} series used{rejected}")
+    if index.unused_overrides:
+        CONSOLE.warn(f"no series fits {', '.join(index.unused_overrides)} in the views file")
     CONSOLE.several(
         [f"{path}: {sentence}" for path, _, sentence in index.problems.iter_rows()],
         summary=", ".join(problem_words(index.problems)),

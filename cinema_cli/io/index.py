@@ -24,7 +24,7 @@ from cinema_cli.io.index_rows import (
     series_rows,
     stack_row,
 )
-from cinema_cli.io.keywords import read_views_file
+from cinema_cli.io.keywords import read_views_file, unused_overrides
 from cinema_cli.io.problems import check_any, lost_folders
 from cinema_cli.io.truncated import without_spoilt_copies
 
@@ -64,6 +64,7 @@ class CohortIndex:
     facts: pl.DataFrame  # FACTS_SCHEMA: one row a study
     problems: pl.DataFrame  # path, code, sentence: files that could not be read
     notes: pl.DataFrame  # participant_id, session_id, code, sentence
+    unused_overrides: tuple[str, ...] = ()  # keys of the views file that fit no series
     lost_folders: tuple[str, ...] = ()  # in which no DICOM file could be read: who is in them is not known
     places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
 
@@ -93,6 +94,7 @@ def scan(
     check_any(headers.instances, headers.problems, n_files=headers.n_files)
     ids = assign_ids(headers.instances, id_from=id_from, hash_key=hash_key)
     index = build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
+    index = replace(index, unused_overrides=unused_overrides(overrides, ids.instances))
     return index if hash_key is None else replace(index, facts=year_only(index.facts))
 
 
@@ -126,7 +128,7 @@ def build_index(
         pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA}),
         problems,
         notes,
-        lost_folders(problems, instances),
+        lost_folders=lost_folders(problems, instances),
     )
 
 

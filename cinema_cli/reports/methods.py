@@ -45,6 +45,7 @@ class RunFacts:
     settings: tuple[tuple[str, str], ...] = ()  # resolved settings, name and value
     heads: tuple[HeadFacts, ...] = ()
     made_by: tuple[tuple[str, int], ...] = ()  # version and weights, and how many records they made
+    doubts: tuple[str, ...] = ()  # what the input left open: sentences that name nobody
     left_out: str = ""  # records that belong to no study of the cohort, in words
 
 
