@@ -46,6 +46,12 @@ def test_one_wild_frame_does_not_become_ed_or_es() -> None:
         assert found.ed_frame in (0, 1, 24) and found.es_frame in (8, 9, 10)
 
 
+def test_frames_that_cannot_be_told_apart_yield_their_middle() -> None:
+    short = np.array([99.9, 80.0, 60.0, 80.0, 99.8, 100.0])  # too few frames to smooth: the plateau is 4, 5, 0
+    assert find_frames(short).ed_frame == 5
+    assert find_frames(np.roll(short, 2)).ed_frame == 1
+
+
 def test_part_of_a_cycle_is_not_wrapped() -> None:
     curve = beat(30)[:14]  # systole only: starts at ED, ends while filling
     assert not is_periodic(curve)
