@@ -57,8 +57,12 @@ def against_expert(out: Path, reference: Path) -> list[dict[str, object]]:
     columns = ["lvedv_ml", "lvesv_ml", "lvef_pct", "ed_frame", "es_frame", "lvm_g", "rvedv_ml", "rvef_pct"]
     both = found.select("participant_id", *columns).join(
         expert.select(
-            "participant_id", "edv_ml", "esv_ml", "ef",
-            expert_ed=pl.col("ed_frame") - 1, expert_es=pl.col("es_frame") - 1,  # the reference counts from 1
+            "participant_id",
+            "edv_ml",
+            "esv_ml",
+            "ef",
+            expert_ed=pl.col("ed_frame") - 1,
+            expert_es=pl.col("es_frame") - 1,  # the reference counts from 1
         ),
         on="participant_id",
     )

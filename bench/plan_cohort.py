@@ -1,6 +1,6 @@
 """Time and memory of planning a large cohort that is indexed already: which studies there are, and their digests.
 
-    python bench/plan_cohort.py [--studies 10000] [--images 300] [--out FILE]
+python bench/plan_cohort.py [--studies 10000] [--images 300] [--out FILE]
 """
 
 import argparse

@@ -39,7 +39,6 @@ from cinema_cli.inference.batch import (
 )
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import pick_device
-from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
@@ -49,9 +48,7 @@ from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
-from cinema_cli.io.tables import phenotypes, read_series, to_csv, write_series, write_tables
-
-NOTES_NAME = "notes.csv"
+from cinema_cli.io.tables import phenotypes, read_series, to_csv, write_notes, write_series, write_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +228,12 @@ def _analyse(
 
 def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> bool:
     """Write what the scan found, before any study is done; whether that is new."""
-    series, notes = without_links(index.series, hash_key=hash_key), to_csv(index.notes)
+    series = without_links(index.series, hash_key=hash_key)
     known = (out / "series.parquet").is_file() and read_series(out).equals(series)
-    if known and _text(out / NOTES_NAME) == notes:
+    if known and _text(out / "notes.csv") == to_csv(index.notes):
         return False
     write_series(out, series)
-    write_atomic(out / NOTES_NAME, notes)
+    write_notes(out, index.notes)
     return True
 
 

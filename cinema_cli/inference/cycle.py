@@ -32,7 +32,8 @@ def find_frames(lv_ml: Curve) -> CycleFrames:
     """ED is the largest, ES the smallest value of the smoothed LV volume curve (frame,), wherever they lie.
 
     Where neighbours come within 2% of the range of it, the middle one of them is taken; of two, the later for ED, which
-    is the end of filling, and the earlier for ES, which is the end of ejection. The curve is taken as periodic unless its ends are too far apart for that (part of a cycle was acquired).
+    is the end of filling, and the earlier for ES, which is the end of ejection. The curve is taken as periodic unless
+    its ends are too far apart for that (part of a cycle was acquired).
     Raises ValueError for an empty curve.
     """
     if len(lv_ml) == 0:

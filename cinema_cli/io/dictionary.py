@@ -76,6 +76,10 @@ _FAILURES: Mapping[str, Entry] = {
     "reason": _entry("The reason in words."),
     "hint": _entry("What helps."),
 }
+_NOTES: Mapping[str, Entry] = {
+    "code": _entry("Stable short name of the doubt."),
+    "sentence": _entry("The doubt in words; it names nobody but by participant_id."),
+}
 _SERIES: Mapping[str, Entry] = {
     "series_uid": _entry("DICOM SeriesInstanceUID."),
     "part": _entry("Number of the stack within its series, from 1: a series may hold several."),
@@ -117,11 +121,12 @@ _TABLES: Mapping[str, Mapping[str, Entry]] = {
     "curves": _CURVES,
     "qc": _QC,
     "failures": _FAILURES,
+    "notes": _NOTES,
     "series": _SERIES,
 }
 
 
 def data_dictionary(table: str, columns: Sequence[str]) -> dict[str, Entry]:
-    """What each column of `phenotypes`, `curves`, `qc`, `failures` or `series` means: description, unit, levels."""
+    """What each column of a table means (phenotypes, curves, qc, failures, notes, series): words, unit, levels."""
     known = {**_IDS, **_TABLES[table]}
     return {column: known.get(column, _entry("")) for column in columns}

@@ -140,6 +140,11 @@ def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.Da
     return table
 
 
+def write_notes(out: Path, notes: pl.DataFrame) -> None:
+    """Write the doubts about participants that a scan found, one row a doubt. Raises OutputError."""
+    _write(out, "notes", notes, ".csv")
+
+
 def read_phenotypes(out: Path) -> pl.DataFrame:
     """The phenotype table of an output folder, rebuilt from the records of its cohort."""
     return phenotypes(cohort_records(out))
@@ -249,6 +254,7 @@ _BIDSIGNORE = """\
 /phenotypes.json
 /curves.json
 /failures.json
+/notes.json
 /qc.json
 /series.json
 /report/
@@ -265,6 +271,7 @@ phenotypes.csv          one row a study, also as .parquet
 series.csv              one row a DICOM series: what it is, whether it was used, and why not; also as .parquet
 curves.parquet          volumes over the cardiac cycle
 failures.csv  qc.csv    studies without a result; checks that did not pass
+notes.csv               doubts about participants: two under one id, one under two, several visits
 <table>.json            what each column of that table means
 sub-*/ses-*/            study.html, masks (labels 0 background, 1 RV, 2 myocardium, 3 LV), status.json (the record)
 logs/                   settings and messages of each run

@@ -47,6 +47,6 @@ def truncated_refusal(refusal: Note | None, plan: FramePlan, cut: Places) -> Not
     if n_missing > len(cut):
         said += f" and {n_missing - len(cut)} further frames are missing"
     said += ": the copy is incomplete"
-    if (plan.rows < 0).sum(axis=1).max() <= MOST_LOST_OF_SLICE * plan.rows.shape[1]:
+    if not plan.unknown and (plan.rows < 0).sum(axis=1).max() <= MOST_LOST_OF_SLICE * plan.rows.shape[1]:
         said += f"; --allow-missing-frames {n_missing} interpolates them"
     return Note("truncated", said)

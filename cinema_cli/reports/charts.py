@@ -290,6 +290,6 @@ def _svg(figure: "Figure", *, title: str, role: str = "img", said: Mapping[str, 
         address = f'<a href="{escape(link)}">'
         body = body.replace(address, f"{address}<title>{escape(words)}</title>")
     body = re.sub(r"\s*\n\s*", " ", body)
-    return Markup(
-        '<svg class="chart" viewBox="{0}" role="{1}" aria-label="{2}"><title>{2}</title>{3}</svg>'
-    ).format(view[1], role, title, Markup(body))
+    return Markup('<svg class="chart" viewBox="{0}" role="{1}" aria-label="{2}"><title>{2}</title>{3}</svg>').format(
+        view[1], role, title, Markup(body)
+    )
