@@ -15,7 +15,7 @@ OUTLIER_STEPS = 3.0  # a frame further from both neighbours than three usual ste
 OUTLIER_SHARE = 0.25  # ... and than a quarter of the range is a failed segmentation, not a heart
 WINDOW_SHARE = 0.16  # of the cycle: about the time the volume stays near its extremes
 MIN_FRAMES_TO_SMOOTH = 7
-PLATEAU_SHARE = 0.02  # of the range: frames this near to the extreme cannot be told from it
+PLATEAU_SHARE = 0.05  # of the range: frames this near to the extreme cannot be told from it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,21 +31,20 @@ class CycleFrames:
 def find_frames(lv_ml: Curve) -> CycleFrames:
     """ED is the largest, ES the smallest value of the smoothed LV volume curve (frame,), wherever they lie.
 
-    Where neighbours come within 2% of the range of it, the middle one of them is taken; of two, the later for ED, which
-    is the end of filling, and the earlier for ES, which is the end of ejection. The curve is taken as periodic unless
-    its ends are too far apart for that (part of a cycle was acquired).
+    Where neighbours come within 5% of the range of it, which is the noise from frame to frame, the middle one of them
+    is taken, the earlier of two. The curve is taken as periodic unless its ends are too far apart for that (part of a
+    cycle was acquired).
     Raises ValueError for an empty curve.
     """
     if len(lv_ml) == 0:
         raise ValueError("a volume curve needs at least one frame")
     smooth = smooth_curve(lv_ml)
     periodic = is_periodic(lv_ml.astype(np.float64))
-    ed = _middle_of_plateau(smooth, later=True, periodic=periodic)
-    es = _middle_of_plateau(-smooth, later=False, periodic=periodic)
+    ed, es = (_middle_of_plateau(curve, periodic=periodic) for curve in (smooth, -smooth))
     return CycleFrames(ed, es, smooth, unimodality(smooth))
 
 
-def _middle_of_plateau(curve: Curve, *, later: bool, periodic: bool) -> int:
+def _middle_of_plateau(curve: Curve, *, periodic: bool) -> int:
     """Middle of the frames next to the largest value that are as good as it; round the cycle where it is periodic."""
     n, peak = len(curve), int(np.argmax(curve))
     high = curve >= curve[peak] - PLATEAU_SHARE * np.ptp(curve)
@@ -56,7 +55,7 @@ def _middle_of_plateau(curve: Curve, *, later: bool, periodic: bool) -> int:
         before += 1
     while (periodic or peak + after < n - 1) and high[(peak + after + 1) % n]:
         after += 1
-    return (peak + (after - before + later) // 2) % n
+    return (peak + (after - before) // 2) % n
 
 
 def smooth_curve(lv_ml: Curve) -> Curve:
