@@ -16,12 +16,16 @@ from cinema_models.stack_unet import StackUNet
 NETWORK = {"kind": "stack_unet", "in_chans": 1, "out_chans": 4, "widths": [8, 16], "fold": 2, "mix_from": 1}
 
 
-def small_head(*, turns_deg: tuple[float, ...] = (0.0,)) -> StackHead:
+def small_head(
+    *, turns_deg: tuple[float, ...] = (0.0,), class_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+) -> StackHead:
     torch.manual_seed(0)
     net = build(NETWORK)
     assert isinstance(net, StackUNet)
     labels = ("background", "RV", "MYO", "LV")
-    card = HeadCard("small", "Small", NETWORK, Grid(32, 1.5), turns_deg, labels, "", "0" * 64, "", "", "", "")
+    card = HeadCard(
+        "small", "Small", NETWORK, Grid(32, 1.5), turns_deg, labels, class_weights, "", "0" * 64, "", "", "", ""
+    )
     return StackHead(card, net.eval(), torch.device("cpu"))
 
 
@@ -33,6 +37,14 @@ def test_probabilities_sum_to_one_everywhere_with_turns() -> None:
     p = small_head(turns_deg=(0.0, -12.0, 12.0)).probabilities(frames())
     assert p.shape == (3, 2, 4, 32, 32)
     np.testing.assert_allclose(p.sum(axis=2), 1.0, atol=1e-5)
+
+
+def test_a_class_that_weighs_more_is_found_more_often_and_all_still_sum_to_one() -> None:
+    plain = small_head().probabilities(frames())
+    heavy = small_head(class_weights=(1.0, 1.0, 1.0, 2.0)).probabilities(frames())
+    np.testing.assert_allclose(heavy.sum(axis=2), 1.0, atol=1e-5)
+    odds = heavy[:, :, 3] / heavy[:, :, 0], plain[:, :, 3] / plain[:, :, 0]
+    np.testing.assert_allclose(odds[0], 2.0 * odds[1], rtol=1e-3)
 
 
 class Brightness(torch.nn.Module):

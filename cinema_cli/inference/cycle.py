@@ -15,7 +15,7 @@ OUTLIER_STEPS = 3.0  # a frame further from both neighbours than three usual ste
 OUTLIER_SHARE = 0.25  # ... and than a quarter of the range is a failed segmentation, not a heart
 WINDOW_SHARE = 0.16  # of the cycle: about the time the volume stays near its extremes
 MIN_FRAMES_TO_SMOOTH = 7
-PLATEAU_SHARE = 0.05  # of the range: frames this near to the extreme cannot be told from it
+PLATEAU_SHARE = 0.1  # of the range: frames this near to the extreme belong to its plateau
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,9 +31,9 @@ class CycleFrames:
 def find_frames(lv_ml: Curve) -> CycleFrames:
     """ED is the largest, ES the smallest value of the smoothed LV volume curve (frame,), wherever they lie.
 
-    Where neighbours come within 5% of the range of it, which is the noise from frame to frame, the middle one of them
-    is taken, the earlier of two. The curve is taken as periodic unless its ends are too far apart for that (part of a
-    cycle was acquired).
+    What is taken is the middle of the frames around it that come within a tenth of the range of it, the earlier of two
+    middles: noise moves the highest frame of a flat top, but hardly the middle of the top. The curve is taken as
+    periodic unless its ends are too far apart for that (part of a cycle was acquired).
     Raises ValueError for an empty curve.
     """
     if len(lv_ml) == 0:

@@ -37,6 +37,7 @@ class HeadCard:
     grid: Grid
     turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers are averaged
     labels: tuple[str, ...]
+    class_weights: tuple[float, ...]  # by which probabilities are multiplied, so that volumes of known hearts are right
     weights: str  # file name beside the card
     sha256: str
     training_data: str
@@ -62,6 +63,7 @@ def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
             grid=Grid(size_px=text["input"]["size_px"], spacing_mm=text["input"]["spacing_mm"]),
             turns_deg=tuple(float(turn) for turn in text["input"]["turns_deg"]),
             labels=tuple(text["output"]["labels"]),
+            class_weights=tuple(float(weight) for weight in text["output"]["class_weights"]),
             weights=text["weights"]["file"],
             sha256=text["weights"]["sha256"],
             training_data=text["about"]["training_data"],
@@ -164,7 +166,8 @@ class StackHead:
                 logits = self.net(seen, before, after)
             total = total + _turned(logits.float().softmax(1), -degrees)
             weight = weight + _turned(torch.ones_like(images[:1]), -degrees)
-        p = np.asarray((total / weight).cpu().numpy(), dtype=np.float32)
+        weighted = total / weight * total.new_tensor(self.card.class_weights)[:, None, None]
+        p = np.asarray((weighted / weighted.sum(1, keepdim=True)).cpu().numpy(), dtype=np.float32)
         return p.reshape(count, n_slices, *p.shape[1:])
 
 
