@@ -18,7 +18,7 @@ MIN_LV_ML = 3.0  # smaller than a newborn's ventricle at ED: nothing was found
 SURE_LV_ML = 20.0  # a first look that finds this much enclosed cavity needs no search elsewhere
 MAX_DRIFT_MM = 70.0  # the heart beats: what the head finds further than its own width from the motion is not the heart
 SETTLED_MM = 5.0
-LOOKS = 3  # frames of the cycle on which the heart is looked for
+LOOKS = 2  # frames of the cycle on which the heart is looked for
 SEARCH_STEP_MM = 50.0
 
 
