@@ -5,8 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinema_cli.phantom.anatomy import Condition, Ventricles, activation, at_phase, lvef_pct, sample_heart, volumes
+from cinema_cli.phantom.anatomy import Condition, Ventricles, activation, at_phase, lvef_pct, volumes
+from cinema_cli.phantom.population import sample_heart
 
+EF_PCT = {  # as phantom.population states them
+    Condition.HEALTHY: (52, 72), Condition.DILATED: (10, 42), Condition.HYPERTROPHIC: (50, 80),
+    Condition.INFARCTED: (22, 52), Condition.RV_DISEASE: (42, 68),
+}  # fmt: skip
 seeds = st.integers(0, 2**31)
 conditions = st.sampled_from(list(Condition))
 HEART = sample_heart(np.random.default_rng(7), Condition.HEALTHY)
@@ -60,7 +65,10 @@ def test_size_scales_volumes() -> None:
 def test_groups_fulfil_their_definitions() -> None:
     """ACDC's definitions (Bernard et al., IEEE TMI 2018;37:2514): DCM EF < 40 %, HCM wall > 15 mm, RV > 110 ml/m2."""
     hearts = {c: [sample_heart(np.random.default_rng(s), c) for s in range(24)] for c in Condition}
-    ef = {c: np.mean([lvef_pct(h) for h in group]) for c, group in hearts.items()}
+    drawn = {c: [lvef_pct(h) for h in group] for c, group in hearts.items()}
+    for condition, (least, most) in EF_PCT.items():
+        assert all(least - 0.5 < ef < most + 0.5 for ef in drawn[condition]), condition
+    ef = {c: np.mean(values) for c, values in drawn.items()}
     rv = {c: np.mean([volumes(Ventricles(h, 0.0)).rv_ml for h in group]) for c, group in hearts.items()}
     thickest = {c: np.mean([_thickest_mm(h) for h in group]) for c, group in hearts.items()}
     assert max(ef[Condition.DILATED], ef[Condition.INFARCTED]) < 40.0 < 52.0 < ef[Condition.HEALTHY]

@@ -10,7 +10,8 @@ from conftest import a_result
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import ExitCode, OutputError, StudyError
 from cinema_cli.domain.result import HeadUse, StudyResult
-from cinema_cli.inference.batch import RunSettings, RunSummary, StudyEvent, StudyInput, run_cohort
+from cinema_cli.inference.batch import RunSummary, StudyEvent, run_cohort
+from cinema_cli.inference.plan import RunSettings, StudyInput
 from cinema_cli.io.ledger import read_records
 from cinema_cli.io.tables import phenotypes
 

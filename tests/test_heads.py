@@ -17,14 +17,17 @@ NETWORK = {"kind": "stack_unet", "in_chans": 1, "out_chans": 4, "widths": [8, 16
 
 
 def small_head(
-    *, turns_deg: tuple[float, ...] = (0.0,), class_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    *,
+    turns_deg: tuple[float, ...] = (0.0,),
+    class_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
+    cycle: tuple[float, ...] = (),
 ) -> StackHead:
     torch.manual_seed(0)
-    net = build(NETWORK)
+    net = build({**NETWORK, "in_chans": 1 + len(cycle)})
     assert isinstance(net, StackUNet)
     labels = ("background", "RV", "MYO", "LV")
     card = HeadCard(
-        "small", "Small", NETWORK, Grid(32, 1.5), turns_deg, labels, class_weights, "", "0" * 64, "", "", "", ""
+        "small", "Small", NETWORK, Grid(32, 1.5), cycle, turns_deg, labels, class_weights, "", "0" * 64, "", "", "", ""
     )
     return StackHead(card, net.eval(), torch.device("cpu"))
 
@@ -70,6 +73,21 @@ def test_groups_of_frames_give_what_all_at_once_gives(monkeypatch: pytest.Monkey
     together = head.probabilities(images)
     monkeypatch.setattr(heads, "SLICES_AT_ONCE", 2)
     np.testing.assert_allclose(head.probabilities(images), together, atol=1e-5)
+
+
+def test_the_cycle_tells_about_each_frame_and_the_order_of_frames_does_not() -> None:
+    head, images = small_head(cycle=(90.0, 10.0)), frames(5)
+    found = head.probabilities(images)
+    np.testing.assert_allclose(head.probabilities(images[[3, 0, 4, 1, 2]]), found[[3, 0, 4, 1, 2]], atol=1e-5)
+    images[1:] = 1.0 - images[1:]
+    assert np.abs(head.probabilities(images)[0] - found[0]).max() > 1e-3
+
+
+def test_a_card_whose_channels_contradict_each_other_is_refused(tmp_path: Path) -> None:
+    card = (heads.heads_directory() / "starter_sax.toml").read_text("utf-8")
+    (tmp_path / "starter_sax.toml").write_text(card.replace("in_chans = 3", "in_chans = 1"))
+    with pytest.raises(ConfigError, match="takes 1 channels"):
+        read_card("starter_sax", folder=tmp_path)
 
 
 def test_an_unknown_head_names_those_that_are_there() -> None:

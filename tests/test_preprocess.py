@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid
+from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid, with_cycle
 
 
 def disk(
@@ -86,3 +86,20 @@ def test_normalise_survives_constant_and_broken_values() -> None:
     broken = np.linspace(0, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
     broken[0, 0, 0, :2] = np.nan, np.inf
     assert np.isfinite(normalise(broken)).all()
+
+
+def test_a_still_heart_shows_the_same_image_in_every_channel() -> None:
+    frames = np.repeat(np.random.default_rng(2).random((1, 3, 4, 5), dtype=np.float32), 6, axis=0)
+    seen = with_cycle(frames, (90.0, 10.0))
+    assert seen.shape == (6, 3, 3, 4, 5)
+    for channel in range(3):
+        np.testing.assert_allclose(seen[:, :, channel], frames, atol=1e-6)
+
+
+def test_channels_are_the_image_and_the_percentiles_over_frames() -> None:
+    frames = np.random.default_rng(3).random((11, 2, 4, 5), dtype=np.float32)
+    seen = with_cycle(frames, (100.0, 50.0, 0.0))
+    np.testing.assert_array_equal(seen[:, :, 0], frames)
+    for channel, of in ((1, np.max), (2, np.median), (3, np.min)):
+        np.testing.assert_allclose(seen[4, :, channel], of(frames, axis=0), atol=1e-6)
+    assert with_cycle(frames, ()).shape == (11, 2, 1, 4, 5)

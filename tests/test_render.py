@@ -7,9 +7,10 @@ import pytest
 
 from cinema_cli.domain.cine import Label, View
 from cinema_cli.phantom.acquisition import Protocol, acquire_cine, ed_es_frames, phases
-from cinema_cli.phantom.anatomy import Condition, sample_heart
+from cinema_cli.phantom.anatomy import Condition
 from cinema_cli.phantom.body import Body, sample_body
 from cinema_cli.phantom.planes import lax_plane, sample_placement, sax_stack
+from cinema_cli.phantom.population import sample_heart
 from cinema_cli.phantom.render import magnitude, sample_appearance
 from cinema_cli.phantom.ventricles import sample_scene
 

@@ -13,7 +13,7 @@ from pydicom import Dataset, dcmread
 
 from cinema_cli.domain.cine import Label, View
 from cinema_cli.domain.errors import UsageError
-from cinema_cli.io.dicom_writer import Vendor
+from cinema_cli.io.vendors import Vendor
 from cinema_cli.phantom import cohort as cohorts
 from cinema_cli.phantom.simulate import simulate_cohort
 from cinema_cli.phantom.study import Settings, plan_series, set_up

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from cinema_cli.domain.cine import Label
-from cinema_cli.phantom.anatomy import Condition, at_phase, sample_heart, volumes
+from cinema_cli.phantom.anatomy import Condition, at_phase, volumes
 from cinema_cli.phantom.body import moving_part, moving_tissues, sample_body, still_tissues
 from cinema_cli.phantom.planes import sample_placement
+from cinema_cli.phantom.population import sample_heart
 from cinema_cli.phantom.thorax import sample_surroundings, thorax_tissues
 from cinema_cli.phantom.tissue import LABEL_OF, Tissue
 from cinema_cli.phantom.ventricles import Scene, paint_ventricles, sample_scene

@@ -19,8 +19,10 @@ def test_pictures_are_scaled_and_labelled() -> None:
     rng = np.random.default_rng(3)
     for _ in range(2):
         stack = sample_tissue_stack(rng)
-        image, labels = picture(stack, rng)
-        assert image.shape == labels.shape == (stack.codes.shape[1], GRID.size_px, GRID.size_px)
+        seen, labels = picture(stack, rng)
+        image = seen[:, 0]
+        assert image.shape == labels.shape == (stack.codes.shape[2], GRID.size_px, GRID.size_px)
+        assert (seen[:, 1] >= seen[:, 2]).all()  # the cycle's bright and dark
         assert image.dtype == np.float32
         assert image.min() >= 0.0
         assert image.max() <= 1.0

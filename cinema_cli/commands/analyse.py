@@ -64,7 +64,7 @@ def analyse(
 ) -> None:
     """Scan a cohort, segment its cines, measure, and write tables and a report. A second run does what is left."""
     from cinema_cli.commands.job import Job, run_job, show_plan
-    from cinema_cli.inference.batch import RunSettings
+    from cinema_cli.inference.plan import RunSettings
     from cinema_cli.io.clinical import read_participants
     from cinema_cli.io.ledger import check_output
 

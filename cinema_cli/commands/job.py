@@ -27,18 +27,10 @@ from cinema_cli.commands.runlog import RunLog, logged_run, utc_now
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.errors import ExitCode, InputError
 from cinema_cli.domain.result import StudyResult
-from cinema_cli.inference.batch import (
-    FailurePage,
-    Pages,
-    RunSettings,
-    RunSummary,
-    StudyEvent,
-    StudyInput,
-    plan,
-    run_cohort,
-)
+from cinema_cli.inference.batch import FailurePage, Pages, RunSummary, StudyEvent, run_cohort
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import pick_device
+from cinema_cli.inference.plan import RunSettings, StudyInput, plan
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder

@@ -12,13 +12,13 @@ from typing import Protocol
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError, StudyError
 from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
+from cinema_cli.inference.plan import Planned, RunSettings, StudyInput, facts_of, plan
 from cinema_cli.io.atomic import output_errors, write_atomic
-from cinema_cli.io.clinical import ClinicalFacts, merge_facts
+from cinema_cli.io.clinical import ClinicalFacts
 from cinema_cli.io.ledger import (
     RECORD_NAME,
     Failure,
     Status,
-    digest_of,
     read_record,
     record,
     study_folder,
@@ -42,39 +42,6 @@ class Analyser(Protocol):
 
     def analyse(self, study: CineStudy) -> StudyResult:
         """Masks, numbers, checks of one study. Raises StudyError."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudyInput:
-    """One visit as the scan found it: its ids, the digest of its files, and how to read it."""
-
-    participant_id: str
-    session_id: str
-    digest: str
-    read: Callable[[], CineStudy]  # raises StudyError
-    facts: StudyFacts = dataclasses.field(default_factory=StudyFacts)  # of its headers, for where it cannot be read
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """What decides which studies run and what is written; `results` are the settings that change results."""
-
-    version: str
-    results: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    force: bool = False
-    retry_failed: bool = False
-    max_failures: int | None = None
-    write_masks: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A study, whether it will run, and why (or why not)."""
-
-    study: StudyInput
-    digest: str
-    runs: bool
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,30 +74,6 @@ class RunSummary:
     def exit_code(self) -> ExitCode:
         """DONE, or SOME_FAILED where a study of the cohort has no result."""
         return ExitCode.SOME_FAILED if self.n_failed or self.n_left else ExitCode.DONE
-
-
-def plan(
-    studies: Sequence[StudyInput],
-    *,
-    out: Path,
-    heads: tuple[HeadUse, ...],
-    clinical: ClinicalFacts,
-    settings: RunSettings,
-) -> tuple[Planned, ...]:
-    """What each study's record says: to run, or done already."""
-    planned = []
-    for study in studies:
-        said = _facts(study, StudyFacts(), clinical)
-        digest = digest_of(
-            study.digest,
-            [dataclasses.asdict(h) for h in heads],
-            dict(settings.results),
-            settings.version,
-            dataclasses.asdict(said),
-        )
-        runs, why = _decide(study, digest, out=out, settings=settings)
-        planned.append(Planned(study, digest, runs, why))
-    return tuple(planned)
 
 
 def run_cohort(
@@ -177,29 +120,6 @@ def run_cohort(
     )
 
 
-def _facts(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> StudyFacts:
-    """Facts of the headers, overruled by those of the clinical file."""
-    ids = {"participant_id": study.participant_id, "session_id": study.session_id}
-    return merge_facts(header, clinical=clinical, **ids)
-
-
-def _decide(study: StudyInput, digest: str, *, out: Path, settings: RunSettings) -> tuple[bool, str]:
-    known = read_record(out, study)
-    if settings.force:
-        return True, "forced"
-    if known is None:
-        return True, "new"
-    if known.version != settings.version:
-        return True, f"recorded by version {known.version}"
-    if known.digest != digest:
-        return True, "inputs, weights or settings changed"
-    if known.status is Status.NOT_RUN:
-        return True, "not reached before"
-    if known.status is Status.FAILED:
-        return settings.retry_failed, f"failed before ({known.code})"
-    return False, "done"
-
-
 def _read_ahead(todo: Sequence[Planned]) -> Iterator[tuple[Planned, "Future[CineStudy]"]]:
     """Each study with its pixels on the way; while the caller works on one, the next is read by a worker thread."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cinema-read")
@@ -227,12 +147,12 @@ def _one(
 ) -> tuple[StudyResult | Failure, str]:
     """Analyse one study and write its files; its result, or why there is none with the trace of what was unexpected."""
     ids = {"participant_id": item.study.participant_id, "session_id": item.study.session_id}
-    facts = _facts(item.study, item.study.facts, clinical)
+    facts = facts_of(item.study, item.study.facts, clinical)
     stage = "read"
     _forget(out, item.study)
     try:
         study = pending.result()
-        facts = _facts(item.study, study.facts, clinical)
+        facts = facts_of(item.study, study.facts, clinical)
         study = dataclasses.replace(study, facts=facts)
         stage = "analyse"
         result = engine.analyse(study)
@@ -275,7 +195,7 @@ def _record_not_reached(
             code="not_reached",
             reason="not reached: the run stopped after too many failures (--max-failures)",
             hint="Mend what failed, or allow more failures, and run the same command again.",
-            facts=_facts(item.study, item.study.facts, clinical),
+            facts=facts_of(item.study, item.study.facts, clinical),
             status=Status.NOT_RUN,
         )
         _record(out, item, failure, page=page, version=version)

@@ -16,7 +16,7 @@ from torch import Tensor
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError, UnavailableError
 from cinema_cli.domain.result import HeadUse
-from cinema_cli.inference.preprocess import Grid
+from cinema_cli.inference.preprocess import Grid, with_cycle
 from cinema_models.build import build
 from cinema_models.stack_unet import StackUNet, neighbours
 from cinema_models.weights import WeightsError, load_weights
@@ -35,6 +35,7 @@ class HeadCard:
     title: str
     network: dict[str, object]  # as build() takes it
     grid: Grid
+    cycle_percentiles: tuple[float, ...]  # over frames, that the network sees beside each image
     turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers are averaged
     labels: tuple[str, ...]
     class_weights: tuple[float, ...]  # by which probabilities are multiplied, so that volumes of known hearts are right
@@ -56,11 +57,12 @@ def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
         raise ConfigError(f"no head is called {name!r}", hint=f"Heads here: {known}.")
     text = tomllib.loads(path.read_text("utf-8"))
     try:
-        return HeadCard(
+        card = HeadCard(
             name=text["name"],
             title=text["title"],
             network=text["network"],
             grid=Grid(size_px=text["input"]["size_px"], spacing_mm=text["input"]["spacing_mm"]),
+            cycle_percentiles=tuple(float(level) for level in text["input"]["cycle_percentiles"]),
             turns_deg=tuple(float(turn) for turn in text["input"]["turns_deg"]),
             labels=tuple(text["output"]["labels"]),
             class_weights=tuple(float(weight) for weight in text["output"]["class_weights"]),
@@ -74,6 +76,13 @@ def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
         )
     except KeyError as error:
         raise ConfigError(f"the card of head {name!r} lacks {error}", hint=f"See {path}.") from error
+    if card.network["in_chans"] != 1 + len(card.cycle_percentiles):
+        raise ConfigError(
+            f"head {name!r} takes {card.network['in_chans']} channels, but its card names the image and "
+            f"{len(card.cycle_percentiles)} percentiles over the cycle",
+            hint=f"See {path}.",
+        )
+    return card
 
 
 def list_heads() -> tuple[HeadCard, ...]:
@@ -146,26 +155,28 @@ class StackHead:
     def probabilities(self, frames: Float32) -> Float32:
         """Class probabilities (frame, slice, class, size, size) of normalised frames (frame, slice, size, size).
 
-        Slices must run from base to apex, seen from the apex with the anterior wall up. Frames go through in groups,
-        each with its whole stack, so that memory does not grow with the length of the cine.
+        Slices must run from base to apex, seen from the apex with the anterior wall up; frames are those of a cycle, as
+        many as there are. They go through the network in groups, each with its whole stack, so that its memory does not
+        grow with the length of the cine.
         """
         n_frames, n_slices = frames.shape[:2]
         group = max(1, SLICES_AT_ONCE // n_slices)
-        parts = [self._group(frames[start : start + group]) for start in range(0, n_frames, group)]
-        return np.concatenate(parts)
+        seen = with_cycle(frames, self.card.cycle_percentiles)
+        return np.concatenate([self.answer(seen[start : start + group]) for start in range(0, n_frames, group)])
 
     @torch.inference_mode()
-    def _group(self, frames: Float32) -> Float32:
+    def answer(self, frames: Float32) -> Float32:
+        """Class probabilities (frame, slice, class, y, x) of what the network sees, (frame, slice, channel, y, x)."""
         count, n_slices = frames.shape[:2]
         before, after = (index.to(self.device) for index in neighbours([n_slices] * count))
-        images = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1)[:, None].to(self.device)
+        images = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).to(self.device)
         total, weight = torch.zeros(()), torch.zeros(())
         for degrees in self.card.turns_deg:
             seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
             with autocast(self.device, self.numbers):
                 logits = self.net(seen, before, after)
             total = total + _turned(logits.float().softmax(1), -degrees)
-            weight = weight + _turned(torch.ones_like(images[:1]), -degrees)
+            weight = weight + _turned(torch.ones_like(images[:1, :1]), -degrees)
         weighted = total / weight * total.new_tensor(self.card.class_weights)[:, None, None]
         p = np.asarray((weighted / weighted.sum(1, keepdim=True)).cpu().numpy(), dtype=np.float32)
         return p.reshape(count, n_slices, *p.shape[1:])

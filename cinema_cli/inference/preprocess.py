@@ -77,6 +77,19 @@ def normalise(stack: Float32) -> Float32:
     return scaled
 
 
+def with_cycle(frames: Float32, percentiles: tuple[float, ...]) -> Float32:
+    """Each image with what its place shows over the cycle: (frame, slice, row, column) -> (frame, slice, channel, ...).
+
+    Channels are the image and the `percentiles` over frames: where these are bright and dark, something moves. Atria
+    grow while ventricles shrink, which no single image shows.
+    """
+    if not percentiles:
+        return frames[:, :, None]
+    over = np.percentile(frames, percentiles, axis=0).astype(np.float32)  # (percentile, slice, row, column)
+    around = np.broadcast_to(over.swapaxes(0, 1), (len(frames), *over.swapaxes(0, 1).shape))
+    return np.concatenate([frames[:, :, None], around], axis=2)
+
+
 def _middle(grid: Grid) -> float:
     """Index of the grid's centre, half-way between pixels for an even size."""
     return (grid.size_px - 1) / 2

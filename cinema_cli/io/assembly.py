@@ -9,7 +9,8 @@ import polars as pl
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.frames import FramePlan, plan_frames
 from cinema_cli.io.keywords import MENTIONED, override, part_keyword, plane_keyword, without_exam_protocols
-from cinema_cli.io.parts import MIN_STACK_SLICES, TIME_KEYS, Columns, Part, split_parts, to_columns
+from cinema_cli.io.parts import MIN_STACK_SLICES, Part, split_parts, to_columns
+from cinema_cli.io.passes import TIME_KEYS, Columns
 from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
 from cinema_cli.io.stack import NEARLY_ALL_SLICES, Stack, are_parallel, extends_on_another_grid, join_parts

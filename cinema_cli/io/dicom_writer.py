@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -14,60 +13,11 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from cinema_cli.io.atomic import output_errors
+from cinema_cli.io.vendors import IMAGE_TYPE, MAKER, SIEMENS_SEQUENCE, Kind, Vendor
 
 _MR_IMAGE = UID("1.2.840.10008.5.1.4.1.1.4")
 _ENHANCED_MR_IMAGE = UID("1.2.840.10008.5.1.4.1.1.4.1")
 _SYNTAXES = {"plain": ExplicitVRLittleEndian, "rle": RLELossless, "jpeg2000": JPEG2000Lossless}
-
-
-class Vendor(StrEnum):
-    """Whose header habits a file has."""
-
-    SIEMENS = "siemens"
-    GE = "ge"
-    PHILIPS = "philips"
-
-
-class Kind(StrEnum):
-    """What a series is."""
-
-    CINE = "cine"
-    LOCALIZER = "localizer"
-    FLOW_MAGNITUDE = "flow_magnitude"
-    FLOW_PHASE = "flow_phase"
-    T1_MAP = "t1_map"
-
-
-_MAKER = {
-    Vendor.SIEMENS: ("SIEMENS", "Aera"),
-    Vendor.GE: ("GE MEDICAL SYSTEMS", "SIGNA Artist"),
-    Vendor.PHILIPS: ("Philips Medical Systems", "Ingenia"),
-}
-# ImageType and ScanningSequence by vendor and kind
-_IMAGE_TYPE: dict[tuple[Vendor, Kind], tuple[str, ...]] = {
-    (Vendor.SIEMENS, Kind.CINE): ("ORIGINAL", "PRIMARY", "M", "RETRO", "NORM", "DIS2D"),
-    (Vendor.SIEMENS, Kind.LOCALIZER): ("ORIGINAL", "PRIMARY", "M", "NORM", "DIS2D"),
-    (Vendor.SIEMENS, Kind.FLOW_MAGNITUDE): ("ORIGINAL", "PRIMARY", "M", "RETRO", "DIS2D"),
-    (Vendor.SIEMENS, Kind.FLOW_PHASE): ("DERIVED", "PRIMARY", "P", "RETRO", "DIS2D"),
-    (Vendor.SIEMENS, Kind.T1_MAP): ("DERIVED", "PRIMARY", "T1 MAP", "NORM", "DIS2D"),
-    (Vendor.GE, Kind.CINE): ("ORIGINAL", "PRIMARY", "OTHER"),
-    (Vendor.GE, Kind.LOCALIZER): ("ORIGINAL", "PRIMARY", "OTHER"),
-    (Vendor.GE, Kind.FLOW_MAGNITUDE): ("ORIGINAL", "PRIMARY", "OTHER"),
-    (Vendor.GE, Kind.FLOW_PHASE): ("DERIVED", "PRIMARY", "VELOCITY MAP"),
-    (Vendor.GE, Kind.T1_MAP): ("DERIVED", "SECONDARY", "T1 MAP"),
-    (Vendor.PHILIPS, Kind.CINE): ("ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"),
-    (Vendor.PHILIPS, Kind.LOCALIZER): ("ORIGINAL", "PRIMARY", "M_FFE", "M", "FFE"),
-    (Vendor.PHILIPS, Kind.FLOW_MAGNITUDE): ("ORIGINAL", "PRIMARY", "M_PCA", "M", "PCA"),
-    (Vendor.PHILIPS, Kind.FLOW_PHASE): ("ORIGINAL", "PRIMARY", "PHASE MAP", "P", "PCA"),
-    (Vendor.PHILIPS, Kind.T1_MAP): ("DERIVED", "PRIMARY", "T1 MAP", "T1", "UNSPECIFIED"),
-}
-_SIEMENS_SEQUENCE = {
-    Kind.CINE: "*tfi2d1_12",
-    Kind.LOCALIZER: "*tfi2d1_149",
-    Kind.FLOW_MAGNITUDE: "*fl2d1r3",
-    Kind.FLOW_PHASE: "*fl2d1_v150in",
-    Kind.T1_MAP: "*tfi2d1_35",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +120,12 @@ def _base(visit: Visit, header: SeriesHeader, *, sop_class: UID, key: object) ->
     meta.ImplementationVersionName = "CINEMA_SIM"
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     dataset.SpecificCharacterSet = "ISO_IR 100"
-    dataset.ImageType = list(_IMAGE_TYPE[visit.vendor, header.kind])
+    dataset.ImageType = list(IMAGE_TYPE[visit.vendor, header.kind])
     dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = sop_class, sop_uid, "MR"
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = visit.study_date
     dataset.StudyTime, dataset.SeriesTime = _time(visit.start_s), _time(visit.start_s + header.after_s)
     dataset.AccessionNumber, dataset.ReferringPhysicianName = "", ""
-    dataset.Manufacturer, dataset.ManufacturerModelName = _MAKER[visit.vendor]
+    dataset.Manufacturer, dataset.ManufacturerModelName = MAKER[visit.vendor]
     if header.description:
         dataset.SeriesDescription = header.description
         dataset.ProtocolName = header.description
@@ -205,7 +155,7 @@ def _single(
     dataset.ScanningSequence, dataset.SequenceVariant = "GR", "SS" if cine else "SP"
     dataset.ScanOptions, dataset.MRAcquisitionType = "", "2D"
     if visit.vendor is Vendor.SIEMENS:
-        dataset.SequenceName = _SIEMENS_SEQUENCE[header.kind]
+        dataset.SequenceName = SIEMENS_SEQUENCE[header.kind]
     dataset.RepetitionTime, dataset.EchoTime, dataset.FlipAngle = "38.22" if cine else "5.1", "1.16", "60"
     dataset.SliceThickness = f"{images.thickness_mm:g}"
     if visit.vendor is not Vendor.SIEMENS:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinema_cli.io.parts import RELIABLE_KEYS, Columns, Floats, Ints, Run, usual_count
+from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Floats, Ints, Run, usual_count
 from cinema_cli.io.stack import Stack
 
 

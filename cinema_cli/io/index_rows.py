@@ -10,7 +10,8 @@ from cinema_cli.domain.cine import View
 from cinema_cli.io.assembly import Assembly, Candidate, Verdict
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
-from cinema_cli.io.parts import MIN_FRAMES, Part
+from cinema_cli.io.parts import Part
+from cinema_cli.io.passes import MIN_FRAMES
 from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -10,7 +10,8 @@ import polars as pl
 
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import ConfigError
-from cinema_cli.io.parts import Columns, Floats, Part
+from cinema_cli.io.parts import Part
+from cinema_cli.io.passes import Columns, Floats
 
 # Words of English, German and French protocols and of UK Biobank, tried in this order on lower-case text whose
 # separators are single spaces. What a contrast is (flow, map, LGE) comes before what a plane is.

@@ -2,7 +2,8 @@
 
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.parts import MIN_FRAMES, MIN_STACK_SLICES
+from cinema_cli.io.parts import MIN_STACK_SLICES
+from cinema_cli.io.passes import MIN_FRAMES
 from cinema_cli.io.screening import NOTHING_ORDERS
 from cinema_cli.io.stack import LV_AXIS_LPS, Stack, missing_slices, uneven_spacing_mm
 from cinema_cli.io.views import ViewGuess

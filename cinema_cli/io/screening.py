@@ -7,7 +7,8 @@ import numpy as np
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.dicom_values import image_kind
 from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanings, plane_keyword
-from cinema_cli.io.parts import MIN_FRAMES, Columns, Part, is_evenly_timed
+from cinema_cli.io.parts import Part
+from cinema_cli.io.passes import MIN_FRAMES, Columns, is_evenly_timed
 from cinema_cli.io.timing import CYCLE_MS, STEP_MS
 
 _REASONS: Mapping[str, str] = {

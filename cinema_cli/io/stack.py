@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, SAME_POSITION_MM, Floats, Part, Run, usual_count
+from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, Part
+from cinema_cli.io.passes import SAME_POSITION_MM, Floats, Run, usual_count
 
 LV_AXIS_LPS: Floats = np.array([0.6, -0.6, -0.5]) / np.linalg.norm([0.6, -0.6, -0.5])
 """Base to apex in patient coordinates: left, anterior, inferior. Measured on the two SCD stacks (0.67, -0.67, -0.32),

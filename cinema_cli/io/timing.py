@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Note
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.parts import Columns
+from cinema_cli.io.passes import Columns
 from cinema_cli.io.stack import Stack
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import polars as pl
 
 from cinema_cli.domain.cine import Note
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.parts import Columns
+from cinema_cli.io.passes import Columns
 from cinema_cli.io.refusals import MOST_LOST_OF_SLICE
 
 Places = tuple[tuple[int, int], ...]  # (slice, frame) of images

@@ -6,8 +6,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from cinema_cli.io.dicom_writer import Vendor
-from cinema_cli.phantom.anatomy import Condition, Heart, TrueVolumes, Ventricles, sample_heart, volumes
+from cinema_cli.io.vendors import Vendor
+from cinema_cli.phantom.anatomy import Condition, Heart, TrueVolumes, Ventricles, volumes
+from cinema_cli.phantom.population import sample_heart
 
 # Groups and sites come in shuffled blocks, so that small cohorts have some of each: 5 of 9 people are healthy.
 _GROUPS = (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinema_cli.domain.cine import View
-from cinema_cli.io.dicom_writer import Vendor, Visit, make_uid
+from cinema_cli.io.dicom_writer import Visit, make_uid
+from cinema_cli.io.vendors import Vendor
 from cinema_cli.phantom.cohort import Participant
 
 _DESCRIPTIONS: dict[tuple[Vendor, View], tuple[str, str, str]] = {

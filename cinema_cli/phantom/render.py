@@ -66,6 +66,7 @@ def sample_appearance(rng: np.random.Generator, *, randomise: float = 0.0) -> Ap
     signal[Tissue.MYOCARDIUM] = myocardium
     signal[Tissue.RV_WALL] = myocardium * rng.uniform(0.9, 1.25)
     signal[Tissue.PAPILLARY] = myocardium + rng.uniform(-0.05, 0.5) * (1.0 - myocardium)  # blood between its strands
+    signal[Tissue.RV_TRABECULA] = myocardium + rng.uniform(0.0, 0.6) * (1.0 - myocardium)
     signal[Tissue.RV_BLOOD] = max(signal[Tissue.RV_BLOOD], myocardium * 1.5)
     if rng.uniform() < 0.75:  # at the usual repetition times fat and water have opposite phase: dark lines between them
         signal[_FAT] *= -1.0

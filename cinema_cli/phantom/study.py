@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, View
-from cinema_cli.io.dicom_writer import Kind, SeriesHeader, SeriesImages, Visit, make_uid, write_series
+from cinema_cli.io.dicom_writer import SeriesHeader, SeriesImages, Visit, make_uid, write_series
 from cinema_cli.io.nifti import write_mask
+from cinema_cli.io.vendors import Kind
 from cinema_cli.phantom.acquisition import (
     Protocol,
     acquire_cine,

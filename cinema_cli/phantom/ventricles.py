@@ -33,7 +33,6 @@ def paint_ventricles(out: NDArray[np.uint8], scene: Scene, state: Ventricles, po
     """Paint both ventricles over the tissue codes `out` (…,) at points (…, 3) in heart coordinates."""
     heart = scene.heart
     fine = sample_noise_at(scene.noise[0], points, cell_mm=3.5)
-    coarse = sample_noise_at(scene.noise[1], points, cell_mm=11.0)
     grain = sample_noise_at(scene.noise[2], points, cell_mm=2.4)
     radius, angle, height = polar(points)
     endo, epi = state.endo(angle, height), state.epi(angle, height)
@@ -45,9 +44,10 @@ def paint_ventricles(out: NDArray[np.uint8], scene: Scene, state: Ventricles, po
     out[within & (radius < outer + shell) & (radius >= outer)] = Tissue.RV_WALL
     in_rv = septal & (radius >= epi) & (radius < outer)
     out[in_rv] = Tissue.RV_BLOOD
-    lace = _lace(heart, outer - radius, height / top, grain)
-    lining = np.minimum(outer - radius, radius - epi) < heart.rim
-    out[in_rv & (lace | lining | ((fine > 2.0) & (coarse > 0.3)))] = Tissue.RV_TRABECULA
+    inside = np.minimum(outer - radius, radius - epi)
+    lace = _lace(heart, np.where(outer - radius < radius - epi, inside, 2.0 * inside), height / top, grain)
+    struts = fine > 2.0 - 1.6 * heart.rv_trabeculation * np.clip(1.4 - height / top, 0.3, 1.0)
+    out[in_rv & (lace | (inside < heart.rim) | struts)] = Tissue.RV_TRABECULA
     in_lv_height = (height <= base) & (height >= -state.apex_wall)
     in_wall = in_lv_height & (radius < epi)
     out[in_wall] = Tissue.MYOCARDIUM

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.inference.heads import autocast, pick_precision
-from cinema_cli.training.starter_data import Batch, SyntheticStacks
+from cinema_cli.training.starter_data import CYCLE_PERCENTILES, Batch, SyntheticStacks
 from cinema_models.stack_unet import StackUNet, neighbours
 from cinema_models.weights import load_weights, save_weights, sha256_of
 
@@ -24,6 +24,7 @@ WIDTHS = (32, 64, 128, 256)
 FOLD = 2
 MIX_FROM = 1
 N_CLASSES = 4
+IN_CHANS = 1 + len(CYCLE_PERCENTILES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def train_starter(
     earlier = sha256_of(start_from) if start_from else ""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
-    net = StackUNet(1, N_CLASSES, WIDTHS, fold=FOLD, mix_from=MIX_FROM)
+    net = StackUNet(IN_CHANS, N_CLASSES, WIDTHS, fold=FOLD, mix_from=MIX_FROM)
     if start_from is not None:
         load_weights(net, start_from)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -137,7 +138,7 @@ def _step(
     net: StackUNet, optimiser: torch.optim.Optimizer, batch: Batch, *, device: str, precision: torch.dtype
 ) -> tuple[float, Tensor]:
     """One update; returns the loss and the soft Dice of the batch."""
-    images = torch.from_numpy(batch.images)[:, None].to(device).contiguous(memory_format=torch.channels_last)
+    images = torch.from_numpy(batch.images).to(device).contiguous(memory_format=torch.channels_last)
     labels = torch.from_numpy(batch.labels).to(device).long()
     before, after = (index.to(device) for index in neighbours(batch.counts))
     with autocast(torch.device(device), precision):

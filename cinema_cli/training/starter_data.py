@@ -1,25 +1,28 @@
 """Endless synthetic short-axis stacks with labels: what the starter head learns from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates, zoom
+from scipy.ndimage import gaussian_filter, map_coordinates
 from torch.utils.data import IterableDataset, get_worker_info
 
 from cinema_cli.domain.cine import Label
-from cinema_cli.inference.preprocess import Grid, normalise
-from cinema_cli.phantom.anatomy import Array, Condition, Heart, sample_heart
+from cinema_cli.inference.preprocess import Grid, normalise, with_cycle
+from cinema_cli.phantom.anatomy import Array, Condition, Heart
 from cinema_cli.phantom.body import moving_part, moving_tissues, sample_body, still_tissues
 from cinema_cli.phantom.planes import sample_placement
+from cinema_cli.phantom.population import sample_heart
 from cinema_cli.phantom.render import Appearance, bias_field, magnitude, sample_appearance
 from cinema_cli.phantom.thorax import sample_surroundings, thorax_tissues
 from cinema_cli.phantom.tissue import LABEL_OF, Tissue, sample_noise_at
 from cinema_cli.phantom.ventricles import sample_scene
 
 GRID = Grid(size_px=128, spacing_mm=1.5)
+CYCLE_PERCENTILES = (90.0, 10.0)
 MARGIN_PX = 8  # drawn on every side, so that warping does not pull in empty borders
 MAX_SLICES = 16
 
@@ -36,7 +39,9 @@ _BLOOD = np.isin(np.arange(len(Tissue)), [Tissue.LV_BLOOD, Tissue.RV_BLOOD, Tiss
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TissueStack:
-    """One heart at one moment, cut into slices: tissue codes (depth, slice, y, x) at two depths of each slice.
+    """One heart at ED, ES and perhaps a moment between, cut into slices: tissue codes (moment, depth, slice, y, x).
+
+    Each slice is looked up at two depths.
 
     `points` (y, x, 3) are the in-plane places in heart coordinates of the first slice, for the bias field.
     """
@@ -47,7 +52,10 @@ class TissueStack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Slices of several stacks end to end: images (slice, y, x) in 0..1, labels (slice, y, x), slices a stack."""
+    """Slices of several stacks end to end: images (slice, channel, y, x) in 0..1, labels (slice, y, x), slices a stack.
+
+    Channels are those of `with_cycle`.
+    """
 
     images: NDArray[np.float32]
     labels: NDArray[np.uint8]
@@ -55,14 +63,14 @@ class Batch:
 
 
 def sample_tissue_stack(rng: np.random.Generator) -> TissueStack:
-    """Draw a heart, what surrounds it, a moment of the cycle and a stack of planes, and look up the tissues.
+    """Draw a heart, what surrounds it, moments of the cycle and a stack of planes, and look up the tissues.
 
     Most hearts lie in an upright body (phantom.body); the others in a thorax drawn at random along the heart's own axis
     with look-alikes of ventricles in it (phantom.thorax), which no body would show.
     """
     condition = list(_MIX)[rng.choice(len(_MIX), p=list(_MIX.values()))]
     heart = sample_heart(rng, condition, size=float(rng.uniform(0.75, 1.15)))
-    phase = float(rng.choice([0.0, heart.systole, rng.uniform()], p=[0.3, 0.5, 0.2]))
+    phases = (0.0, heart.systole, float(rng.uniform()))[: 2 + (rng.uniform() < 0.5)]
     scene = sample_scene(rng, heart)
     points, thickness = _stack_points(rng, heart)
     bend = float(rng.choice([0.0, 2.0, 3.5, 5.0]))
@@ -71,12 +79,14 @@ def sample_tissue_stack(rng: np.random.Generator) -> TissueStack:
     deep = bent + np.array([-thickness / 4, thickness / 4], np.float32)[:, None, None, None, None] * _UP
     if rng.uniform() < 0.6:
         body = sample_body(rng, scene, sample_placement(rng))
-        codes = still_tissues(body, deep)
-        part = moving_part(body, deep, codes)
-        codes[part.where] = moving_tissues(body, part, phase)
+        still = still_tissues(body, deep)
+        part = moving_part(body, deep, still)
+        codes = np.stack([still] * len(phases))
+        for moment, phase in zip(codes, phases, strict=True):
+            moment[part.where] = moving_tissues(body, part, phase)
     else:
         around = sample_surroundings(rng, heart, n_decoys=int(rng.integers(0, 6)))
-        codes = thorax_tissues(scene, around, deep, phase)
+        codes = np.stack([thorax_tissues(scene, around, deep, phase) for phase in phases])
     return TissueStack(codes=codes, points=points[0])
 
 
@@ -127,7 +137,8 @@ def _labels(codes: NDArray[np.uint8], *, least_px: int = 25) -> NDArray[np.uint8
 def _texture(rng: np.random.Generator, shape: tuple[int, ...], cells: int) -> Array:
     """Smooth random field (slice, y, x) of unit variance with about `cells` features across."""
     coarse = rng.standard_normal((shape[0], cells, cells)).astype(np.float32)
-    return np.asarray(zoom(coarse, (1, shape[1] / cells, shape[2] / cells), order=1, mode="nearest"))
+    smooth = F.interpolate(torch.from_numpy(coarse)[:, None], shape[1:], mode="bilinear", align_corners=True)
+    return np.asarray(smooth[:, 0].numpy())
 
 
 def _warp(rng: np.random.Generator, size: int) -> Array:
@@ -146,44 +157,60 @@ def _warp(rng: np.random.Generator, size: int) -> Array:
     return np.asarray(turned + field + (size - 1) / 2.0 + MARGIN_PX, dtype=np.float32)
 
 
-def _signal(stack: TissueStack, look: Appearance, rng: np.random.Generator) -> Array:
-    """Noise-free image (slice, y, x): tissue signals, texture, flow, bias field, brightness of each slice."""
+def _warped(images: Array, source: Array) -> Array:
+    """Images (moment, slice, y, x) seen through the coordinates (2, y, x) of `source`; linear, borders go on."""
+    sides = np.array(images.shape[2:], np.float32)[:, None, None]
+    grid = torch.from_numpy((2.0 * source / (sides - 1.0) - 1.0)[::-1].copy()).movedim(0, -1)[None]
+    flat = torch.from_numpy(images.reshape(1, -1, *images.shape[2:]))
+    seen = F.grid_sample(flat, grid, padding_mode="border", align_corners=True)
+    return np.asarray(seen.reshape(*images.shape[:2], *source.shape[1:]).numpy())
+
+
+def _signal(stack: TissueStack, moments: Sequence[int], look: Appearance, rng: np.random.Generator) -> Array:
+    """Noise-free images (moment, slice, y, x): tissue signals, texture, flow, bias field, brightness of each slice."""
     signal = np.asarray(look.signal, np.float32)
-    image = 0.5 * (signal[stack.codes[0]] + signal[stack.codes[1]])
-    image *= 1.0 + look.texture * _texture(rng, image.shape, 48)
-    flow = look.flow * np.clip(_texture(rng, image.shape, 12), 0.0, 2.5)
-    image = np.where(_BLOOD[stack.codes[0]], image * (1.0 - flow), image)
-    image *= bias_field(stack.points, look)
-    return np.asarray(image * rng.normal(1.0, 0.06, (image.shape[0], 1, 1)), dtype=np.float32)
+    codes = stack.codes[list(moments)]
+    images = 0.5 * (signal[codes[:, 0]] + signal[codes[:, 1]])
+    shape = images.shape[1:]
+    images *= (1.0 + look.texture * _texture(rng, shape, 48)) * bias_field(stack.points, look)
+    images *= rng.normal(1.0, 0.06, (len(images[0]), 1, 1)).astype(np.float32)
+    for image, tissue in zip(images, codes[:, 0], strict=True):
+        image *= np.where(_BLOOD[tissue], 1.0 - look.flow * np.clip(_texture(rng, shape, 12), 0.0, 2.5), 1.0)
+    return np.asarray(images, dtype=np.float32)
 
 
 def picture(stack: TissueStack, rng: np.random.Generator) -> tuple[Array, NDArray[np.uint8]]:
-    """Image (slice, y, x) in 0..1 and labels (slice, y, x) of a stack, with a random appearance and warp."""
+    """Images (slice, channel, y, x) in 0..1 and labels (slice, y, x) of one moment of a stack, as a scanner might.
+
+    Appearance and warp are random; ED and ES stand for the rest of the cycle, which one stack in twelve lacks.
+    """
+    moment = int(rng.choice([0, 1, len(stack.codes) - 1], p=[0.3, 0.35, 0.35]))
+    others = [] if rng.uniform() < 1 / 12 else [m for m in range(2) if m != moment]
     look = sample_appearance(rng, randomise=float(rng.choice([0.2, 0.6, 1.0])))
-    image, labels = _signal(stack, look, rng), _labels(stack.codes)
+    images, labels = _signal(stack, [moment, *others], look, rng), _labels(stack.codes[moment])
     source = _warp(rng, GRID.size_px)
-    image = np.stack([map_coordinates(s, source, order=1, mode="nearest") for s in image])
+    images = _warped(images, source)
     labels = np.stack([map_coordinates(s, source, order=0, mode="nearest") for s in labels])
-    image = magnitude(image, look, rng, pixel_mm=(GRID.spacing_mm, GRID.spacing_mm))
+    images = magnitude(images, look, rng, pixel_mm=(GRID.spacing_mm, GRID.spacing_mm))
     if rng.uniform() < 0.3:
-        _cut_field_of_view(image, labels, rng)
-    return normalise(image), labels
+        seen = _field_of_view(rng)
+        images *= seen
+        labels[:, ~seen] = 0
+    return with_cycle(normalise(images), CYCLE_PERCENTILES)[0], labels
 
 
-def _cut_field_of_view(image: Array, labels: NDArray[np.uint8], rng: np.random.Generator) -> None:
-    """Blank one side, as where the source image ends."""
+def _field_of_view(rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Pixels (y, x) that are left where the source image ends on one side."""
+    seen = np.ones((GRID.size_px, GRID.size_px), np.bool_)
     width = int(rng.integers(4, 28))
-    axis, end = int(rng.integers(1, 3)), bool(rng.integers(2))
-    where = [slice(None)] * 3
-    where[axis] = slice(-width, None) if end else slice(width)
-    image[tuple(where)] = 0.0
-    labels[tuple(where)] = 0
+    seen[-width:] = False
+    return np.rot90(seen, int(rng.integers(4)))
 
 
 class SyntheticStacks(IterableDataset[Batch]):
     """Batches without end. Each worker keeps `pool` stacks and draws `fresh` of every batch's stacks anew."""
 
-    def __init__(self, *, seed: int, stacks: int, pool: int = 96, fresh: float = 0.25) -> None:
+    def __init__(self, *, seed: int, stacks: int, pool: int = 96, fresh: float = 0.12) -> None:
         super().__init__()
         self.seed, self.stacks, self.pool, self.fresh = seed, stacks, pool, fresh
 

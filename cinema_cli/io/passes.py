@@ -1,0 +1,144 @@
+"""Images of one place as passes through the cycle: which header times order them, what is a repetition or duplicate."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Columns = dict[str, NDArray[Any]]  # the instance columns of one study, as arrays
+
+SAME_POSITION_MM = 0.5  # image origins closer than this are one slice; the thinnest cine slices are several mm apart
+MIN_FRAMES = 8
+"""A cine needs this many frames: with fewer, at 60 beats a minute, they lie over 125 ms apart. The isovolumic
+relaxation, in which the ventricle is smallest, lasts some 70 to 90 ms in healthy adults (EAE/ASE 2009,
+doi:10.1093/ejechocard/jep007), so that end-systole would often fall between two frames."""
+
+TIME_KEYS = ("trigger_time_ms", "temporal_position", "acquisition_time_s", "content_time_s", "instance_number")
+RELIABLE_KEYS = TIME_KEYS[:2]  # these tell a duplicate from a neighbour; the others only order images
+TIMES_OF_DAY = TIME_KEYS[2:4]  # they tick within a breath-hold: of use only where they differ in every image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One pass through the cycle at one position: the images of one slice, in time order."""
+
+    part: int  # index of the Part that it comes from
+    position_mm: float  # of the image origin along the part's normal
+    origin_mm: Floats  # (3,)
+    rows: Ints  # (frame,): rows of the study's table
+    times: Floats  # (frame,): ms for times, else in the unit of the key
+    sorted_by: str  # one of TIME_KEYS; empty where nothing orders the images
+    duplicates: int  # further images at a time that is already taken
+    unplaced: int  # further images that lack the key
+    latest_s: float  # time of day of the last image, above 86400 after midnight; -inf where unknown
+
+    @property
+    def n_frames(self) -> int:
+        """Images of the pass."""
+        return len(self.rows)
+
+
+def usual_count(counts: Sequence[int]) -> int:
+    """Most frequent count; of equally frequent ones the largest. 0 for none."""
+    return max(set(counts), key=lambda c: (counts.count(c), c)) if counts else 0
+
+
+def is_evenly_timed(run: Run) -> bool:
+    """Whether trigger times order the images and are a cine's: each step within 25% of the usual one."""
+    steps = np.diff(run.times)
+    return run.sorted_by == TIME_KEYS[0] and bool((np.abs(steps - np.median(steps)) <= 0.25 * np.median(steps)).all())
+
+
+def runs_of(part: int, rows: Ints, axes: Floats, table: Columns, keys: Sequence[str]) -> tuple[Run, ...]:
+    """Images at each place, in the order of the best of `keys` there, repeated passes apart."""
+    origin = np.stack([table[f"position_{c}"][rows].astype(float) for c in "xyz"], axis=1)
+    unique, inverse = np.unique(np.round(origin, 2), axis=0, return_inverse=True)
+    place = cluster(unique, SAME_POSITION_MM)[inverse.ravel()]
+    normal = np.cross(axes[0], axes[1])
+    runs = [
+        run
+        for label in np.unique(place)
+        for member in _by_acquisition(rows[place == label], table)
+        for run in _runs_at(part, member, normal, table, keys)
+    ]
+    return tuple(sorted(runs, key=lambda r: (round(r.position_mm, 1), -r.n_frames, r.latest_s, *r.origin_mm)))
+
+
+def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequence[str]) -> list[Run]:
+    """Passes through the cycle at one place; images that lack the key of the others are counted with the first."""
+    key = _time_key(rows, table, keys)
+    placed = rows[np.isfinite(table[key][rows].astype(float))] if key else rows
+    runs: list[Run] = []
+    for chosen, duplicates in _passes(placed, key, table):
+        origin = np.array([np.median(table[f"position_{c}"][chosen].astype(float)) for c in "xyz"])
+        times = table[key][chosen].astype(float) if key else np.arange(len(chosen), dtype=np.float64)
+        times = times * (1000.0 if key in TIMES_OF_DAY else 1.0)
+        unplaced = 0 if runs else len(rows) - len(placed)
+        latest = _latest(chosen, table)
+        runs.append(Run(part, float(origin @ normal), origin, chosen, times, key, duplicates, unplaced, latest))
+    return runs
+
+
+def _latest(rows: Ints, table: Columns) -> float:
+    """Last time of day among the images, s; acquisition time if there is one, else content time."""
+    for name in TIMES_OF_DAY:
+        values = table[name][rows].astype(float)
+        if np.isfinite(values).any():
+            return float(np.nanmax(values))
+    return -np.inf
+
+
+def _time_key(rows: Ints, table: Columns, keys: Sequence[str]) -> str:
+    """The most trustworthy of `keys` that tells the images of one place apart; empty where none does.
+
+    Most images must carry it. Values may repeat (duplicates, repeated passes), but not times of day.
+    """
+    for key in keys:
+        values = table[key][rows].astype(float)
+        known = np.isfinite(values).sum()
+        distinct = len(np.unique(np.round(values[np.isfinite(values)], 3)))
+        repeats = known > len(rows) / 2 and distinct >= max(min(2, len(rows)), known / 4)
+        if distinct == len(rows) or (repeats and key not in TIMES_OF_DAY):
+            return key
+    return TIME_KEYS[-1] if len(rows) == 1 else ""
+
+
+def _passes(rows: Ints, key: str, table: Columns) -> list[tuple[Ints, int]]:
+    """Images of one place as passes through the cycle, each (rows in time order, number of duplicates left out)."""
+    uid = np.argsort(np.argsort(np.array([str(u) for u in table["sop_uid"][rows]])))
+    if not key:
+        return [(rows[np.argsort(uid)], 0)]
+    values = np.round(table[key][rows].astype(float), 3)
+    tie = [np.nan_to_num(table[name][rows].astype(float)) for name in (*TIMES_OF_DAY, "instance_number")]
+    order = np.lexsort((uid, tie[2], tie[1], tie[0], values))
+    ordered, sorted_values = rows[order], values[order]
+    starts = np.flatnonzero(np.r_[True, np.diff(sorted_values) > 0])
+    counts = np.diff(np.r_[starts, len(rows)])
+    if counts.min() > 1 and len(starts) >= MIN_FRAMES:  # every moment is there several times: repeated passes
+        return [(ordered[starts + k], int((counts - counts.min()).sum()) if k == 0 else 0) for k in range(counts.min())]
+    latest = starts + counts - 1  # of images of one moment the last acquired
+    return [(ordered[latest], len(rows) - len(starts))]
+
+
+def _by_acquisition(rows: Ints, table: Columns) -> list[Ints]:
+    """Passes that AcquisitionNumber tells apart: only where each of its values has a cine's worth of images."""
+    numbers = np.nan_to_num(table["acquisition_number"][rows].astype(float), nan=-1.0)
+    values, counts = np.unique(numbers, return_counts=True)
+    if len(values) > 1 and counts.min() >= max(MIN_FRAMES, counts.max() / 2):
+        return [rows[numbers == v] for v in values]
+    return [rows]
+
+
+def cluster(points: Floats, tolerance: float) -> Ints:
+    """Greedy labels of sorted points: each joins the first centre within `tolerance`."""
+    labels = np.full(len(points), -1, dtype=np.int64)
+    for label in range(len(points)):
+        free = np.flatnonzero(labels < 0)
+        if len(free) == 0:
+            break
+        labels[free[np.linalg.norm(points[free] - points[free[0]], axis=1) <= tolerance]] = label
+    return labels
