@@ -70,7 +70,7 @@ class Heart:
     rv_diaphragm: tuple[float, float]  # the flat inferior side: its direction, distance relative to the LV's outside
     rv_sternum: tuple[float, float]  # the flat anterior side, likewise
     rv_scale: float  # RV width at ES / ED
-    rv_above: float  # how far the tricuspid plane lies above the mitral plane
+    rv_above: float  # how far the tricuspid plane lies above the mitral plane: in most hearts it lies below
     rv_infundibulum: float  # how far the outflow tract, in front, reaches above the tricuspid plane
     rv_descent: float  # TAPSE
     rv_wall: float
@@ -187,11 +187,16 @@ class Ventricles:
 
     def top(self) -> float:
         """Height of the highest part of both ventricles, mm."""
-        return max(self.base, self.rv_top() + self.heart.rv_infundibulum)
+        return max(self.base, self.rv_top() + self.infundibulum)
+
+    @property
+    def infundibulum(self) -> float:
+        """Length of the outflow tract now, mm: it shortens by half."""
+        return self.heart.rv_infundibulum * (1.0 - 0.5 * self.active)
 
     def rv_roof(self, angle: Array) -> Array:
         """Height where the RV ends, mm: the tricuspid plane; higher in front, where the pulmonary valve lies."""
-        return _float32(self.rv_top() + self.heart.rv_infundibulum * _bump(angle, OUTFLOW_ANGLE, 0.4))
+        return _float32(self.rv_top() + self.infundibulum * _bump(angle, OUTFLOW_ANGLE, 0.4))
 
     def rv_outer(self, angle: Array, height: Array, epi: Array) -> Array:
         """Distance of the RV free wall's inside from the long axis, mm; equals `epi` where there is no RV."""

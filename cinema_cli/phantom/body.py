@@ -253,7 +253,7 @@ def _paint_atria(body: Body, out: Codes, state: Ventricles, points: Array, *, cl
         if closed:
             out[room & (up < 2.0) & (away < girth)] = Tissue.VESSEL_WALL
     tubes = (
-        ((-20.0, -38.0), (0.35, 0.1), body.trunk, height - state.rv_top() - heart.rv_infundibulum),
+        ((-20.0, -38.0), (0.35, 0.1), body.trunk, height - state.rv_top() - state.infundibulum),
         ((-14.0, -8.0), (-0.1, -0.42), body.aorta, height - state.base),
     )
     for (cx, cy), (lean_x, lean_y), size, up in tubes:

@@ -146,7 +146,7 @@ def _paint_base(out: NDArray[np.uint8], a: Surroundings, state: Ventricles, x: A
         room = (up > 0.0) & (dome > 0.0)
         out[room & _inside(x, y, (cx, cy), dome + 2.0)] = Tissue.VESSEL_WALL
         out[room & _inside(x, y, (cx, cy), dome)] = Tissue.ATRIAL_BLOOD
-    trunk = rv_above - state.heart.rv_infundibulum
+    trunk = rv_above - state.infundibulum
     for (cx, cy, size), up, lean in ((a.outflow, trunk, 0.35), (a.aorta, above, -0.1)):
         at = (x - lean * np.clip(up, 0.0, None), y)
         tube = (up > 0.0) & (up < 60.0)

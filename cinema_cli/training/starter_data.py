@@ -117,17 +117,13 @@ def _stack_points(rng: np.random.Generator, heart: Heart) -> tuple[Array, float]
 def _labels(codes: NDArray[np.uint8], *, least_px: int = 25) -> NDArray[np.uint8]:
     """Labels (slice, y, x): those of the depth that shows less heart; tiny apical tips are left out.
 
-    A slice of whose two depths one shows no LV counts as the LV's only where the other is well inside it. Above the LV
-    only the RV's outflow tract is left.
+    So a slice counts as the LV's where both depths lie in it, as readers leave out what is half atrium.
     """
     labels: NDArray[np.uint8] = LABEL_OF[codes]
-    chosen: NDArray[np.uint8] = labels[0].copy()
-    for k in range(chosen.shape[0]):
-        in_lv = np.count_nonzero(labels[:, k] > Label.RV, axis=(1, 2))  # of each depth
-        if in_lv.all() or not in_lv.any():
-            chosen[k] = labels[np.count_nonzero(labels[:, k], axis=(1, 2)).argmin(), k]
-        else:
-            chosen[k] = labels[in_lv.argmax() if in_lv.max() > 400 else in_lv.argmin(), k]
+    heart, ventricle = (np.count_nonzero(labels > least, axis=(2, 3)) for least in (0, Label.RV))  # (depth, slice)
+    order = heart + labels[0, 0].size * (ventricle > 0)
+    chosen: NDArray[np.uint8] = np.stack([labels[depth, k] for k, depth in enumerate(order.argmin(axis=0))])
+    for k in range(len(chosen)):
         ventricle = chosen[k] > Label.RV
         if np.count_nonzero(ventricle) < least_px:
             chosen[k][ventricle] = 0
@@ -182,7 +178,8 @@ def _signal(stack: TissueStack, moments: Sequence[int], look: Appearance, rng: n
 def picture(stack: TissueStack, rng: np.random.Generator) -> tuple[Array, NDArray[np.uint8]]:
     """Images (slice, channel, y, x) in 0..1 and labels (slice, y, x) of one moment of a stack, as a scanner might.
 
-    Appearance and warp are random; ED and ES stand for the rest of the cycle, which one stack in twelve lacks.
+    Appearance and warp are random. ED and ES stand for the rest of the cycle, which one stack in twelve lacks; its
+    percentiles vary, and noise spreads them, as they do over the frames of a cine.
     """
     moment = int(rng.choice([0, 1, len(stack.codes) - 1], p=[0.3, 0.35, 0.35]))
     others = [] if rng.uniform() < 1 / 12 else [m for m in range(2) if m != moment]
@@ -193,10 +190,13 @@ def picture(stack: TissueStack, rng: np.random.Generator) -> tuple[Array, NDArra
     labels = np.stack([map_coordinates(s, source, order=0, mode="nearest") for s in labels])
     images = magnitude(images, look, rng, pixel_mm=(GRID.spacing_mm, GRID.spacing_mm))
     if rng.uniform() < 0.3:
-        seen = _field_of_view(rng)
-        images *= seen
-        labels[:, ~seen] = 0
-    return with_cycle(normalise(images), CYCLE_PERCENTILES)[0], labels
+        inside = _field_of_view(rng)
+        images *= inside
+        labels[:, ~inside] = 0
+    high = float(rng.uniform(85.0, 100.0))
+    seen = with_cycle(normalise(images), (high, 100.0 - high))[0]
+    seen[:, 1:] += look.noise * rng.uniform(0.0, 1.0) * np.array([1.0, -1.0], np.float32)[:, None, None]
+    return np.clip(seen, 0.0, 1.0), labels
 
 
 def _field_of_view(rng: np.random.Generator) -> NDArray[np.bool_]:
