@@ -123,7 +123,7 @@ def test_a_run_that_was_killed_goes_on(cohort: Path, tmp_path: Path) -> None:
     """Killed while the second study was written and while a row was appended."""
     broken = tmp_path / "broken"
     shutil.copytree(cohort, broken)
-    (broken / "SIM0002").rename(broken / ".part-SIM0002")
+    (broken / "SIM0002").rename(broken / ".part-SIM0002-17")
     for name in ("truth.csv", "series.csv"):
         text = (broken / name).read_text()
         (broken / name).write_text(text[: text.index("sub-SIM0002") + 40])
@@ -136,9 +136,50 @@ def test_other_peoples_files_and_other_settings_are_refused(cohort: Path, tmp_pa
     (tmp_path / "thesis.txt").write_text("ten years of work")
     with pytest.raises(UsageError):
         next(simulate_cohort(tmp_path, SETTINGS, participants=1))
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="other settings"):
         next(simulate_cohort(cohort, Settings(seed=2, small=True), participants=1))
     assert (tmp_path / "thesis.txt").read_text() == "ten years of work"
+
+
+def _write(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"somebody's {name}")
+
+
+@pytest.mark.parametrize(
+    "name", ["README", "clinical.csv", "simulate.json", "labels/aorta.nii.gz", "SIM0007/scan.dcm", "SIM12345/scan.dcm"]
+)
+def test_force_overwrites_no_file_of_somebody_else(name: str, tmp_path: Path) -> None:
+    _write(tmp_path, "thesis.txt", name)
+    before = _bytes(tmp_path)
+    with pytest.raises(UsageError, match=name.partition("/")[0]) as refused:
+        next(simulate_cohort(tmp_path, SETTINGS, participants=1, force=True))
+    assert refused.value.hint and _bytes(tmp_path) == before
+
+
+def test_force_replaces_a_cohort_and_nothing_else(cohort: Path, tmp_path: Path) -> None:
+    theirs = ("thesis.txt", "SIMULATION/a.dcm", "SIM12/a.dcm", "SIM0001 b/a.dcm", ".part-two/a.txt", "labels/mine.txt")
+    _write(tmp_path, *(name for name in theirs if not name.startswith("labels")))
+    list(simulate_cohort(tmp_path, SETTINGS, participants=PEOPLE, force=True))
+    assert {**_bytes(tmp_path), **_bytes(cohort)} == _bytes(tmp_path)
+    _write(tmp_path, "labels/mine.txt", ".part-SIM0003-17/a.dcm")
+    other = Settings(seed=2, small=True, frames=3)
+    list(simulate_cohort(tmp_path, other, participants=1, force=True))
+    list(simulate_cohort(tmp_path / "new", other, participants=1))
+    made = _bytes(tmp_path / "new")
+    shutil.rmtree(tmp_path / "new")
+    assert _bytes(tmp_path) == {name: f"somebody's {name}".encode() for name in theirs} | made
+
+
+def test_fewer_participants_are_refused_and_forced_the_cohort_is_theirs_alone(cohort: Path, tmp_path: Path) -> None:
+    shutil.copytree(cohort, tmp_path / "two")
+    with pytest.raises(UsageError, match="holds 2 participants, more than the 1") as refused:
+        next(simulate_cohort(tmp_path / "two", SETTINGS, participants=1))
+    assert "--force" in refused.value.hint and _bytes(tmp_path / "two") == _bytes(cohort)
+    list(simulate_cohort(tmp_path / "two", SETTINGS, participants=1, force=True))
+    list(simulate_cohort(tmp_path / "one", SETTINGS, participants=1))
+    assert _bytes(tmp_path / "two") == _bytes(tmp_path / "one")
 
 
 def test_vendors_have_their_habits() -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +25,11 @@ Row = dict[str, str | float | int]
 
 _SETTINGS_NAME = "simulate.json"
 _LABELS_NAME = "labels"
-_PART = ".part-"
 _TABLES = ("truth.csv", "series.csv", "landmarks.csv", "clinical.csv")
-_OURS = {*_TABLES, _SETTINGS_NAME, _LABELS_NAME, "README", LOCK_NAME}
+_OURS = {*_TABLES, _SETTINGS_NAME, _LABELS_NAME, "README"}
+_STUDY = re.compile(r"SIM(\d{4,})")
+_PART = re.compile(r"\.part-SIM\d{4,}-\d+")
+_LABEL = re.compile(r"sub-SIM(\d{4,})_\w+_dseg\.nii\.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,15 @@ def simulate_cohort(
 ) -> Iterator[Done]:
     """Write a cohort into `out`, participant by participant; goes on where an earlier run of the same settings stopped.
 
-    Raises UsageError for a folder that holds something else, unless `force`; OutputError where it cannot be written.
+    The cohort has exactly that many participants. A folder that holds more of them, a cohort of other settings or files
+    of others is refused (UsageError) unless `force`, which removes what a simulation wrote there and is not asked for;
+    files of others stay, and where one would be overwritten the folder is refused all the same. Raises OutputError
+    where it cannot be written.
     """
     if participants < 1:
         raise UsageError(f"{participants} participants", hint="Ask for at least one.", code="participants")
-    _prepare(out, settings, force=force)
-    first = _trim_tables(out)
+    _prepare(out, settings, participants=participants, force=force)
+    first = _trim_tables(out, participants=participants)
     writers = {name: (out / name) for name in _TABLES}
     task = partial(_make, out=out, settings=settings)
     for number, (done, rows) in enumerate(_in_order(task, participants, jobs=jobs), start=1):
@@ -63,7 +69,7 @@ def _make(number: int, *, out: Path, settings: Settings) -> tuple[Done, dict[str
     folder = out / setup.person.patient_id
     kept = folder.is_dir()
     if not kept:
-        part = out / f"{_PART}{setup.person.patient_id}-{os.getpid()}"
+        part = out / f".part-{setup.person.patient_id}-{os.getpid()}"
         with output_errors(folder):
             write_study(part, setup, labels_folder=out / _LABELS_NAME if settings.labels else None)
             if folder.is_dir():  # a worker that outlived a killed run was faster; it wrote the same bytes
@@ -125,28 +131,39 @@ def _in_order(
                 future.cancel()
 
 
-def _prepare(out: Path, settings: Settings, *, force: bool) -> None:
-    """Make or check the folder; removes half-written studies, and with `force` a cohort of other settings."""
-    text = json.dumps(_settings_json(settings), indent=2) + "\n"
-    known = out / _SETTINGS_NAME
+def _prepare(out: Path, settings: Settings, *, participants: int, force: bool) -> None:
+    """Make or check the folder; removes half-written studies, and with `force` what is not asked for."""
+    wanted = _settings_json(settings)
     with output_errors(out):
         if out.exists() and not out.is_dir():
             raise OutputError(f"{out} is not a folder", hint="Give another folder.", code="not_a_folder")
         out.mkdir(parents=True, exist_ok=True)
-        same = known.is_file() and known.read_text(encoding="utf-8") == text
-        others = [p.name for p in out.iterdir() if p.name != LOCK_NAME]
-        if others and not same:
+        found = _read_settings(out)
+        if found is None or found.keys() != wanted.keys():
+            _check_others(out, force=force)
+        elif found != wanted:
             if not force:
-                what = "a cohort of other settings" if known.is_file() else "other files"
                 raise UsageError(
-                    f"{out} holds {what}",
-                    hint="Give an empty folder, or --force to write into this one.",
+                    f"{out} holds a cohort of other settings",
+                    hint="Give an empty folder, or --force to replace that cohort.",
                     code="not_empty",
                 )
-            _remove_cohort(out)
-        for part in out.glob(f"{_PART}*"):
-            shutil.rmtree(part, ignore_errors=True)
-    write_atomic(known, text)
+            _remove_studies(out, above=0)
+            for name in _TABLES:
+                (out / name).unlink(missing_ok=True)
+        else:
+            present = max((number for number, _ in _studies(out)), default=0)
+            if present > participants and not force:
+                raise UsageError(
+                    f"{out} holds {present} participants, more than the {participants} asked for",
+                    hint=f"Ask for {present}, give another folder, or --force to remove the others.",
+                    code="fewer_participants",
+                )
+            _remove_studies(out, above=participants)
+        for part in out.iterdir():
+            if _PART.fullmatch(part.name):
+                shutil.rmtree(part, ignore_errors=True)
+    write_atomic(out / _SETTINGS_NAME, json.dumps(wanted, indent=2) + "\n")
     write_atomic(out / "README", readme())
 
 
@@ -161,21 +178,53 @@ def _settings_json(settings: Settings) -> dict[str, object]:
     }
 
 
-def _remove_cohort(out: Path) -> None:
-    """Remove what an earlier simulation wrote; files of others stay."""
-    for path in out.iterdir():
-        if path.name == LOCK_NAME:
-            continue
-        if path.is_dir() and (path.name == _LABELS_NAME or path.name.removeprefix(_PART).startswith("SIM")):
-            shutil.rmtree(path)
-        elif path.name in _OURS and path.is_file():
+def _read_settings(out: Path) -> dict[str, object] | None:
+    """What the settings file in `out` says; None where there is none or it is no table."""
+    path = out / _SETTINGS_NAME
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _check_others(out: Path, *, force: bool) -> None:
+    """Raise UsageError where a cohort would overwrite files of others, and unless `force` where there are any."""
+    names = sorted(path.name for path in out.iterdir() if path.name != LOCK_NAME)
+    if taken := [name for name in names if name in _OURS or _STUDY.fullmatch(name)]:
+        raise UsageError(
+            f"{out} holds files of others that a cohort would overwrite: {', '.join(taken[:5])}",
+            hint="Move them, or give another folder.",
+            code="would_overwrite",
+        )
+    if names and not force:
+        raise UsageError(
+            f"{out} holds other files", hint="Give an empty folder, or --force to write beside them.", code="not_empty"
+        )
+
+
+def _studies(out: Path) -> list[tuple[int, Path]]:
+    """Number and folder of every participant on disk."""
+    return [(int(m[1]), path) for path in out.iterdir() if path.is_dir() and (m := _STUDY.fullmatch(path.name))]
+
+
+def _remove_studies(out: Path, *, above: int) -> None:
+    """Remove the studies and labels of participants with a number above `above`."""
+    for number, folder in _studies(out):
+        if number > above:
+            shutil.rmtree(folder)
+    labels = out / _LABELS_NAME
+    for path in labels.glob("*"):
+        if (m := _LABEL.fullmatch(path.name)) and int(m[1]) > above:
             path.unlink()
+    if labels.is_dir() and not any(labels.iterdir()):
+        labels.rmdir()
 
 
-def _trim_tables(out: Path) -> int:
-    """Cut every table back to the participants whose rows are surely whole in all of them; the first one to append."""
+def _trim_tables(out: Path, *, participants: int) -> int:
+    """Cut every table back to the asked participants whose rows are surely whole in all; the first one to append."""
     last = min((_last_participant(out / name) for name in _TABLES), default=0)
-    first = max(last, 1)  # the last one's rows may be incomplete: written again
+    first = max(min(last, participants), 1)  # the last one's rows may be incomplete: written again
     for name in _TABLES:
         path = out / name
         if path.is_file():
