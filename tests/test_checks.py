@@ -83,6 +83,32 @@ def test_a_heart_at_the_border_is_cut_off_and_an_unknown_base_is_judged_by_the_l
     assert by_name(flipped)["heart_cut_off"].status is CheckStatus.PASS
 
 
+@pytest.mark.parametrize(
+    ("positions", "status", "said"),
+    [
+        ([0, 10, 20, 30, 40, 50.2], "pass", "Slices are evenly spaced, 10.0 mm apart."),
+        (
+            [0, 10, 20, 30, 40, 54.5],
+            "pass",
+            "Slices are usually 10.0 mm apart, neighbours 10.0 to 14.5 mm. "
+            "They fit no even grid: the mask file spaces them evenly all the same.",
+        ),
+        ([0, 10, 20, 30, 40, 51.5], "pass", "Slices are usually 10.0 mm apart, neighbours 10.0 to 11.5 mm."),
+        ([0, 10, 20, 40, 50, 60], "flag", "Two neighbouring slices are 20.0 mm apart, the others 10.0 mm: "
+                                          "a slice is missing."),
+        (
+            [60, 50, 34, 20, 10, 0],
+            "flag",
+            "Two neighbouring slices are 16.0 mm apart, the others 10.0 mm: a slice is missing. "
+            "They fit no even grid: the mask file spaces them evenly all the same.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_spacing_of_slices_is_said_as_it_is(positions: list[float], status: str, said: str) -> None:
+    check = by_name(evidence(slice_positions_mm=np.array(positions)))["gap_in_stack"]
+    assert (check.status, check.sentence) == (status, said)
+
+
 def test_what_cannot_be_judged_is_not_run() -> None:
     single = evidence(disk_masks(n_slices=1), slice_positions_mm=np.zeros(1), ring_closed=None)
     statuses = {name: check.status for name, check in by_name(single).items()}

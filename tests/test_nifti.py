@@ -1,4 +1,5 @@
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -40,3 +41,37 @@ def test_the_same_mask_gives_the_same_bytes(oblique_cine: Cine, result: StudyRes
 def test_a_mask_of_another_grid_is_refused(oblique_cine: Cine, result: StudyResult) -> None:
     with pytest.raises(ValueError, match="grid"):
         encode_mask(result.masks[View.SAX][:, :2], cine=oblique_cine)
+
+
+def stack_at(cine: Cine, positions_mm: list[float], *, usual_mm: float) -> Cine:
+    """The cine with slices at these positions along its normal, from base to apex against it."""
+    pixels = np.zeros((5, len(positions_mm), 4, 6), np.float32)
+    origins = cine.origins_mm[0] - np.array(positions_mm)[:, None] * cine.normal
+    return replace(cine, pixels=pixels, origins_mm=origins, slice_spacing_mm=usual_mm)
+
+
+def test_slices_beside_a_gap_lie_where_they_were_taken_and_the_volume_is_that_of_the_table(oblique_cine: Cine) -> None:
+    cine = stack_at(oblique_cine, [0, 10, 20, 40, 50, 60], usual_mm=10.0)
+    mask = np.zeros(cine.pixels.shape, np.uint8)
+    for s in range(6):
+        mask[:, s, 1, :s] = 3  # another number of voxels in each slice
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(encode_mask(mask, cine=cine)))
+    data = np.asarray(image.dataobj)
+    assert data.shape == (6, 4, 7, 5)
+    filled = [0, 1, 2, 4, 5, 6]
+    np.testing.assert_array_equal(data[:, :, filled, :].transpose(3, 2, 1, 0), mask)
+    assert not data[:, :, 3].any()
+    for place, origin in zip(filled, cine.origins_mm, strict=True):
+        np.testing.assert_allclose((image.affine @ [0, 0, place, 1])[:3], origin * [-1, -1, 1], atol=1e-3)
+    voxel_ml = np.prod(image.header.get_zooms()[:3]) / 1000.0
+    assert np.count_nonzero(data) * voxel_ml == pytest.approx(np.count_nonzero(mask) * cine.voxel_ml, rel=1e-6)
+
+
+@pytest.mark.parametrize(("last_mm", "places"), [(31.9, [0, 1, 2, 3]), (34.5, [0, 1, 2, 3]), (38.5, [0, 1, 2, 4])])
+def test_a_slice_off_the_grid_by_more_than_a_fifth_of_a_step_leaves_no_place_empty(
+    last_mm: float, places: list[int], oblique_cine: Cine
+) -> None:
+    cine = stack_at(oblique_cine, [0, 10, 20, last_mm], usual_mm=10.0)
+    assert cine.slice_places.tolist() == places
+    step = 10.0 if last_mm != 34.5 else last_mm / 3  # the mean where there is no grid
+    assert np.linalg.norm(cine.affine_lps[:3, 2]) == pytest.approx(step)

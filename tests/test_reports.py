@@ -618,6 +618,15 @@ def test_line_of_a_short_axis_slice_lies_where_the_planes_meet() -> None:
     assert centre[:2] == pytest.approx([26 * 1.25, 24 * 1.5], abs=0.2) and 10 < centre[2] < 20
 
 
+def test_the_heart_lies_at_the_true_place_of_its_slices() -> None:
+    sax, _ = disk_heart(n_slices=4)
+    sax = replace(sax, origins_mm=np.array([[0.0, 0.0, z] for z in (0.0, 10.0, 20.0, 50.0)]))
+    masks = np.zeros(sax.pixels.shape, np.uint8)
+    masks[0, 1:3, 8, 20] = Label.LV
+    centre = heart_point(sax, masks)
+    assert centre == pytest.approx([20 * 1.25, 8 * 1.5, 15.0])
+
+
 def test_long_axis_views_are_shown_with_their_names() -> None:
     page = Page(a_page(*a_study()))
     assert "Long-axis views" in page.text() and "4-chamber long axis, frame 3" in page.text()

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cinema_cli.domain.cine import Label, Note
+from cinema_cli.domain.cine import Label, Note, grid_places
 from cinema_cli.domain.result import Check, CheckStatus, VolumeCurves
 
 MIN_FRAMES = 12  # systole lasts about 300 ms of a 1000 ms beat: with fewer, under four frames see it
 MIN_SLICES = 5  # an adult LV is 70-110 mm long: 7-13 slices of 8-10 mm; with under 5 the discs are too coarse
 MAX_STEP_RATIO = 1.5  # distance of neighbouring slices over the usual one: from here on a slice is missing
+EVEN_SHARE = 0.05  # of the usual distance: steps that differ from it by less are called even
 MAX_BASAL_SHARE = 0.85  # LV area of the first slice over the largest: no slice beyond the base shows that it ends there
 MAX_APICAL_SHARE = 0.35  # the same of the last slice; 0.28 is the largest of 20 expert-labelled ACDC patients
 MIN_UNIMODALITY = 0.75  # 1 = falls once, rises once; atrial contraction and diastasis leave it above 0.85
@@ -98,11 +99,14 @@ def _gap_in_stack(e: Evidence) -> Check:
     if usual <= 0:
         return Check("gap_in_stack", CheckStatus.NOT_RUN, "One slice, or slice positions unknown.")
     ratio = float(steps.max()) / usual
-    return _verdict(
-        "gap_in_stack", ratio <= MAX_STEP_RATIO, ratio,
-        fine=f"Slices are evenly spaced, {usual:.1f} mm apart.",
-        bad=f"Two neighbouring slices are {steps.max():.1f} mm apart, the others {usual:.1f} mm: a slice is missing.",
-    )  # fmt: skip
+    even = np.abs(steps - usual).max() <= EVEN_SHARE * usual
+    fine = f"Slices are evenly spaced, {usual:.1f} mm apart."
+    if not even:
+        fine = f"Slices are usually {usual:.1f} mm apart, neighbours {steps.min():.1f} to {steps.max():.1f} mm."
+    bad = f"Two neighbouring slices are {steps.max():.1f} mm apart, the others {usual:.1f} mm: a slice is missing."
+    fits = grid_places(np.sort(e.slice_positions_mm), step_mm=usual) is not None
+    off = "" if fits else " They fit no even grid: the mask file spaces them evenly all the same."
+    return _verdict("gap_in_stack", ratio <= MAX_STEP_RATIO, ratio, fine=fine + off, bad=bad + off)
 
 
 def _interpolated_frames(e: Evidence) -> Check:

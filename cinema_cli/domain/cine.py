@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating]
 
+MAX_OFF_GRID = 0.2  # of a step: a slice further than this from its place on an even grid does not stand on it
+
 
 class View(StrEnum):
     """The planes of a cine study."""
@@ -34,6 +36,21 @@ class Note:
 
     code: str
     sentence: str
+
+
+def grid_places(positions_mm: NDArray[np.float64], *, step_mm: float) -> NDArray[np.intp] | None:
+    """Places (slice,) of slices, in order along the normal, on an even grid from the first on: 0, 1, 3 beside a gap.
+
+    None where a slice lies further than MAX_OFF_GRID from a place, or two share one.
+    """
+    if len(positions_mm) < 2:
+        return np.zeros(len(positions_mm), np.intp)
+    if not step_mm > 0:
+        return None
+    steps = (positions_mm - positions_mm[0]) / np.copysign(step_mm, positions_mm[-1] - positions_mm[0])
+    places: NDArray[np.intp] = np.rint(steps).astype(np.intp)
+    fit = (np.abs(steps - places) <= MAX_OFF_GRID).all() and (np.diff(places) > 0).all()
+    return places if fit else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,19 +101,35 @@ class Cine:
         return np.cross(self.row_direction, self.column_direction)
 
     @property
+    def slice_places(self) -> NDArray[np.intp]:
+        """(slice,): place of each slice on an even grid of slices, where missing ones leave theirs empty.
+
+        One after the other where the slices fit no such grid.
+        """
+        places = self._grid_places
+        return np.arange(self.n_slices) if places is None else places
+
+    @property
     def affine_lps(self) -> NDArray[np.float64]:
-        """4x4: (column, row, slice, 1) index -> patient millimetres (LPS)."""
+        """4x4: (column, row, place of the slice, 1) -> patient millimetres (LPS), see `slice_places`.
+
+        Places are `slice_spacing_mm` apart; where the slices fit no even grid, as far as these are in the mean.
+        """
         matrix = np.eye(4)
         matrix[:3, 0] = self.row_direction * self.pixel_spacing_mm[1]
         matrix[:3, 1] = self.column_direction * self.pixel_spacing_mm[0]
-        step = (
-            (self.origins_mm[-1] - self.origins_mm[0]) / (self.n_slices - 1)
-            if self.n_slices > 1
-            else self.normal * self.slice_spacing_mm
-        )
-        matrix[:3, 2] = step
+        if self.n_slices > 1:
+            span = self.origins_mm[-1] - self.origins_mm[0]
+            mean = self._grid_places is None
+            matrix[:3, 2] = span / (self.n_slices - 1 if mean else abs(span @ self.normal) / self.slice_spacing_mm)
+        else:
+            matrix[:3, 2] = self.normal * self.slice_spacing_mm
         matrix[:3, 3] = self.origins_mm[0]
         return matrix
+
+    @property
+    def _grid_places(self) -> NDArray[np.intp] | None:
+        return grid_places(self.origins_mm @ self.normal, step_mm=self.slice_spacing_mm)
 
 
 @dataclass(frozen=True, slots=True)

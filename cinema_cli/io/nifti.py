@@ -1,4 +1,4 @@
-"""Masks as NIfTI on the source grid, the same bytes every time."""
+"""Masks as NIfTI on the source grid, slices that are missing left empty, the same bytes every time."""
 
 import gzip
 from pathlib import Path
@@ -16,19 +16,24 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def affine_ras(cine: Cine) -> NDArray[np.float64]:
-    """4x4: (column, row, slice, 1) index -> millimetres in NIfTI's axes (right, anterior, superior)."""
+    """4x4: (column, row, place of the slice, 1) -> millimetres in NIfTI's axes (right, anterior, superior)."""
     return _LPS_TO_RAS @ cine.affine_lps
 
 
 def encode_mask(mask: NDArray[np.uint8], *, cine: Cine) -> bytes:
-    """A label mask (frame, slice, row, column) of `cine` as .nii.gz bytes, axes (column, row, slice, frame).
+    """A label mask (frame, slice, row, column) of `cine` as .nii.gz bytes, axes (column, row, place, frame).
 
+    Slices stand at their `slice_places`: where one is missing in the stack, one is empty in the file.
     Raises ValueError where the mask does not stand on the grid of `cine`.
     """
     if mask.shape != cine.pixels.shape:
         raise ValueError(f"mask of shape {mask.shape} does not stand on the grid {cine.pixels.shape}")
+    frames, _, rows, columns = mask.shape
+    places = cine.slice_places
+    placed = np.zeros((columns, rows, int(places[-1]) + 1, frames), np.uint8)
+    placed[:, :, places] = mask.transpose(3, 2, 1, 0)
     affine = affine_ras(cine)
-    image = nib.Nifti1Image(np.ascontiguousarray(mask.transpose(3, 2, 1, 0), dtype=np.uint8), affine)
+    image = nib.Nifti1Image(placed, affine)
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     times = cine.times_ms

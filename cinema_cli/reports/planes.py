@@ -56,11 +56,12 @@ def long_axis_planes(study: CineStudy, masks: NDArray[np.uint8] | None) -> list[
 
 def heart_point(sax: Cine, masks: NDArray[np.uint8]) -> NDArray[np.float64] | None:
     """Centre of the labelled left ventricle in patient mm (3,); None where nothing is labelled."""
-    seen = np.argwhere((masks >= Label.MYO).any(axis=0))
-    if not len(seen):
+    s, rows, columns = np.nonzero((masks >= Label.MYO).any(axis=0))
+    if not len(s):
         return None
-    s, row, column = seen.mean(axis=0)
-    point: NDArray[np.float64] = (sax.affine_lps @ np.array([column, row, s, 1.0]))[:3]
+    down = rows.mean() * sax.pixel_spacing_mm[0] * sax.column_direction
+    across = columns.mean() * sax.pixel_spacing_mm[1] * sax.row_direction
+    point: NDArray[np.float64] = sax.origins_mm[s].mean(axis=0) + down + across
     return point
 
 
