@@ -22,6 +22,7 @@ from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
 from cinema_cli.reports.methods import figure_sentences
+from cinema_cli.reports.numbers import number_rows
 from cinema_cli.reports.outliers import method_words, robust_z, studies
 from cinema_cli.reports.planes import cut_line, heart_point
 from cinema_cli.reports.render import href, number, percent, words
@@ -337,6 +338,24 @@ def test_reference_is_judged_by_sex_and_by_both_where_unknown() -> None:
     assert "inside for men only" in mixed
 
 
+@pytest.mark.parametrize(
+    ("value", "facts", "css", "title"),
+    [
+        (150.0, StudyFacts("M", 61.0), "inside", "Inside the reference range"),
+        (300.0, StudyFacts("M", 61.0), "outside", "Outside the reference range"),
+        (180.0, StudyFacts(None, 61.0), "mixed", "Inside the reference range for men only"),
+        (300.0, StudyFacts("M", 32.0), "mixed", "Outside the reference range, for ages 45–74"),
+        (180.0, StudyFacts(), "mixed", "Inside the reference range for men only, for ages 45–74"),
+    ],
+)
+def test_the_strip_says_and_shows_what_the_verdict_says(value: float, facts: StudyFacts, css: str, title: str) -> None:
+    _, result = a_study()
+    rows, _ = number_rows(replace(result, facts=facts, measurements=(Measurement("lvedv_ml", value),)))
+    row = next(r for r in rows if r.title == "LV end-diastolic volume")
+    assert row.css == css and f"<title>{title}</title>" in row.strip
+    assert re.findall(r'<circle [^>]*class="([^"]+)" fill="currentColor"', row.strip) == [css]  # the verdict's colour
+
+
 def test_contours_lie_on_the_border_of_the_mask() -> None:
     cine, masks = disk_heart()
     crop = pictures.Crop((24.0, 26.0), 60.0)
@@ -569,6 +588,15 @@ def test_volume_curve_is_drawn_to_scale() -> None:
     heights = [(y.max() - y) / (y.max() - y.min()) for _, y in (xy.T for xy in lines)]
     expected = (lv - lv.min()) / (lv.max() - lv.min())
     assert any(np.allclose(h, expected, atol=1e-4) for h in heights)
+
+
+@pytest.mark.parametrize(("first_ms", "said"), [(0.0, "since the first frame"), (25.0, "since the R wave")])
+def test_the_time_axis_says_from_when_it_counts(first_ms: float, said: str) -> None:
+    _, result = a_study()
+    assert result.curves is not None
+    curves = replace(result.curves, times_ms=result.curves.times_ms + first_ms)
+    drawing = str(charts.volume_curve(curves, ed_frame=0, es_frame=3))
+    assert re.findall(r"time since [\w ]+, ms", drawing) == [f"time {said}, ms"]
 
 
 def test_beats_start_at_end_diastole_in_shares_of_it() -> None:

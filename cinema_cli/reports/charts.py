@@ -57,7 +57,7 @@ def volume_curve(curves: VolumeCurves, *, ed_frame: int | None, es_frame: int | 
             axes.axvline(float(times[frame]), color=INK["soft"], lw=1, linestyle=(0, (3, 3)))
             _say(axes, float(times[frame]), 1.03, name, ha="center", data="x", weight="bold", colour="ink")
     _end_labels(axes, {"LV": curves.lv_smooth_ml, "RV": curves.rv_ml})
-    axes.set_xlabel("time since the first frame, ms")
+    axes.set_xlabel(f"time since the {'first frame' if times[0] == 0 else 'R wave'}, ms")
     axes.set_ylabel("volume, ml")
     return _svg(figure, title="Volume of the left and right ventricle over the cardiac cycle")
 

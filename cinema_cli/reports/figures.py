@@ -24,8 +24,11 @@ def line(x1: float, y1: float, x2: float, y2: float, *, css: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
 
 
-def range_strip(value: float, *, ranges: Sequence[ReferenceRange], inside: bool) -> Markup:
-    """A value as a dot against its reference band (or bands, women above men); about 2 cm wide."""
+def range_strip(value: float, *, ranges: Sequence[ReferenceRange], title: str, css: str) -> Markup:
+    """A value as a dot against its reference band (or bands, women above men); about 2 cm wide.
+
+    `css` is the style of the verdict, whose colour the dot takes; `title` says where the value lies.
+    """
     low, high = min(r.lower for r in ranges), max(r.upper for r in ranges)
     pad = 0.45 * (high - low)
     scale = 112.0 / (high - low + 2 * pad)
@@ -40,7 +43,6 @@ def range_strip(value: float, *, ranges: Sequence[ReferenceRange], inside: bool)
         for k, r in enumerate(ranges)
     )
     dot_at = min(max(at(value), 4.0), 116.0)
-    dot = f'<circle cx="{dot_at:.1f}" cy="9.5" r="4" class="{"dot-in" if inside else "dot-out"}"/>'
+    dot = f'<circle cx="{dot_at:.1f}" cy="9.5" r="4" class="{css}" fill="currentColor"/>'
     base = line(4.0, 9.5, 116.0, 9.5, css="grid")
-    title = "Inside the reference range" if inside else "Outside the reference range"
     return svg(120, 19, base, bands, dot, title=title, css="strip")

@@ -64,7 +64,7 @@ def number_rows(result: StudyResult) -> tuple[list[NumberRow], list[str]]:
             if r.source not in sources:
                 sources.append(r.source)
         value = None if m is None else m.value
-        verdict, css = _verdict(value, ranges, age_years=result.facts.age_years)
+        verdict, title, css = _verdict(value, ranges, age_years=result.facts.age_years)
         reason = ("not measured" if m is None else m.reason or "no reason recorded") if value is None else ""
         rows.append(
             NumberRow(
@@ -77,7 +77,7 @@ def number_rows(result: StudyResult) -> tuple[list[NumberRow], list[str]]:
                 css=css,
                 strip=Markup()
                 if value is None or not ranges
-                else figures.range_strip(value, ranges=ranges, inside=css == "inside"),
+                else figures.range_strip(value, ranges=ranges, title=title, css=css),
                 sources=", ".join(str(sources.index(s) + 1) for s in dict.fromkeys(r.source for r in ranges)),
                 reason=reason,
             )
@@ -99,23 +99,26 @@ def _range_words(ranges: Sequence[ReferenceRange]) -> str:
     return ", ".join(f"{figures.SEXES[r.sex]} {limits(r)}" for r in ranges)
 
 
-def _verdict(value: float | None, ranges: Sequence[ReferenceRange], *, age_years: float | None) -> tuple[str, str]:
-    """Words and style of a value against the ranges of one sex, or of both where the sex is unknown.
+def _verdict(value: float | None, ranges: Sequence[ReferenceRange], *, age_years: float | None) -> tuple[str, str, str]:
+    """(words, title of the strip, style) of a value against the ranges of one sex, or of both where it is unknown.
 
-    Where the person is not known to be of the ages that the ranges are of, the words say so.
+    Where the person is not known to be of the ages that the ranges are of, words and title say so.
     """
     if value is None or not ranges:
-        return "", ""
+        return "", "", ""
     inside = [r.sex for r in ranges if r.lower <= value <= r.upper]
     if len(inside) == len(ranges):
-        said, css = "inside", "inside"
+        said, title, css = "inside", "Inside the reference range", "inside"
     elif not inside:
-        said, css = ("below" if all(value < r.lower for r in ranges) else "above"), "outside"
+        said = "below" if all(value < r.lower for r in ranges) else "above"
+        title, css = "Outside the reference range", "outside"
     else:
-        said, css = f"inside for {figures.SEXES[inside[0]]} only", "mixed"
+        only = f"for {figures.SEXES[inside[0]]} only"
+        said, title, css = f"inside {only}", f"Inside the reference range {only}", "mixed"
     if in_reference_ages(age_years):
-        return said, css
-    return f"{said}, for ages {AGES}", "inside" if css == "inside" else "mixed"
+        return said, title, css
+    ages = f", for ages {AGES}"
+    return said + ages, title + ages, "inside" if css == "inside" else "mixed"
 
 
 def age_sentence(age_years: float | None) -> str:
