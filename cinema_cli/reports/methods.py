@@ -111,9 +111,9 @@ def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
         ),
         (
             "End-diastole and end-systole",
-            "The frames with the largest and smallest left ventricular volume on the smoothed volume curve; the "
-            "first frame is not "
-            "assumed to be end-diastole. The right ventricle is measured at the same two frames.",
+            "The ends of filling and of ejection on the smoothed left ventricular volume curve: of the frames within a "
+            "tenth of the curve's range of its largest and its smallest value, the middle of the last ones. The first "
+            "frame is not assumed to be end-diastole. The right ventricle is measured at the same two frames.",
         ),
         (
             "Volumes and mass",

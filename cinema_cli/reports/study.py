@@ -118,7 +118,7 @@ def _frames_sentence(cine: Cine | None, result: StudyResult) -> str:
     if cine is not None and max(result.ed_frame, result.es_frame) < len(cine.times_ms):
         ed_ms, es_ms = (float(cine.times_ms[f]) for f in (result.ed_frame, result.es_frame))
         said += f", at {number(ed_ms, decimals=0)} and {number(es_ms, decimals=0)} ms"
-    return said + ": largest and smallest volume of the smoothed LV curve."
+    return said + ": the ends of filling and of ejection on the smoothed LV curve."
 
 
 def _status(result: StudyResult, flagged: Sequence[Check]) -> tuple[str, str, str]:
