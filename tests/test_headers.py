@@ -39,6 +39,7 @@ from pydicom.uid import (
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io import headers
+from cinema_cli.io.dicom_file import _person_key
 from cinema_cli.io.dicom_values import seconds, text, years
 from cinema_cli.io.headers import INSTANCE_SCHEMA, read_headers
 from cinema_cli.io.processors import available_cpus
@@ -234,6 +235,46 @@ def test_people_are_told_apart_without_being_named(tmp_path: Path) -> None:
     assert keys[0] == keys[1] != keys[2]
     assert keys[3:] == [None, None]
     assert not any(word in table.write_csv() for word in ("Doe", "DOE", "Roe", "19600203"))
+
+
+NAME, BORN, SEX, CHARSET = 0x00100010, 0x00100030, 0x00100040, 0x00080005
+
+
+def person(name: str | bytes, *, charset: str = "") -> str | None:
+    raw = name if isinstance(name, bytes) else name.encode()
+    return _person_key({NAME: raw, BORN: b"19600203", SEX: b"F ", CHARSET: charset.encode()}, salt=b"s")
+
+
+@pytest.mark.parametrize(
+    ("name", "charset"),
+    [
+        ("Müller^Anna".encode("latin-1"), ""),
+        ("Müller^Anna".encode("latin-1"), "ISO_IR 100"),
+        ("Müller^Anna".encode("latin-1"), "ISO_IR 192"),  # what it says is not what it is
+        ("Müller^Anna".encode("iso8859-2"), "ISO_IR 101"),
+        ("Müller^Anna", ""),
+        ("MÜLLER^ANNA", "ISO_IR 192"),
+        ("Mu\u0308ller, Anna ", "ISO_IR 192"),
+    ],
+)
+def test_one_name_is_one_person_however_it_is_written(name: str | bytes, charset: str) -> None:
+    key = person(name, charset=charset)
+    assert key == person("Müller^Anna", charset="ISO_IR 192") != person("Muller^Anna")
+    assert "ller" not in str(key).lower()
+    with_kanji = "Yamada^Tarou=山田^太郎"
+    assert person(with_kanji.encode("iso2022_jp"), charset="\\ISO 2022 IR 87") == person(with_kanji)
+
+
+@pytest.mark.parametrize("name", ["Testa^Maria", "Tester^Tom", "Patientia^A", "Xu^Li", "Nonell^B", "Anonuevo^C"])
+def test_surnames_that_begin_like_placeholders_are_names(name: str) -> None:
+    assert person(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Test^Tom", "ANON-7", "anonymised^", "Anonimo", "PATIENT 001", "xxx^", "De-Identified", "no name", "TEST01"]
+)
+def test_placeholders_are_nobody(name: str) -> None:
+    assert person(name) is None
 
 
 def test_flow_is_marked(tmp_path: Path) -> None:

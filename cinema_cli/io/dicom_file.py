@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,10 @@ _WANTED = frozenset((*_TEXTS.values(), *_INTEGERS.values(), *_POSITIVES.values()
 _VELOCITY_TYPES = frozenset(
     ("VELOCITY", "VELOCITY MAP", "PHASE CONTRAST", "PHASE_CONTRAST", "PHASE CONTRAST M", "PCA", "M_PCA", "P_PCA", "VEL")
 )
-_PLACEHOLDER = re.compile(rb"(ANON|DE ?-?IDENT|REMOVED|UNKNOWN|NO ?NAME|PATIENT|SUBJECT|NONE|NULL|X+$|TEST)")
+# First words that stand for a name and are none, alone or before signs and digits: Anon-7 is one, Testa is a surname.
+_PLACEHOLDER = re.compile(
+    r"(anon([yi]m\w*)?|de[ -]?ident\w*|removed|unknown|no[ -]?name|patient|subject|none|null|x+|test)(?![^\W\d_])"
+)
 _VELOCITY_SEQUENCE = re.compile(r"(^|[^a-z])fl\w*_v\d+|_v\d+(in|through|rl|lr|ap|pa|fh|hf)", re.IGNORECASE)
 
 
@@ -202,15 +206,18 @@ def _years_between(birth: bytes, study: bytes) -> float | None:
 
 def _person_key(values: Mapping[int, bytes], *, salt: bytes) -> str | None:
     """Digests of a person, useless outside this run: of two words of the name and the birth date, then, each perhaps
-    empty since headers of one person may leave it out, of further names and of the sex (see `io.id_units.agree`)."""
-    name = re.sub(rb"[\s^=\0]+", b" ", values.get(_NAME, b"")).strip().upper()
-    if not name or _PLACEHOLDER.match(name) or not valid_date(values.get(_BIRTH_DATE)):
+    empty since headers of one person may leave it out, of further names and of the sex (see `io.id_units.agree`).
+
+    Names are compared as people read them: whatever the character set, the case and the signs between words.
+    """
+    name = text(values.get(_NAME), charset=text(values.get(_CHARSET)) or "") or ""
+    words = re.sub(r"[\s^=,\0]+", " ", unicodedata.normalize("NFKC", name).casefold()).split()
+    if not words or _PLACEHOLDER.match(" ".join(words)) or not valid_date(values.get(_BIRTH_DATE)):
         return None
-    words = name.split(b" ")
-    base = b" ".join((*words[:2], values[_BIRTH_DATE].strip(b"\0 ")))
-    sex = values.get(_SEX, b"").strip(b"\0 ").upper()
-    parts = (base, b" ".join(words[2:]), sex if sex in (b"M", b"F") else b"")
-    return "/".join(hashlib.sha256(salt + b"\x1f" + part).hexdigest() if part else "" for part in parts)
+    base = " ".join((*words[:2], text(values.get(_BIRTH_DATE)) or ""))
+    sex = (text(values.get(_SEX)) or "").upper()
+    parts = (base, " ".join(words[2:]), sex if sex in ("M", "F") else "")
+    return "/".join(hashlib.sha256(salt + b"\x1f" + part.encode()).hexdigest() if part else "" for part in parts)
 
 
 def _velocity_encoded(row: Row, header: RawHeader) -> bool:

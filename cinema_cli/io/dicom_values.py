@@ -6,6 +6,7 @@ import struct
 import warnings
 
 _DIGITS = re.compile(r"^\d+$")
+_OFTEN_WRONG = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192")  # character sets that a file may name and not use
 
 
 def text(raw: bytes | None, *, charset: str = "") -> str | None:
@@ -21,18 +22,25 @@ def text(raw: bytes | None, *, charset: str = "") -> str | None:
 
 
 def _foreign(raw: bytes, charset: str) -> str:
-    """Text in the file's own character set (PS3.5 6.1); Latin-1 where that is not understood."""
-    if charset in ("", "ISO_IR 6", "ISO_IR 100"):
-        return raw.decode("latin-1")
-    from pydicom import charset as pydicom_charset
+    """Text in the file's own character set (PS3.5 6.1).
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            encodings = pydicom_charset.convert_encodings(charset.split("\\"))
-            return pydicom_charset.decode_bytes(raw, encodings, set()).strip("\0 ")
-        except (LookupError, UnicodeError, ValueError):
-            return raw.decode("latin-1")
+    Where that is Latin-1, UTF-8, not said or not understood: UTF-8 if the bytes are that, which by chance they hardly
+    ever are, else Latin-1; many writers name the one and write the other.
+    """
+    if charset not in _OFTEN_WRONG:
+        from pydicom import charset as pydicom_charset
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                encodings = pydicom_charset.convert_encodings(charset.split("\\"))
+                return pydicom_charset.decode_bytes(raw, encodings, set()).strip("\0 ")
+            except (LookupError, UnicodeError, ValueError):
+                pass
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def numbers(raw: bytes | None) -> list[float] | None:
