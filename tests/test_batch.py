@@ -126,6 +126,41 @@ def test_a_study_that_is_not_reached_keeps_a_result_that_holds(
     assert [str(r.status) for r in read_records(tmp_path)] == ["failed", "done", "not_run"]
 
 
+class StoppedAt(MadeEngine):
+    """Is interrupted when it comes to one study."""
+
+    def __init__(self, participant_id: str) -> None:
+        super().__init__()
+        self.participant_id = participant_id
+
+    def analyse(self, study: CineStudy) -> StudyResult:
+        if study.participant_id == self.participant_id:
+            raise KeyboardInterrupt
+        return super().analyse(study)
+
+
+def test_a_stopped_run_has_a_row_for_every_study(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(cohort(), tmp_path, StoppedAt("sub-2"))
+    assert phenotypes(read_records(tmp_path))["status"].to_list() == ["done", "not_run", "not_run"]
+    assert go(cohort(), tmp_path, MadeEngine()).n_run == 2
+
+
+def test_a_stopped_run_loses_no_earlier_result(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    go(cohort(), tmp_path, MadeEngine())
+    with pytest.raises(KeyboardInterrupt):
+        go(cohort(), tmp_path, StoppedAt("sub-2"), force=True)
+    assert phenotypes(read_records(tmp_path))["status"].to_list() == ["done", "done", "done"]
+    assert (tmp_path / "sub-2/ses-1/sub-2_ses-1_sax_dseg.nii.gz").is_file()
+
+
+def test_masks_that_are_not_there_are_made(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+    go(cohort(), tmp_path, MadeEngine(), write_masks=False)
+    assert not list(tmp_path.rglob("*.nii.gz"))
+    assert go(cohort(), tmp_path, MadeEngine(), write_masks=False).n_run == 0
+    assert go(cohort(), tmp_path, MadeEngine()).n_run == 3
+
+
 def test_clinical_facts_reach_the_engine_and_the_digest(
     tmp_path: Path, cohort: Callable[..., list[StudyInput]]
 ) -> None:

@@ -118,9 +118,12 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
         pick_device(device)
 
 
-def test_the_use_of_a_head_is_its_name_and_digest() -> None:
+def test_the_use_of_a_head_says_what_can_change_results() -> None:
     head = small_head()
-    assert (head.use.name, head.use.sha256) == ("small", "0" * 64)
+    assert (head.use.name, head.use.sha256, head.use.precision) == ("small", "0" * 64, "fp32")
+    assert head.use == small_head().use
+    assert head.use.setup != small_head(class_weights=(1.0, 1.0, 1.0, 2.0)).use.setup
+    assert head.use.setup != small_head(turns_deg=(0.0, 12.0)).use.setup
 
 
 @pytest.mark.parametrize("native", [True, False])

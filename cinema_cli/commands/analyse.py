@@ -63,15 +63,15 @@ def analyse(
     no_progress: NoProgress = False,
 ) -> None:
     """Scan a cohort, segment its cines, measure, and write tables and a report. A second run does what is left."""
+    n_cpus = jobs or available_cpus()
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_cpus))  # torch reads it when it is first imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
     from cinema_cli.commands.job import Job, run_job, show_plan
     from cinema_cli.inference.plan import RunSettings
     from cinema_cli.io.clinical import read_participants
     from cinema_cli.io.ledger import check_output
 
     listed = read_participants(participants) if participants else ()
-    n_cpus = jobs or available_cpus()
-    os.environ.setdefault("OMP_NUM_THREADS", str(n_cpus))  # torch reads it when it is first imported
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
     job = Job(
         cohort=cohort,
         out=check_output(cohort, out=out),
@@ -89,7 +89,7 @@ def analyse(
         precision=precision,
         settings=RunSettings(
             version=__version__,
-            results={"allow_missing_frames": str(allow_missing_frames), "precision": precision},
+            results={"allow_missing_frames": str(allow_missing_frames)},
             force=force,
             retry_failed=retry_failed,
             max_failures=max_failures,

@@ -2,12 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from cinema_cli import __version__
 from cinema_cli.commands.cohort_page import REPORT_NAME, write_report
@@ -25,7 +23,7 @@ from cinema_cli.commands.job_words import (
 from cinema_cli.commands.options import CONSOLE, without_folders
 from cinema_cli.commands.runlog import RunLog, logged_run, utc_now
 from cinema_cli.domain.cine import CineStudy
-from cinema_cli.domain.errors import ExitCode, InputError
+from cinema_cli.domain.errors import CinemaError, ExitCode, InputError
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.inference.batch import FailurePage, Pages, RunSummary, StudyEvent, run_cohort
 from cinema_cli.inference.engine import Engine
@@ -40,7 +38,16 @@ from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
-from cinema_cli.io.tables import phenotypes, read_series, to_csv, write_notes, write_series, write_tables
+from cinema_cli.io.tables import (
+    TABLE_FILES,
+    phenotypes,
+    read_series,
+    read_written,
+    to_csv,
+    write_notes,
+    write_series,
+    write_tables,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,12 @@ def run_job(job: Job) -> ExitCode:
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
         log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
         log.facts["device"] = device_words(job, precision=engine.precision)
-        summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
+        try:
+            summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
+        except BaseException:  # stopped, or a full disk: what is recorded is in the tables all the same
+            with suppress(CinemaError):
+                _write_cohort(job.out, read_records(job.out, studies=everybody), changed=True)
+            raise
         code = exit_code(job, summary, index=index)
         log.finish(exit_code=code, facts={"seconds": round(summary.seconds, 1), "counts": counts(summary)})
         records = read_records(job.out, studies=everybody)
@@ -230,13 +242,12 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
 
 
 def _write_cohort(out: Path, records: Sequence[Record], *, changed: bool) -> None:
-    """Tables and report, unless they already say the same."""
-    known = out / "phenotypes.parquet"
-    there = known.is_file() and (out / REPORT_NAME).is_file()
-    if not changed and there and pl.read_parquet(known, glob=False).equals(phenotypes(records)):
+    """Report and tables, unless they already say the same: the table that is asked is written last of all."""
+    there = all((out / name).is_file() for name in (*TABLE_FILES, REPORT_NAME))
+    if not changed and there and read_written(out).equals(phenotypes(records)):
         return
-    write_tables(out, records, version=__version__)
     write_report(out, records)
+    write_tables(out, records, version=__version__)
 
 
 def _text(path: Path) -> str:

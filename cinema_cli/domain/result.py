@@ -50,10 +50,12 @@ class VolumeCurves:
 
 @dataclass(frozen=True, slots=True)
 class HeadUse:
-    """Which trained head was used, with the digest of its weights."""
+    """Which trained head was used and how: digests of its weights and of its card's settings, number type."""
 
     name: str
     sha256: str
+    setup: str = ""  # digest of what the card says of network, grid, cycle, turns and class weights
+    precision: str = ""  # of the network's arithmetic: fp32, bf16, fp16
 
 
 @dataclass(frozen=True, slots=True, eq=False)

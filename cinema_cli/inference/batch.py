@@ -33,6 +33,13 @@ FailurePage = Callable[[Failure], str]
 """The page of a study without a result."""
 
 
+_NOT_YET = ("not reached: no run has come to it yet", "Run the same command again: it does what is left.")
+_STOPPED = (
+    "not reached: the run stopped after too many failures (--max-failures)",
+    "Mend what failed, or allow more failures, and run the same command again.",
+)
+
+
 class Analyser(Protocol):
     """What turns a study into a result; `inference.engine.Engine` is one."""
 
@@ -89,11 +96,15 @@ def run_cohort(
 ) -> RunSummary:
     """Analyse every study whose record does not hold and record it; one study is read ahead while one is analysed.
 
-    A StudyError or an unexpected error of a study becomes its record. Raises OutputError where nothing can be written.
+    A StudyError or an unexpected error of a study becomes its record. Every study has one from the start on, so that
+    none is missing from the tables of a run that is stopped; an earlier result stays until its study is done again.
+    Raises OutputError where nothing can be written.
     """
     start = time.perf_counter()
     planned = plan(studies, out=out, heads=engine.heads, clinical=clinical, settings=settings)
     todo = [p for p in planned if p.runs]
+    fresh = [item for item in todo if read_record(out, item.study) is None]
+    _record_not_reached(out, fresh, _NOT_YET, clinical=clinical, page=None, version=settings.version)
     n_run = n_failed = 0
     for position, (item, pending) in enumerate(_read_ahead(todo), start=1):
         began = time.perf_counter()
@@ -107,7 +118,8 @@ def run_cohort(
             progress(StudyEvent(position, len(todo), *ids, seconds, n_failed, failure, trace))
         if settings.max_failures is not None and n_failed > settings.max_failures:
             break
-    _record_not_reached(out, todo[n_run:], clinical=clinical, page=failure_page, version=settings.version)
+    stale = [item for item in todo[n_run:] if not _holds(out, item)]
+    _record_not_reached(out, stale, _STOPPED, clinical=clinical, page=failure_page, version=settings.version)
     known = [read_record(out, study) for study in studies]
     return RunSummary(
         n_studies=len(studies),
@@ -149,7 +161,6 @@ def _one(
     ids = {"participant_id": item.study.participant_id, "session_id": item.study.session_id}
     facts = facts_of(item.study, item.study.facts, clinical)
     stage = "read"
-    _forget(out, item.study)
     try:
         study = pending.result()
         facts = facts_of(item.study, study.facts, clinical)
@@ -157,6 +168,7 @@ def _one(
         stage = "analyse"
         result = engine.analyse(study)
         stage = "write"
+        _forget(out, item.study)
         _write(out, study, result, settings=settings, pages=pages)
         return result, ""
     except OutputError:
@@ -174,27 +186,37 @@ def _record(
     out: Path, item: Planned, outcome: StudyResult | Failure, *, page: FailurePage | None, version: str
 ) -> None:
     """Record what became of a study; a failure's page comes before, so that a record vouches for its files."""
+    if isinstance(outcome, Failure):
+        _forget(out, item.study)
     if page and isinstance(outcome, Failure):
         write_atomic(study_folder(out, item.study) / "study.html", page(without_uids(outcome)))
     record(out, outcome, item.digest, version=version)
 
 
+def _holds(out: Path, item: Planned) -> bool:
+    """Whether an earlier result of the same inputs and settings is there, which a forced run did not reach."""
+    known = read_record(out, item.study)
+    return known is not None and known.digest == item.digest and known.status is not Status.NOT_RUN
+
+
 def _record_not_reached(
-    out: Path, items: Sequence[Planned], *, clinical: ClinicalFacts, page: FailurePage | None, version: str
+    out: Path,
+    items: Sequence[Planned],
+    why: tuple[str, str],
+    *,
+    clinical: ClinicalFacts,
+    page: FailurePage | None,
+    version: str,
 ) -> None:
-    """A row for each study that the run stopped before, unless an earlier result of the same inputs still holds."""
+    """A record that says of each study that no run has reached it: `why` is its reason and hint."""
     for item in items:
-        known = read_record(out, item.study)
-        if known is not None and known.digest == item.digest:
-            continue
-        _forget(out, item.study)
         failure = Failure(
             item.study.participant_id,
             item.study.session_id,
             stage="run",
             code="not_reached",
-            reason="not reached: the run stopped after too many failures (--max-failures)",
-            hint="Mend what failed, or allow more failures, and run the same command again.",
+            reason=why[0],
+            hint=why[1],
             facts=facts_of(item.study, item.study.facts, clinical),
             status=Status.NOT_RUN,
         )

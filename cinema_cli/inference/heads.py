@@ -1,10 +1,12 @@
 """Trained heads: a card says what a head is, its weights are checked against it, and it labels stacks of slices."""
 
+import hashlib
+import json
 import math
 import tomllib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,12 @@ class HeadCard:
     limits: str
     licence: str
     figures: Mapping[str, float] = field(default_factory=dict)  # what it reached, by name: acdc_dice_lv
+
+    @property
+    def setup(self) -> str:
+        """Digest of all but the weights that decides what the head finds."""
+        said = (self.network, asdict(self.grid), self.cycle_percentiles, self.turns_deg, self.class_weights)
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
@@ -149,8 +157,8 @@ class StackHead:
 
     @property
     def use(self) -> HeadUse:
-        """Name and digest for the record."""
-        return HeadUse(name=self.card.name, sha256=self.card.sha256)
+        """Name, digests and number type for the record: another of these can give other numbers."""
+        return HeadUse(self.card.name, self.card.sha256, setup=self.card.setup, precision=self.precision)
 
     def probabilities(self, frames: Float32) -> Float32:
         """Class probabilities (frame, slice, class, size, size) of normalised frames (frame, slice, size, size).

@@ -8,7 +8,7 @@ from pathlib import Path
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.clinical import ClinicalFacts, merge_facts
-from cinema_cli.io.ledger import Status, digest_of, read_record
+from cinema_cli.io.ledger import Status, digest_of, read_record, study_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,6 @@ def _decide(study: StudyInput, digest: str, *, out: Path, settings: RunSettings)
         return True, "not reached before"
     if known.status is Status.FAILED:
         return settings.retry_failed, f"failed before ({known.code})"
+    if settings.write_masks and not any(study_folder(out, study).glob("*_dseg.nii.gz")):
+        return True, "its masks are not there"
     return False, "done"

@@ -53,6 +53,10 @@ QC_SCHEMA: Schema = ID_SCHEMA | {
     "value": pl.Float64,
     "sentence": pl.String,
 }
+TABLE_FILES = (
+    *("dataset_description.json", "README", ".bidsignore", "curves.json", "curves.parquet", "failures.json"),
+    *("failures.csv", "qc.json", "qc.csv", "phenotypes.json", "phenotypes.csv", "phenotypes.parquet"),
+)
 _FORMULA_START = r"^[=+\-@\t\r]"  # what a spreadsheet would run
 _CLINICAL = ("sex", "age_years", "height_cm", "weight_kg")  # facts that a clinical file may say too
 
@@ -130,14 +134,25 @@ def to_parquet(table: pl.DataFrame) -> bytes:
 
 
 def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.DataFrame:
-    """Rebuild every table of the folder `out` from its records; returns the phenotype table. Raises OutputError."""
+    """Rebuild every table of the folder `out` from its records; returns the phenotype table. Raises OutputError.
+
+    TABLE_FILES, the last of them last: where it says what the records say, all the others do.
+    """
     table = phenotypes(records)
-    _write(out, "phenotypes", table, ".parquet", ".csv")
+    _write_description(out, version=version)
     _write(out, "curves", curves(records), ".parquet")
     _write(out, "failures", failures(records), ".csv")
     _write(out, "qc", quality(records), ".csv")
-    _write_description(out, version=version)
+    _write(out, "phenotypes", table, ".csv", ".parquet")
     return table
+
+
+def read_written(out: Path) -> pl.DataFrame:
+    """The phenotype table as it was last written; an empty one where it cannot be read."""
+    try:
+        return pl.read_parquet(out / TABLE_FILES[-1], glob=False)
+    except (OSError, pl.exceptions.PolarsError):
+        return pl.DataFrame(schema=PHENOTYPE_SCHEMA)
 
 
 def write_notes(out: Path, notes: pl.DataFrame) -> None:
@@ -226,9 +241,9 @@ def _fact_reasons(record: Record) -> dict[str, str]:
 def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
     """A table in each of its formats, and the dictionary of its columns beside it."""
     forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
+    write_atomic(out / f"{name}.json", _json(data_dictionary(name, table.columns)))
     for suffix in suffixes:
         write_atomic(out / f"{name}{suffix}", forms[suffix](table))
-    write_atomic(out / f"{name}.json", _json(data_dictionary(name, table.columns)))
 
 
 def _json(value: object) -> str:
