@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from instance_rows import lax, sax, table
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io.dictionary import data_dictionary
 from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
 
@@ -225,6 +226,15 @@ def index_of(rows: list[dict[str, Any]]) -> CohortIndex:
     """Index of made-up image rows of one study, one frame allowed to be missing."""
     instances = table(rows).with_columns(participant_id=pl.lit("sub-1"), session_id=pl.lit("ses-1"))
     return build_index(Path(), instances, NO_PROBLEMS, NO_NOTES, {}, 1)
+
+
+def test_the_dictionary_of_the_series_says_what_the_columns_hold() -> None:
+    index = index_of(sax(8))
+    said = {name: entry["Description"] for name, entry in data_dictionary("series", index.series.columns).items()}
+    used = index.series.filter(verdict="used").row(0, named=True)
+    assert used["reason"].startswith("used as sax") and said["reason"].startswith("What the series is used as")
+    assert used["transfer_syntax"] == "explicit little endian" and "in words" in said["transfer_syntax"]
+    assert "used or rejected" in said["flags"]
 
 
 def odd_value(random: Any, column: str) -> Any:

@@ -98,6 +98,13 @@ def test_the_reference_angles_are_those_of_the_aha_circle() -> None:
         assert cut_angle_deg(np.cross(AXIS, line), AXIS) == pytest.approx(angle, abs=1e-6)
 
 
+def test_an_axial_stack_that_is_called_short_axis_gives_angles_too() -> None:
+    x, y, z = np.eye(3)
+    assert cut_angle_deg(x, z) == pytest.approx(90.0)  # a sagittal plane cuts it from front to back
+    axial = series(row=x, column=y, along=z, offsets=range(0, 80, 10), series_description="SAX")
+    assert "nan" not in verdicts(axial + lax(90, uid="9", number=9))["9"].rule
+
+
 def test_geometry_works_alone_without_a_short_axis_but_is_less_sure() -> None:
     alone = verdicts(lax(90, uid="9"))["9"]
     beside = verdicts(sax() + lax(90, uid="9"))["9"]

@@ -96,8 +96,14 @@ def lies_across(normal: Floats) -> bool:
 
 
 def cut_angle_deg(normal: Floats, axis: Floats) -> float:
-    """Direction 0..180 in which a plane cuts the short axis (see LAX_ANGLES_DEG); `axis` points base to apex."""
-    up = np.array([0.0, 0.0, 1.0]) - axis * axis[2]
+    """Direction 0..180 in which a plane cuts the short axis (see LAX_ANGLES_DEG); `axis` points base to apex.
+
+    Where that axis is that of the body (no heart lies so, but a stack that is called one may), anterior takes the place
+    of superior.
+    """
+    axial = _angle_deg(axis, np.array([0.0, 0.0, 1.0])) <= CARDINAL_WITHIN_DEG
+    above = np.array([0.0, -1.0, 0.0]) if axial else np.array([0.0, 0.0, 1.0])
+    up = above - axis * (above @ axis)
     up /= np.linalg.norm(up)
     line = np.cross(normal, axis)
     return float(np.degrees(np.arctan2(line @ up, line @ np.cross(up, axis))) % 180.0)
