@@ -47,6 +47,16 @@ def verdicts(rows: Rows, overrides: dict[str, str] | None = None) -> dict[str, V
         ("2CH RV", "rvot"),
         ("RVOT", "rvot"),
         ("CINE_segmented_Ao_dist", "aorta"),
+        ("aorta sagittal", "aorta"),
+        ("Pulmonary hypertension cine", "aorta"),
+        ("CINE SAX Pulmonary hypertension", "sax"),
+        ("cine 3CH LVOT AO", "lax_3c"),
+        ("CINE 4CH PULM VEINS", "lax_4c"),
+        ("LAX 3C", "lax_3c"),
+        ("cine_4C", "lax_4c"),
+        ("2C", "lax_2c"),
+        ("cine 2C 3C 4C", "cine"),
+        ("3C RV", "rvot"),
         ("flow_250_tp_AoV_bh_ePAT@c_P", "flow"),
         ("ShMOLLI_192i_SAX_b2s_SAX_b2s_T1MAP", "t1_map"),
         ("T2_map_SAX", "t2_map"),
@@ -290,6 +300,33 @@ def test_words_of_a_contrast_alone_do_not_reject_a_gated_cine(words: str) -> Non
     verdict = verdicts(sax(8, series_description=words))["1.2.3"]
     assert (verdict.used, verdict.view) == (True, "sax")
     assert "its description speaks of" in verdict.rule
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("words", ["CINE SAX Pulmonary hypertension", "Pulmonary hypertension cine"])
+def test_a_vessel_in_the_name_of_a_disease_rejects_no_stack(words: str, apart: bool) -> None:
+    rows = sax(8, protocol_name=words)
+    if apart:
+        rows = [r | {"series_uid": f"1.2.3.{i // 10}", "series_number": i // 10} for i, r in enumerate(rows)]
+    found = verdicts(rows).values()
+    assert all(v.used and v.view == "sax" for v in found)
+    assert all(("its description speaks of aorta" in v.rule) != ("SAX" in words) for v in found)
+
+
+@pytest.mark.parametrize(
+    ("angle", "words", "view"),
+    [(145, "cine 3CH LVOT AO", "lax_3c"), (20, "CINE 4CH PULM VEINS", "lax_4c"), (145, "3C", "lax_3c")],
+)
+def test_a_vessel_that_is_seen_in_a_view_rejects_none(angle: float, words: str, view: str) -> None:
+    found = verdicts(sax() + lax(angle, uid="9", number=9, series_description=words))["9"]
+    assert (found.used, found.view, found.confidence) == (True, view, 0.95)
+
+
+@pytest.mark.parametrize("words", ["cine Ao", "CINE_segmented_Ao_dist", "pulm art", "aorta sag"])
+def test_planes_of_the_vessels_are_still_rejected(words: str) -> None:
+    assert verdicts(sax() + lax(60, uid="9", number=9, series_description=words))["9"].code == "aorta"
+    across = {"row": UP, "column": AXIS, "along": np.cross(UP, AXIS), "offsets": range(0, 40, 10)}
+    assert verdicts(sax() + series(uid="9", number=9, series_description=words, **across))["9"].code == "aorta"
 
 
 def test_a_mentioned_contrast_is_outdone_by_a_plain_description() -> None:

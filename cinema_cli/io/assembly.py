@@ -9,14 +9,14 @@ import polars as pl
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.frames import FramePlan, plan_frames
 from cinema_cli.io.keywords import MENTIONED, override, part_keyword, plane_keyword, without_exam_protocols
-from cinema_cli.io.parts import MIN_STACK_SLICES, Part, split_parts, to_columns
+from cinema_cli.io.parts import Part, split_parts, to_columns
 from cinema_cli.io.passes import TIME_KEYS, Columns
 from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
 from cinema_cli.io.stack import NEARLY_ALL_SLICES, Stack, are_parallel, extends_on_another_grid, join_parts
 from cinema_cli.io.timing import Timing, time_stack
 from cinema_cli.io.truncated import set_aside, truncated_refusal
-from cinema_cli.io.views import ANOTHER_GRID, ViewGuess, another_grid, classify, lies_across
+from cinema_cli.io.views import ANOTHER_GRID, ViewGuess, another_grid, classify, is_short_axis_slice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +83,7 @@ def _screen(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) ->
     out = {}
     for part in parts:
         said = forced.get(part.index)
-        note = screen(part, table)
+        note = screen(part, parts, table)
         if said == "ignore":
             note = Note("ignored", "the views file says to ignore it")
         elif (
@@ -121,17 +121,11 @@ def _join(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> t
         part
         for part in parts
         if forced.get(part.index, plane_keyword(part, table)) in planes
-        and (part.index in forced or not _is_short_axis_stack(part, parts))
+        and (part.index in forced or not is_short_axis_slice(part, parts))
     ]
     together = [p for p in parts if p not in alone]
     stacks = join_parts(together, preferred=forced.keys())
     return (*stacks, *(_middle(stack) for part in alone for stack in join_parts([part])))
-
-
-def _is_short_axis_stack(part: Part, parts: Sequence[Part]) -> bool:
-    """Whether a part is of a stack across the ventricle, whatever its description says."""
-    slices = sum(other.n_slices for other in parts if other.runs and are_parallel(other, part))
-    return bool(part.runs) and slices >= MIN_STACK_SLICES and lies_across(part.normal)
 
 
 def _middle(stack: Stack) -> Stack:
@@ -140,15 +134,16 @@ def _middle(stack: Stack) -> Stack:
 
 
 def _guess(stacks: Sequence[Stack], table: Columns, forced: Mapping[int, str]) -> list[ViewGuess]:
-    """View of each stack: by the user's list, else by words and geometry, less sure beside words of a contrast."""
+    """View of each stack: by the user's list, else by words and geometry, less sure beside words of a contrast or a vessel."""
     words = [_first(plane_keyword(part, table) for part in stack.parts) for stack in stacks]
     said = [_first(forced.get(part.index) for part in stack.parts) for stack in stacks]
-    contrasts = [_first(w for part in stack.parts if (w := part_keyword(part, table)) in MENTIONED) for stack in stacks]
+    other = {*MENTIONED, "aorta"}
+    others = [_first(w for part in stack.parts if (w := part_keyword(part, table)) in other) for stack in stacks]
     guesses = [
         replace(guess, rule=f"{guess.rule}; its description speaks of {word}", confidence=min(guess.confidence, 0.7))
         if word
         else guess
-        for guess, word in zip(classify(stacks, words), contrasts, strict=True)
+        for guess, word in zip(classify(stacks, words), others, strict=True)
     ]
     return [
         ViewGuess(View(view), "the views file says so", 1.0, forced=True) if view else guess

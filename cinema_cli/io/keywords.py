@@ -14,8 +14,9 @@ from cinema_cli.io.parts import Part
 from cinema_cli.io.passes import Columns, Floats
 
 # Words of English, German and French protocols and of UK Biobank, tried in this order on lower-case text whose
-# separators are single spaces. What a contrast is (flow, map, LGE) comes before what a plane is.
-_CHAMBERS = r"(ch|chb|chamber\w*|kammer\w*|cavit\w*|cv|k)"
+# separators are single spaces. What a contrast is (flow, map, LGE) comes before what a plane is, and a view before the
+# vessels that are seen in it or that the disease is of.
+_CHAMBERS = r"(c|ch|chb|chamber\w*|kammer\w*|cavit\w*|cv|k)"
 _WORDS: tuple[tuple[str, str], ...] = (
     ("derived", r"inline ?vf|mpr|mip|results?|report|overlay"),
     ("flow", r"flow|fluss|flux|venc\d*|pc ?mri|phase contrast|q ?flow|pca|velocity|fl ?pc|through plane"),
@@ -29,13 +30,13 @@ _WORDS: tuple[tuple[str, str], ...] = (
         "rvot",
         rf"rvot|rv ?outflow|[234] ?{_CHAMBERS} rv|rv ?[23] ?{_CHAMBERS}|rv ?(la|lax|vla|inflow)\w*|rv (in|out)\w*",
     ),
-    ("aorta", r"aort\w*|ao|ao arch|candy ?cane|pulm\w*"),
     ("cine", rf"[234]( (and |und |et )?[234])+ ?{_CHAMBERS}"),  # several views in one: geometry tells them apart
     (View.LAX_4C, rf"(4|four|vier|quatre) ?{_CHAMBERS}|hla|horizontal long axis|a4c"),
     (View.LAX_2C, rf"(2|two|zwei|deux) ?{_CHAMBERS}|vla|vertical long axis|a2c"),
     (View.LAX_3C, rf"(3|three|drei|trois) ?{_CHAMBERS}|a3c|ap(ical)? ?(long axis|lax)|plax"),
     (View.SAX, r"sax\d*|sa|short ?ax\w*|shax|kurze? ?achs\w*|petit axe|ka"),
     ("lvot", r"lvot\w*|lv ?outflow"),
+    ("aorta", r"aort\w*|ao|ao arch|candy ?cane|pulm\w*"),
     ("axial", r"axial\w*|transvers\w*|transaxial|tra|coronal|cor|sagittal|sag"),
     ("cine", r"cine|ciné|ssfp|trufi|fiesta|b ?tfe|bffe|b ?ssfp"),
 )

@@ -10,6 +10,7 @@ from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanin
 from cinema_cli.io.parts import Part
 from cinema_cli.io.passes import MIN_FRAMES, Columns, is_evenly_timed
 from cinema_cli.io.timing import CYCLE_MS, STEP_MS
+from cinema_cli.io.views import is_short_axis_slice
 
 _REASONS: Mapping[str, str] = {
     "flow": "phase-contrast flow images, not a cine of the walls",
@@ -31,9 +32,11 @@ NOTHING_ORDERS = (
 )
 
 
-def screen(part: Part, table: Columns) -> Note | None:
-    """Why a part can be no cine of the heart: a code and a sentence; None where it may be one."""
+def screen(part: Part, parts: Sequence[Part], table: Columns) -> Note | None:
+    """Why a part, one of `parts`, can be no cine of the heart: a code and a sentence; None where it may be one."""
     word = part_keyword(part, table)
+    if word == "aorta" and is_short_axis_slice(part, parts):
+        word = None  # the disease, not the plane: "pulmonary hypertension"
     return _not_an_image(part, table) or _other_contrast(part, table, word) or _not_a_cycle(part, table, word)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import View
-from cinema_cli.io.parts import MIN_STACK_SLICES
-from cinema_cli.io.stack import LV_AXIS_LPS, Stack, extends_on_another_grid, to_apex
+from cinema_cli.io.parts import MIN_STACK_SLICES, Part
+from cinema_cli.io.stack import LV_AXIS_LPS, Stack, are_parallel, extends_on_another_grid, to_apex
 
 Floats = NDArray[np.float64]
 
@@ -93,6 +93,12 @@ def _angle_deg(a: Floats, b: Floats) -> float:
 def lies_across(normal: Floats) -> bool:
     """Whether a plane cuts the ventricle across, as the short axis does."""
     return _angle_deg(normal, LV_AXIS_LPS) <= SAX_WITHIN_DEG
+
+
+def is_short_axis_slice(part: Part, parts: Sequence[Part]) -> bool:
+    """Whether a part is of a stack across the ventricle, whatever its description says."""
+    slices = sum(other.n_slices for other in parts if other.runs and are_parallel(other, part))
+    return bool(part.runs) and slices >= MIN_STACK_SLICES and lies_across(part.normal)
 
 
 def cut_angle_deg(normal: Floats, axis: Floats) -> float:
