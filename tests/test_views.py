@@ -168,6 +168,25 @@ def test_what_is_no_cine_of_the_walls_has_its_reason(values: dict[str, Any], cod
     assert (found.used, found.code) == (False, code)
 
 
+@pytest.mark.parametrize("triggers", ["distinct", "three values", "evenly one step a beat"])
+def test_first_pass_images_are_no_cycle_whatever_their_trigger_times(triggers: str) -> None:
+    rows = series(offsets=(-20, 0, 20), frames=40)
+    for i, r in enumerate(rows):
+        s, beat = divmod(i, 40)
+        jitter = {"distinct": 0.5 * (17 * beat % 40), "three values": 2.5 * (beat % 3), "evenly one step a beat": beat}
+        times = {"trigger_time_ms": 100.0 + 200 * s + jitter[triggers]}
+        rows[i] = r | times | {"acquisition_time_s": 36000.0 + 0.2 * s + 0.9 * beat}
+    verdict = verdicts(rows)["1.2.3"]
+    assert verdict.code == "not_one_cycle"
+    assert "900 ms apart" in verdict.sentence
+
+
+@pytest.mark.parametrize("tick_s", [0.0, 0.04, 0.25])
+def test_acquisition_times_that_tick_within_a_breath_hold_are_a_cine(tick_s: float) -> None:
+    rows = [r | {"acquisition_time_s": r["acquisition_time_s"] + tick_s * (i % 10)} for i, r in enumerate(sax(6))]
+    assert verdicts(rows)["1.2.3"].used
+
+
 def test_inversion_times_that_vary_are_a_map_source() -> None:
     rows = [r | {"inversion_time_ms": 100.0 + 80 * (i % 10)} for i, r in enumerate(sax(5))]
     assert verdicts(rows)["1.2.3"].code == "t1_map"
