@@ -172,7 +172,7 @@ def test_doubts_about_people_are_said_and_kept(cohort: Path, capsys: pytest.Capt
     write_heart(cohort / "two", "twice", slices=1, name="Smith^B")
     out = cohort.with_name("out")
     assert run(["analyse", str(cohort), "-o", str(out)]) == 3
-    said = "Different people (name, birth date or sex) share one id."
+    said = "Different people (name, birth date, sex or age) share one id."
     assert f"warning: sub-twicep1: {said}" in capsys.readouterr().err
     notes = pl.read_csv(out / "notes.csv")
     assert notes.select("participant_id", "code", "sentence").rows() == [

@@ -271,7 +271,8 @@ def test_surnames_that_begin_like_placeholders_are_names(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Test^Tom", "ANON-7", "anonymised^", "Anonimo", "PATIENT 001", "xxx^", "De-Identified", "no name", "TEST01"]
+    "name",
+    ["Test^Tom", "ANON-7", "anonymised^", "Anonimo", "PATIENT 001", "xxx^", "De-Identified", "no name", "TEST01"],
 )
 def test_placeholders_are_nobody(name: str) -> None:
     assert person(name) is None

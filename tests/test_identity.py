@@ -36,6 +36,12 @@ def codes(ids: IdTable) -> set[tuple[str, str]]:
     return {(participant, code) for participant, _, code, _ in ids.notes.iter_rows()}
 
 
+def with_facts(images: pl.DataFrame, *facts: tuple[str | None, float | None]) -> pl.DataFrame:
+    """The images with a sex and an age each."""
+    sexes, ages = zip(*facts, strict=True)
+    return images.with_columns(sex=pl.Series(sexes, dtype=pl.String), age_years=pl.Series(ages, dtype=pl.Float64))
+
+
 def test_one_visit_each() -> None:
     ids = assign_ids(table(("a/1", "1.1", "0001", "k1", "20200101"), ("b/1", "1.2", "P-02 x", "k2", None)))
     assert who(ids) == {"a/1": ("sub-0001", "ses-1"), "b/1": ("sub-P02x", "ses-1")}
@@ -173,6 +179,26 @@ def test_series_uids_are_hashed_where_ids_are() -> None:
     assert written["series_uid"].to_list() == [keyed_hash("1.2", KEY)] * 2 + [""]
 
 
+@pytest.mark.parametrize("hash_key", [None, KEY])
+def test_one_text_is_one_id_in_a_header_and_as_a_folder(hash_key: bytes | None) -> None:
+    images = (("P001/a/1", "1.1", "P001", None, "20200101"), ("P001/b/1", "1.2", None, None, "20210101"))
+    ids = assign_ids(table(*images), hash_key=hash_key)
+    label = f"sub-{keyed_hash('P001', KEY)}" if hash_key else "sub-P001"
+    assert who(ids) == {"P001/a/1": (label, "ses-1"), "P001/b/1": (label, "ses-2")}
+    assert codes(ids) == {(label, "missing_patient_id"), (label, "several_visits")}
+    people = [("P001/a/1", "1.1", "P001", "k1", "20200101"), ("P001/b/1", "1.2", None, "k2", "20210101")]
+    apart = assign_ids(table(*people), hash_key=hash_key)
+    assert [participant for participant, _ in who(apart).values()] == [f"{label}p1", f"{label}p2"]
+    assert (f"{label}p1", "two_people_one_id") in codes(apart)
+
+
+def test_nothing_unkeyed_gets_into_hashed_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where two hashes collide, which real ones never do."""
+    monkeypatch.setattr("cinema_cli.io.identity.keyed_hash", lambda value, key: f"{len(value)}abcdef")
+    ids = assign_ids(table(("a/1", "1.1", "P001", None, None), ("b/1", "1.2", "P002", None, None)), hash_key=KEY)
+    assert {participant for participant, _ in who(ids).values()} == {"sub-4abcdefx4abcde"}
+
+
 @pytest.mark.parametrize(
     ("keys", "n_people"),
     [
@@ -187,6 +213,53 @@ def test_what_a_header_leaves_out_makes_no_other_person(keys: tuple[str, ...], n
     ids = assign_ids(table(*((f"{n}/1", f"1.{n}", "7", key, f"2020010{n + 1}") for n, key in enumerate(keys))))
     assert len({participant for participant, _ in who(ids).values()}) == n_people
     assert any(code == "two_people_one_id" for _, code in codes(ids)) == (n_people > 1)
+
+
+def test_a_woman_and_a_man_of_other_years_under_one_id_are_two_people() -> None:
+    images = (
+        ("a/1", "1.1", "ANON", None, "20240102"),
+        ("a/2", "1.1", "ANON", None, "20240102"),
+        ("b/1", "1.2", "ANON", None, "20240103"),
+        ("c/1", "1.3", "ANON", None, "20250103"),
+    )
+    ids = assign_ids(with_facts(table(*images), ("F", 30.0), (None, None), ("M", 71.0), ("F", 31.0)))
+    assert who(ids) == {
+        "a/1": ("sub-ANONp1", "ses-1"),
+        "a/2": ("sub-ANONp1", "ses-1"),
+        "b/1": ("sub-ANONp2", "ses-1"),
+        "c/1": ("sub-ANONp1", "ses-2"),
+    }
+    assert ("sub-ANONp1", "two_people_one_id") in codes(ids)
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        (("F", 61.0), set()),
+        (("F", 62.0), set()),  # rounded, not of the last birthday
+        (("M", 61.0), {"two_sexes_one_id"}),
+        (("F", 30.0), {"ages_contradict"}),
+        (("M", None), {"two_sexes_one_id"}),
+        ((None, None), set()),
+    ],
+)
+def test_sex_or_age_that_speaks_against_one_person_is_said(
+    later: tuple[str | None, float | None], said: set[str]
+) -> None:
+    images = with_facts(
+        table(("a/1", "1.1", "7", None, "20240102"), ("b/1", "1.2", "7", None, "20250103")), ("F", 60.0), later
+    )
+    ids = assign_ids(images)
+    assert {participant for participant, _ in who(ids).values()} == {"sub-7"}
+    assert codes(ids) == {("sub-7", code) for code in {"several_visits", *said}}
+    named = assign_ids(images.with_columns(person_key=pl.lit("k//")))  # name and birth date are the same
+    assert codes(named) == {("sub-7", "several_visits")}
+
+
+@pytest.mark.parametrize("ages", [(90.0, 90.0), (90.0, 95.0)])
+def test_ages_that_are_one_for_all_the_old_contradict_nothing(ages: tuple[float, float]) -> None:
+    images = table(("a/1", "1.1", "7", None, "20140102"), ("b/1", "1.2", "7", None, "20250103"))
+    assert codes(assign_ids(with_facts(images, *(("F", age) for age in ages)))) == {("sub-7", "several_visits")}
 
 
 @pytest.mark.parametrize("id_in_file", ["P-02 x", "P02x", "sub-P02x"])
@@ -243,6 +316,36 @@ def test_a_session_that_the_mapping_names_is_not_given_again(tmp_path: Path) -> 
     assert sessions == ["ses-2", "ses-1", "ses-3"]
 
 
+def test_sessions_of_a_mapping_file_hold_also_within_one_study_uid(tmp_path: Path) -> None:
+    path = tmp_path / "map.csv"
+    path.write_text("folder,participant_id,session_id\nA/v1,01,1\nA/v2,01,2\nB/v1,02,base\nB,02,\n")
+    images = (
+        ("A/v1/1", "1.1", "7", None, "20200101"),
+        ("A/v2/1", "1.1", "7", None, "20210101"),
+        ("B/v1/1", "1.2", "8", None, "20200101"),
+        ("B/scout/1", "1.2", "8", None, "20200101"),
+    )
+    ids = assign_ids(table(*images), id_from=path)
+    assert list(who(ids).values()) == [("sub-01", "ses-1"), ("sub-01", "ses-2"), *[("sub-02", "ses-base")] * 2]
+    assert ids.studies["session_id"].to_list() == ["ses-1", "ses-2", "ses-base"]
+    shared = ids.notes.filter(code="shared_study_uid")
+    assert shared.select("participant_id", "session_id").rows() == [("sub-01", "ses-1"), ("sub-01", "ses-2")]
+
+
+def test_several_dates_under_one_study_uid_are_said() -> None:
+    images = (("A/1", "1.1", "7", None, "20200101"), ("A/2", "1.1", "7", None, "20210101"))
+    for moved in (images, (images[0], ("B/2", *images[1][1:]))):
+        ids = assign_ids(table(*moved, ("C/1", "1.2", "7", None, "20220101")))
+        assert ids.notes.filter(code="several_dates").rows() == [
+            (
+                "sub-7",
+                "ses-1",
+                "several_dates",
+                "Images with one StudyInstanceUID have 2 dates: they count as one visit.",
+            )
+        ]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -278,10 +381,20 @@ image = st.tuples(
 )
 
 
+facts = st.tuples(st.sampled_from(["F", "M", None]), st.sampled_from([30.0, 71.0, None]))
+
+
 @settings(max_examples=200, deadline=None)
-@given(images=st.lists(image, min_size=1, max_size=8), seed=st.integers(0, 99), id_from=st.sampled_from(["patient-id", "folder"]))  # fmt: skip  # noqa: E501
-def test_the_order_of_files_does_not_matter(images: list[Image], seed: int, id_from: str) -> None:
-    numbered = table(*images).with_columns(sop_uid=pl.int_range(pl.len()).cast(pl.String))
+@given(
+    images=st.lists(st.tuples(image, facts), min_size=1, max_size=8),
+    seed=st.integers(0, 99),
+    id_from=st.sampled_from(["patient-id", "folder"]),
+)
+def test_the_order_of_files_does_not_matter(
+    images: list[tuple[Image, tuple[str | None, float | None]]], seed: int, id_from: str
+) -> None:
+    plain = with_facts(table(*(one for one, _ in images)), *(said for _, said in images))
+    numbered = plain.with_columns(sop_uid=pl.int_range(pl.len()).cast(pl.String))
     ids = assign_ids(numbered, id_from=id_from)
     shuffled = assign_ids(numbered.sample(fraction=1.0, shuffle=True, seed=seed), id_from=id_from)
     assert ids.notes.equals(shuffled.notes)

@@ -1,11 +1,11 @@
 """What is doubtful about participants, as notes that name nobody."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from cinema_cli.io.id_units import Unit, agree
+from cinema_cli.io.id_units import AGES_AGREE_YEARS, Unit, agree
 
 Note = tuple[str, str | None, str, str]  # participant_id, session_id, code, sentence
 
@@ -18,13 +18,11 @@ NOTES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 _MOST_IDS_OF_ONE = 3  # a name and birth date under more ids than this is a placeholder, not a person
 
 
-def notes_table(
-    units: Iterable[Unit], *, sessions: Mapping[tuple[str, str], str], collided: set[str], split: set[str]
-) -> pl.DataFrame:
-    """All notes, sorted: NOTES_SCHEMA. `collided` are source ids, `split` labels, `sessions` by (label, study)."""
-    units = list(units)
+def notes_table(units: Sequence[Unit], *, collided: set[str], split: set[str]) -> pl.DataFrame:
+    """All notes, sorted: NOTES_SCHEMA; units have label and session. `collided` are source ids, `split` labels."""
     notes = _label_notes(units, collided=collided, split=split) | _people_notes(units) | _folder_notes(units)
-    ordered = sorted(notes | _visit_notes(sessions), key=lambda note: tuple(value or "" for value in note))
+    notes |= _doubt_notes(units) | _visit_notes(units)
+    ordered = sorted(notes, key=lambda note: tuple(value or "" for value in note))
     return pl.DataFrame(ordered, schema=NOTES_SCHEMA, orient="row")
 
 
@@ -35,7 +33,7 @@ def _label_notes(units: Iterable[Unit], *, collided: set[str], split: set[str]) 
         if unit.source_id in collided:
             notes.add((who, None, "id_collision", "Ids that differ only in signs or case: a suffix keeps them apart."))
         if unit.label in split:
-            notes.add((who, None, "two_people_one_id", "Different people (name, birth date or sex) share one id."))
+            notes.add((who, None, "two_people_one_id", "Different people (name, birth date, sex or age) share one id."))
         if unit.source == "unmapped":
             notes.add((who, None, "not_in_mapping", "The mapping file does not name this study."))
         if unit.key[0] is None:
@@ -48,9 +46,8 @@ def _label_notes(units: Iterable[Unit], *, collided: set[str], split: set[str]) 
     return notes
 
 
-def _people_notes(units: Iterable[Unit]) -> set[Note]:
+def _people_notes(units: Sequence[Unit]) -> set[Note]:
     """Said where one person, or one study UID, appears under several participants."""
-    units = list(units)
     people: dict[str, set[str]] = defaultdict(set)
     studies: dict[str, set[str]] = defaultdict(set)
     agreed = agree(unit.person for unit in units)
@@ -84,13 +81,43 @@ def _folder_notes(units: Iterable[Unit]) -> set[Note]:
     }
 
 
-def _visit_notes(sessions: Mapping[tuple[str, str], str]) -> set[Note]:
-    visits: dict[str, list[str]] = defaultdict(list)
-    for (label, _), session in sessions.items():
-        visits[label].append(session)
-    return {
-        (f"sub-{label}", session, "several_visits", f"One of {len(found)} studies of this participant.")
-        for label, found in visits.items()
-        if len(found) > 1
-        for session in found
-    }
+def _doubt_notes(units: Iterable[Unit]) -> set[Note]:
+    """Said where sex or age speak against one person, and no name and birth date speak for one."""
+    own: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        own[unit.label].append(unit)
+    notes: set[Note] = set()
+    for label, mine in own.items():
+        births = [birth for unit in mine for birth in unit.births]
+        if all(unit.person for unit in mine):
+            continue
+        if len(frozenset().union(*(unit.sexes for unit in mine))) > 1:
+            sentence = "Sex differs between images under this id: perhaps they show several people."
+            notes.add((f"sub-{label}", None, "two_sexes_one_id", sentence))
+        if births and max(births) - min(births) > AGES_AGREE_YEARS:
+            sentence = "Ages do not fit the dates of images under this id: perhaps they show several people."
+            notes.add((f"sub-{label}", None, "ages_contradict", sentence))
+    return notes
+
+
+def _visit_notes(units: Iterable[Unit]) -> set[Note]:
+    """Said of each session where a participant has several, or a study has several, or a session several dates."""
+    visits: dict[str, set[str]] = defaultdict(set)
+    shared: dict[tuple[str, str], set[str]] = defaultdict(set)
+    dates: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for unit in units:
+        visits[unit.label].add(unit.session)
+        shared[unit.label, unit.study].add(unit.session)
+        dates[unit.label, unit.session] |= set(unit.dates)
+    notes: set[Note] = set()
+    for label, found in visits.items():
+        sentence = f"One of {len(found)} studies of this participant."
+        notes |= {(f"sub-{label}", f"ses-{one}", "several_visits", sentence) for one in found if len(found) > 1}
+    for (label, _), found in shared.items():
+        sentence = f"{len(found)} sessions share one StudyInstanceUID: the mapping file tells them apart."
+        notes |= {(f"sub-{label}", f"ses-{one}", "shared_study_uid", sentence) for one in found if len(found) > 1}
+    for (label, session), days in dates.items():
+        if len(days) > 1:
+            sentence = f"Images with one StudyInstanceUID have {len(days)} dates: they count as one visit."
+            notes.add((f"sub-{label}", f"ses-{session}", "several_dates", sentence))
+    return notes

@@ -10,6 +10,8 @@ import polars as pl
 from cinema_cli.io.id_mapping import Mapping, Target
 
 UNIT = ("study_uid", "patient_id", "person_key", "directory")
+AGES_AGREE_YEARS = 2.0  # years of birth that two ages imply: an age is in whole years, and some are those to come
+_CAPPED_AGE = 90.0  # years: from there on de-identified headers give one age for all (45 CFR 164.514 b 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +23,31 @@ class Unit:
     patient_id: str | None
     person: str | None
     folder: str  # "/" separated, "" for the root
-    date: str  # YYYYMMDD, "99999999" where unknown
+    date: str  # the first of the study, YYYYMMDD, "99999999" where unknown
+    dates: tuple[str, ...]  # its own, without those that name no day
     first: str  # least SOP instance UID, which no copying or renaming changes
+    sexes: frozenset[str]  # M, F
+    births: tuple[float, ...]  # years of birth that age and date of an image imply
     source: str = ""  # what the id comes from: patient-id, folder, mapping, study
     source_id: str = ""
     target: Target | None = None
     label: str = ""  # participant, without prefix
+    session: str = ""
 
 
 def find_units(table: pl.DataFrame) -> list[Unit]:
     """Distinct (study, PatientID, person, folder), in an order that does not depend on the table's."""
-    date = pl.col("study_date").filter(pl.col("study_date").str.to_date("%Y%m%d", strict=False).is_not_null()).min()
+    day = pl.col("study_date").str.to_date("%Y%m%d", strict=False)
+    age = pl.when(pl.col("age_years") < _CAPPED_AGE).then("age_years")
+    told = {
+        "dates": pl.col("study_date").filter(day.is_not_null()),
+        "sexes": pl.col("sex").drop_nulls(),
+        "births": (day.dt.year() + day.dt.ordinal_day() / 365.25 - age).drop_nulls(),
+    }
     first = pl.col("sop_uid").min()
     order = ("study_uid", "directory", "patient_id", "first")
-    grouped = table.group_by(UNIT).agg(date=date, first=first).sort(order, nulls_last=True)
+    facts = {name: values.unique().sort() for name, values in told.items()}
+    grouped = table.group_by(UNIT).agg(first=first, **facts).sort(order, nulls_last=True)
     return [
         Unit(
             key=(study, patient, person, directory),
@@ -42,10 +55,13 @@ def find_units(table: pl.DataFrame) -> list[Unit]:
             patient_id=patient,
             person=person,
             folder=directory or "",
-            date=seen or "99999999",
+            date=min(dates, default="99999999"),
+            dates=tuple(dates),
             first=uid or "",
+            sexes=frozenset(sexes),
+            births=tuple(births),
         )
-        for study, patient, person, directory, seen, uid in grouped.iter_rows()
+        for study, patient, person, directory, uid, dates, sexes, births in grouped.iter_rows()
     ]
 
 
@@ -76,7 +92,8 @@ def digest(value: str, *, length: int = 8) -> str:
 
 
 def one_id_a_study(units: Sequence[Unit]) -> list[Unit]:
-    """Images without PatientID or person take those of their study, where it has just one; dates are the study's."""
+    """Images without PatientID or person take those of their study, where it has just one; what they do not say of sex
+    and age is what the others of that id say, and the date is the study's."""
     by_study: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
         by_study[unit.study].append(unit)
@@ -85,14 +102,33 @@ def one_id_a_study(units: Sequence[Unit]) -> list[Unit]:
         same = by_study[unit.study]
         ids = {other.patient_id for other in same if other.patient_id}
         patient_id = unit.patient_id or (ids.pop() if len(ids) == 1 else None)
-        people = agree(other.person for other in same if other.patient_id in (unit.patient_id, patient_id))
+        alike = [other for other in same if other.patient_id in (unit.patient_id, patient_id)]
+        people = agree(other.person for other in alike)
         person = unit.person or (min(people.values()) if len(set(people.values())) == 1 else None)
-        filled.append(replace(unit, patient_id=patient_id, person=person, date=min(other.date for other in same)))
+        filled.append(
+            replace(
+                unit,
+                patient_id=patient_id,
+                person=person,
+                date=min(other.date for other in same),
+                sexes=unit.sexes or frozenset().union(*(other.sexes for other in alike)),
+                births=unit.births or tuple(birth for other in alike for birth in other.births),
+            )
+        )
     return filled
 
 
+def sexes_are_apart(units: Iterable[Unit]) -> bool:
+    """Whether images under one id are surely of a woman and of a man: years of birth differ wherever the sexes do."""
+    births: dict[frozenset[str], set[float]] = defaultdict(set)
+    for unit in units:
+        births[unit.sexes] |= set(unit.births)
+    women, men = births[frozenset("F")], births[frozenset("M")]
+    return bool(women and men) and all(abs(one - other) > AGES_AGREE_YEARS for one in women for other in men)
+
+
 def with_source(unit: Unit, *, id_from: str, mapping: Mapping | None) -> Unit:
-    """What names the participant, with the next best thing where that is absent."""
+    """What names the participant, with the next best thing where that is absent; one text is one id in both places."""
     first_folder = unit.folder.split("/")[0]
     if mapping is not None:
         found = mapping.find(study_uid=unit.study, patient_id=unit.patient_id, folder=unit.folder)
@@ -103,5 +139,5 @@ def with_source(unit: Unit, *, id_from: str, mapping: Mapping | None) -> Unit:
     order = ("folder", "patient-id") if id_from == "folder" else ("patient-id", "folder")
     for source in order:
         if value := options[source]:
-            return replace(unit, source=source, source_id=f"{source} {value}")
-    return replace(unit, source="study", source_id=f"study {digest(unit.study)}")
+            return replace(unit, source=source, source_id=value)
+    return replace(unit, source="study", source_id=digest(unit.study))

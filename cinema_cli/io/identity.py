@@ -13,7 +13,7 @@ import polars as pl
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.id_mapping import Mapping, Target, ambiguous_session, read_mapping
 from cinema_cli.io.id_notes import notes_table
-from cinema_cli.io.id_units import UNIT, Unit, agree, digest, find_units, one_id_a_study, with_source
+from cinema_cli.io.id_units import UNIT, Unit, agree, digest, find_units, one_id_a_study, sexes_are_apart, with_source
 
 STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "study_uid": pl.String,
@@ -28,7 +28,7 @@ _LEAST_KEY_BYTES = 16
 class IdTable:
     """Ids of every study and instance, and what is doubtful about them."""
 
-    studies: pl.DataFrame  # STUDIES_SCHEMA: one row a study of a participant
+    studies: pl.DataFrame  # STUDIES_SCHEMA: one row a session of a participant
     notes: pl.DataFrame  # NOTES_SCHEMA
     instances: pl.DataFrame  # the input with participant_id and session_id; study_uid filled where it was absent
 
@@ -46,24 +46,25 @@ def assign_ids(
     table = instances.with_columns(directory=pl.col("path").str.replace(r"/?[^/]*$", ""))
     units = [with_source(unit, id_from=str(id_from), mapping=mapping) for unit in one_id_a_study(find_units(table))]
     labels, collided = _labels(units, hash_key=hash_key)
-    units, split = _split_people([replace(unit, label=labels[unit.source_id]) for unit in units])
-    sessions = _sessions(units, mapping)
-    given = _given(units, sessions)
+    labelled = [replace(unit, label=labels[unit.source_id]) for unit in units]
+    units, split = _split_people(labelled, hash_key=hash_key)
+    units = _with_sessions(units, mapping)
+    given = _given(units)
     joined = table.join(given, on=UNIT, how="left", nulls_equal=True, maintain_order="left")
     studies = given.with_columns(study_uid="filled_uid").select(list(STUDIES_SCHEMA))
     return IdTable(
-        studies=studies.unique(["study_uid", "participant_id"], keep="first", maintain_order=True).sort(
+        studies=studies.unique(list(STUDIES_SCHEMA)[:3], keep="first", maintain_order=True).sort(
             "participant_id", "session_id"
         ),
-        notes=notes_table(units, sessions=sessions, collided=collided, split=split),
+        notes=notes_table(units, collided=collided, split=split),
         instances=joined.with_columns(study_uid="filled_uid").drop("directory", "filled_uid", "id_source"),
     )
 
 
-def _given(units: Iterable[Unit], sessions: dict[tuple[str, str], str]) -> pl.DataFrame:
+def _given(units: Iterable[Unit]) -> pl.DataFrame:
     """What each unit is given, beside the columns by which the instances find it."""
     names = (*UNIT, "filled_uid", "participant_id", "session_id", "id_source")
-    rows = [(*u.key, u.study, f"sub-{u.label}", sessions[u.label, u.study], u.source) for u in units]
+    rows = [(*unit.key, unit.study, f"sub-{unit.label}", f"ses-{unit.session}", unit.source) for unit in units]
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
@@ -73,8 +74,7 @@ def _labels(units: Iterable[Unit], *, hash_key: bytes | None) -> tuple[dict[str,
     targets: dict[str, str] = {}
     for unit in units:
         if unit.target is not None:
-            named = unit.target.participant
-            targets[unit.source_id] = named if hash_key is None else keyed_hash(named, hash_key)
+            targets[unit.source_id] = _label(unit.target.participant, hash_key=hash_key)
         else:
             wanted[_label(unit.source_id, hash_key=hash_key).casefold()].add(unit.source_id)
     taken = {label.casefold() for label in targets.values()}
@@ -83,15 +83,19 @@ def _labels(units: Iterable[Unit], *, hash_key: bytes | None) -> tuple[dict[str,
         shared = len(ids) > 1 or folded in taken
         for source_id in ids:
             label = _label(source_id, hash_key=hash_key)
-            labels[source_id] = f"{label}x{digest(source_id, length=6)}" if shared else label
+            labels[source_id] = f"{label}x{_mark(source_id, hash_key=hash_key)}" if shared else label
             if shared:
                 collided.add(source_id)
     return labels, collided
 
 
-def _label(source_id: str, *, hash_key: bytes | None) -> str:
-    value = source_id.partition(" ")[2] or source_id
+def _label(value: str, *, hash_key: bytes | None) -> str:
     return label_of(value) if hash_key is None else keyed_hash(value, hash_key)
+
+
+def _mark(source_id: str, *, hash_key: bytes | None) -> str:
+    """Six hex digits that keep labels apart; where ids are hashed, nobody without the key can find the id by them."""
+    return digest(source_id, length=6) if hash_key is None else keyed_hash(source_id, hash_key)[:6]
 
 
 def label_of(value: str) -> str:
@@ -115,7 +119,7 @@ def without_links(series: pl.DataFrame, *, hash_key: bytes | None) -> pl.DataFra
     return written.with_columns(pl.col("series_uid").replace_strict(hashed, default=pl.col("series_uid")))
 
 
-def _split_people(units: Sequence[Unit]) -> tuple[list[Unit], set[str]]:
+def _split_people(units: Sequence[Unit], *, hash_key: bytes | None) -> tuple[list[Unit], set[str]]:
     """Give the people who share one id a suffix p1, p2 ... by date of their first study."""
     groups: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
@@ -133,7 +137,7 @@ def _split_people(units: Sequence[Unit]) -> tuple[list[Unit], set[str]]:
             result += group
             continue
         clash = any(f"{group[0].label}p{n}".casefold() in known for n in range(1, len(first) + 1))
-        mark = f"x{digest(source_id, length=6)}p" if clash else "p"
+        mark = f"x{_mark(source_id, hash_key=hash_key)}p" if clash else "p"
         numbers = {person: number for number, person in enumerate(sorted(first, key=lambda key: first[key]), 1)}
         own = [
             replace(unit, label=f"{unit.label}{mark}{numbers[person]}")
@@ -145,47 +149,63 @@ def _split_people(units: Sequence[Unit]) -> tuple[list[Unit], set[str]]:
 
 
 def _people(group: Sequence[Unit]) -> list[str]:
-    """Who each unit under one id shows: told by name, birth date and sex, in a folder else by PatientID.
+    """Who each unit under one id shows: told by name, birth date and sex, else by PatientID (unless a mapping file
+    gives several to one participant), and by sex alone where ages leave no doubt that it tells people apart.
 
     Units that do not say join the only person there is; beside several people they are a person of their own.
     """
     agreed = agree(unit.person for unit in group)
-    by_id: dict[str | None, set[str]] = defaultdict(set)
-    for unit in group:
+    apart = sexes_are_apart(group)
+    rest = [(unit.patient_id, *sorted(unit.sexes if apart else ())) for unit in group]
+    by_rest: dict[tuple[str | None, ...], set[str]] = defaultdict(set)
+    for unit, said in zip(group, rest, strict=True):
         if unit.person:
-            by_id[unit.patient_id].add(agreed[unit.person])
-    everyone = set().union(*by_id.values())
-    alone = everyone.pop() if len(everyone) == 1 else "unknown"
-    people = []
-    for unit in group:
-        same_id = by_id.get(unit.patient_id, set())
+            by_rest[said].add(agreed[unit.person])
+    people: list[str | None] = []
+    for unit, said in zip(group, rest, strict=True):
         if unit.person:
             people.append(agreed[unit.person])
-        elif unit.source == "folder" and unit.patient_id:
-            people.append(next(iter(same_id)) if len(same_id) == 1 else f"id {unit.patient_id}")
+        elif unit.patient_id and unit.source != "mapping":
+            people.append(next(iter(by_rest[said])) if len(by_rest[said]) == 1 else f"id {said}")
         else:
-            people.append(alone)
-    return people
+            people.append(None)
+    everyone = {person for person in people if person}
+    alone = everyone.pop() if len(everyone) == 1 else "unknown"
+    return [person or alone for person in people]
 
 
-def _sessions(units: Iterable[Unit], mapping: Mapping | None) -> dict[tuple[str, str], str]:
-    """(label, study) -> session id: ses-1, ses-2 ... by date then study UID, unless the mapping file says otherwise."""
-    studies: dict[str, dict[str, tuple[str, Target | None]]] = defaultdict(dict)
+def _with_sessions(units: Sequence[Unit], mapping: Mapping | None) -> list[Unit]:
+    """The sessions of each participant: 1, 2 ... by date then study UID, unless the mapping file says otherwise.
+
+    Images of a study that the file gives no session are of the only one it gives to that study, else of one more.
+    """
+    named: dict[tuple[str, str], set[str]] = defaultdict(set)
+    studies: dict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
     for unit in units:
-        studies[unit.label][unit.study] = (unit.date, unit.target)
-    sessions: dict[tuple[str, str], str] = {}
-    for label, visits in studies.items():
-        given = {study: target for study, (_, target) in visits.items() if target is not None and target.session}
-        for target in given.values():
-            n_studies = sum(other.session == target.session for other in given.values())
-            if n_studies > 1 and mapping is not None:
-                raise ambiguous_session(mapping, target, n_studies=n_studies)
-        taken = {target.session for target in given.values()}
-        free = (str(number) for number in range(1, 2 + len(visits) + len(taken)) if str(number) not in taken)
-        for study in sorted(visits, key=lambda uid: (visits[uid][0], uid)):
-            session = given[study].session if study in given else next(free)
-            sessions[label, study] = f"ses-{session}"
-    return sessions
+        if unit.target is not None and unit.target.session:
+            named[unit.label, unit.study].add(unit.target.session)
+            studies[unit.label, unit.target.session].setdefault(unit.study, unit.target)
+    for targets in studies.values():
+        if len(targets) > 1 and mapping is not None:
+            raise ambiguous_session(mapping, next(iter(targets.values())), n_studies=len(targets))
+    visits: dict[str, dict[tuple[str, str], str]] = defaultdict(dict)  # label -> (study, session if named) -> date
+    for unit in units:
+        visits[unit.label][unit.study, _named_session(unit, named)] = unit.date
+    sessions: dict[tuple[str, str, str], str] = {}
+    for label, dates in visits.items():
+        taken = {session for _, session in dates}
+        free = (str(number) for number in range(1, 1 + len(dates) + len(taken)) if str(number) not in taken)
+        for study, session in sorted(dates, key=lambda visit: (dates[visit], visit)):
+            sessions[label, study, session] = session or next(free)
+    return [replace(u, session=sessions[u.label, u.study, _named_session(u, named)]) for u in units]
+
+
+def _named_session(unit: Unit, named: dict[tuple[str, str], set[str]]) -> str:
+    """The session that the mapping file gives a unit, or else alone to its study; empty where there is none."""
+    if unit.target is not None and unit.target.session:
+        return unit.target.session
+    others = named.get((unit.label, unit.study), set())
+    return min(others) if len(others) == 1 else ""
 
 
 def read_key(path: Path) -> bytes:
