@@ -339,6 +339,46 @@ def test_of_two_whole_stacks_the_complete_one_wins_as_a_whole() -> None:
     assert repeated.code == "repeated" and repeated.sentence.endswith("was used (series number 10)")
 
 
+TILTED = np.cos(np.radians(3)) * LATERAL + np.sin(np.radians(3)) * AXIS  # image rows of another prescription
+
+
+def prescribed_anew(n_slices: int, **values: Any) -> Rows:
+    """A whole stack that cannot join `sax()`: it is turned by three degrees."""
+    offsets = [(s - (n_slices - 1) / 2) * 10.0 for s in range(n_slices)]
+    return series(row=TILTED, along=np.cross(TILTED, -UP), offsets=offsets, uid="1.9", number=9, **values)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "used", "why"),
+    [
+        ({"n_slices": 8, "series_description": "cine sax"}, {"n_slices": 10}, "1.9", "it has more slices"),
+        ({"n_slices": 8}, {"n_slices": 4, "series_description": "cine sax"}, "1.2.3", "it has more slices"),
+        ({"frames": 12}, {"n_slices": 8, "series_description": "cine sax"}, "1.2.3", "it has more frames"),
+        ({"series_description": "cine sax"}, {"n_slices": 8, "start_s": 50000.0}, "1.2.3", "its view is surer"),
+        ({"start_s": 30000.0}, {"n_slices": 8}, "1.9", "it is the latest"),
+        ({"start_s": 36000.0}, {"n_slices": 8}, "1.9", "it has the higher series number"),
+    ],
+)
+def test_of_two_prescriptions_the_most_complete_is_used_and_what_decided_is_said(
+    first: dict[str, Any], second: dict[str, Any], used: str, why: str
+) -> None:
+    assembly = study(sax(**first) + prescribed_anew(**second))
+    verdicts = {part.series_uid: assembly.verdicts[part.index] for part in assembly.parts}
+    (loser,) = verdicts.keys() - {used}
+    assert (verdicts[used].used, verdicts[loser].code) == (True, "repeated")
+    assert verdicts[loser].sentence.endswith(f": {why}")
+
+
+def test_a_doubtful_stack_is_used_only_where_nothing_compares() -> None:
+    normal = np.cos(np.radians(48)) * AXIS + np.sin(np.radians(48)) * UP  # too far off the usual axis to be sure
+    down = np.cross(normal, LATERAL)
+    doubtful = series(column=down, along=normal, offsets=range(-40, 50, 10), uid="1.9", number=9)
+    alone, beside = study(doubtful), study(sax(8) + doubtful)
+    assert [v.used for v in alone.verdicts.values()] == [True]
+    assert [v.used for v in beside.verdicts.values()] == [True, False]
+    assert list(beside.verdicts.values())[1].sentence.endswith(": its view is not doubtful")
+
+
 def test_where_each_of_two_stacks_lacks_a_frame_every_slice_is_the_best_there_is() -> None:
     first = [r for r in sax(8) if not r["sop_uid"].endswith(".5.4")]
     later = sax(8, uid="1.2.7", number=20, start_s=50000.0)

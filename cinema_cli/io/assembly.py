@@ -7,27 +7,17 @@ from typing import Any
 import polars as pl
 
 from cinema_cli.domain.cine import Note, View
-from cinema_cli.io.frames import FramePlan, plan_frames
+from cinema_cli.io.choice import Candidate, best, why_better
+from cinema_cli.io.frames import plan_frames
 from cinema_cli.io.keywords import MENTIONED, override, part_keyword, plane_keyword, without_exam_protocols
 from cinema_cli.io.parts import Part, split_parts, to_columns
 from cinema_cli.io.passes import TIME_KEYS, Columns
 from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
-from cinema_cli.io.stack import NEARLY_ALL_SLICES, Stack, are_parallel, extends_on_another_grid, join_parts
+from cinema_cli.io.stack import Stack, are_parallel, extends_on_another_grid, join_parts
 from cinema_cli.io.timing import Timing, time_stack
 from cinema_cli.io.truncated import set_aside, truncated_refusal
 from cinema_cli.io.views import ANOTHER_GRID, ViewGuess, another_grid, classify, is_short_axis_slice
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidate:
-    """A stack that shows a view, with its frame plan and what speaks against using it."""
-
-    stack: Stack
-    guess: ViewGuess
-    plan: FramePlan
-    refusal: Note | None
-    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +55,12 @@ def assemble(instances: pl.DataFrame, *, overrides: Mapping[str, str], allow_mis
     guesses = _guess(stacks, table, forced)
     candidates = [_candidate(s, g, table, allow_missing_frames) for s, g in zip(stacks, guesses, strict=True)]
     candidates = _with_slices_left_out(candidates)
-    chosen = {view: best for view in View if (best := _best([c for c in candidates if c.guess.view is view]))}
+    of_view = {view: [c for c in candidates if c.guess.view is view] for view in View}
+    chosen = {view: winner for view in View if (winner := best(of_view[view]))}
     verdicts = dict(rejected)
     for number, candidate in enumerate(candidates, start=1):
-        verdicts |= _verdicts(number, candidate, chosen, verdicts)
+        rivals = of_view[candidate.guess.view] if candidate.guess.view else []
+        verdicts |= _verdicts(number, candidate, rivals, verdicts)
     verdicts = {part.index: _with_series_flags(part, parts, verdicts[part.index]) for part in parts}
     used = {view: c for view, c in chosen.items() if c.refusal is None}
     timings = {view: time_stack(c.stack, c.plan, table) for view, c in used.items()}
@@ -134,7 +126,7 @@ def _middle(stack: Stack) -> Stack:
 
 
 def _guess(stacks: Sequence[Stack], table: Columns, forced: Mapping[int, str]) -> list[ViewGuess]:
-    """View of each stack: by the user's list, else by words and geometry, less sure beside words of a contrast or a vessel."""
+    """View of each stack: by the user's list, else by words and geometry, less sure beside those of a contrast or vessel."""
     words = [_first(plane_keyword(part, table) for part in stack.parts) for stack in stacks]
     said = [_first(forced.get(part.index) for part in stack.parts) for stack in stacks]
     other = {*MENTIONED, "aorta"}
@@ -163,7 +155,7 @@ def _candidate(stack: Stack, guess: ViewGuess, table: Columns, allowed: int) -> 
 
 def _with_slices_left_out(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Candidates, the best short-axis stack with a note where slices beside it have another matrix or spacing."""
-    sax = _best([c for c in candidates if c.guess.view is View.SAX])
+    sax = best([c for c in candidates if c.guess.view is View.SAX])
     beside = [c for c in candidates if sax and extends_on_another_grid(c.stack, sax.stack)]
     beside = [c for c in beside if c.guess.view is View.SAX or c.guess.code == ANOTHER_GRID]
     if sax is None or not beside:
@@ -174,39 +166,10 @@ def _with_slices_left_out(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [replace(c, notes=(*c.notes, note)) if c is sax else c for c in candidates]
 
 
-def _best(candidates: Sequence[Candidate]) -> Candidate | None:
-    """What the user named; else the most complete stack of a view, then the surest, then the latest.
-
-    A damaged one only if nothing compares.
-    """
-    named = [c for c in candidates if c.guess.forced] or candidates
-    most = max((len(c.stack.runs) for c in named), default=0)
-    rivals = [c for c in named if len(c.stack.runs) >= NEARLY_ALL_SLICES * most]
-    return max(rivals, key=_rank, default=None)
-
-
-def _rank(candidate: Candidate) -> tuple[Any, ...]:
-    stack = candidate.stack
-    latest = max(run.latest_s for run in stack.runs)
-    number = max((p.series_number if p.series_number is not None else -1) for p in stack.parts)
-    sure = 2 if candidate.guess.confidence >= 0.9 else int(candidate.guess.confidence >= 0.6)
-    return (
-        candidate.refusal is None,
-        sure,
-        len(stack.runs),
-        candidate.plan.rows.shape[1],
-        -len(candidate.plan.missing),
-        latest,
-        number,
-        stack.lead.series_uid,
-        *stack.runs[0].origin_mm,
-    )
-
-
 def _verdicts(
-    number: int, candidate: Candidate, chosen: Mapping[View, Candidate], known: Mapping[int, Verdict]
+    number: int, candidate: Candidate, rivals: Sequence[Candidate], known: Mapping[int, Verdict]
 ) -> dict[int, Verdict]:
-    """Verdicts of the parts of one stack; a part that is used in another stack already stays so."""
+    """Verdicts of the parts of one stack, one of `rivals` for its view; a part that is used elsewhere stays so."""
     stack, guess = candidate.stack, candidate.guess
     flags = tuple(note.code for note in candidate.notes)
     if len({part.series_uid for part in stack.parts if any(r.part == part.index for r in stack.runs)}) > 1:
@@ -215,7 +178,7 @@ def _verdicts(
     for part in stack.parts:
         if (old := known.get(part.index)) and old.used:
             continue
-        used, code, sentence = _outcome(candidate, part, chosen)
+        used, code, sentence = _outcome(candidate, part, rivals)
         view = guess.view.value if guess.view and code != ANOTHER_GRID else None
         others = {SORTED_BY + key for key in TIME_KEYS} - {SORTED_BY + run.sorted_by for run in part.runs}
         own = tuple(flag for flag in flags if flag not in others and (used or flag not in FRAME_NOTES))
@@ -223,16 +186,17 @@ def _verdicts(
     return out
 
 
-def _outcome(candidate: Candidate, part: Part, chosen: Mapping[View, Candidate]) -> tuple[bool, str, str]:
+def _outcome(candidate: Candidate, part: Part, rivals: Sequence[Candidate]) -> tuple[bool, str, str]:
     """(used, reason code, sentence) of a part that gives, or does not give, slices to a stack."""
     guess, stack = candidate.guess, candidate.stack
-    if guess.view is None:
+    winner = best(rivals)
+    if guess.view is None or winner is None:
         return False, guess.code, guess.sentence
-    winner = chosen[guess.view]
     if winner is not candidate:
         if guess.view is View.SAX and extends_on_another_grid(stack, winner.stack):
             return False, ANOTHER_GRID, another_grid(stack, winner.stack).sentence
-        return False, "repeated", f"another acquisition of {guess.view.value} {_why_preferred(winner)}"
+        why = why_better(winner, candidate, rivals)
+        return False, "repeated", f"another acquisition of {guess.view.value} {_fate(winner)}: {why}"
     if candidate.refusal:
         return False, candidate.refusal.code, candidate.refusal.sentence
     if not any(run.part == part.index for run in stack.runs):
@@ -244,11 +208,9 @@ def _outcome(candidate: Candidate, part: Part, chosen: Mapping[View, Candidate])
     return True, "", f"used as {guess.view.value}: {_size(candidate)}"
 
 
-def _why_preferred(winner: Candidate) -> str:
-    """Why another stack has the view, and what became of it."""
-    fate = "was used" if winner.refusal is None else "was preferred, though it is refused"
-    why = "the views file names it" if winner.guess.forced else "the most complete, then the latest"
-    return f"{fate} ({_size(winner)}): {why}"
+def _fate(winner: Candidate) -> str:
+    """What became of the stack that has the view."""
+    return f"{'was used' if winner.refusal is None else 'was preferred, though it is refused'} ({_size(winner)})"
 
 
 def _size(candidate: Candidate) -> str:

@@ -109,7 +109,9 @@ _SERIES: Mapping[str, Entry] = {
     "thickness_mm": _entry("Thickness of a slice.", units="mm"),
     "time_step_ms": _entry("Usual time between frames.", units="ms"),
     "cycle_ms": _entry("R-R interval.", units="ms"),
-    "transfer_syntax": _entry("How the pixels are stored, in words; a DICOM TransferSyntaxUID where it is none of the usual ones."),
+    "transfer_syntax": _entry(
+        "How the pixels are stored, in words; a DICOM TransferSyntaxUID where it is none of the usual ones."
+    ),
     "sorted_by": _entry("The header that put the frames in order."),
     "verdict": _entry("What became of the series.", levels={"used": "measured or shown", "rejected": "see reason"}),
     "reason_code": _entry("Stable short name of the reason; empty where the series is used."),

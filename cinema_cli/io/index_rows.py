@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from cinema_cli.domain.cine import View
-from cinema_cli.io.assembly import Assembly, Candidate, Verdict
+from cinema_cli.io.assembly import Assembly, Verdict
+from cinema_cli.io.choice import Candidate
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import Part

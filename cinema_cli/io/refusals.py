@@ -6,7 +6,7 @@ from cinema_cli.io.parts import MIN_STACK_SLICES
 from cinema_cli.io.passes import MIN_FRAMES
 from cinema_cli.io.screening import NOTHING_ORDERS
 from cinema_cli.io.stack import LV_AXIS_LPS, Stack, missing_slices, uneven_spacing_mm
-from cinema_cli.io.views import ViewGuess
+from cinema_cli.io.views import DOUBTFUL, ViewGuess
 
 MOST_LOST_OF_SLICE = 0.25  # with more of its frames missing, a slice cannot be interpolated, whatever is allowed
 SURE_ORDER = 0.5  # cosine to the usual LV axis above which the base is the right, posterior, superior end
@@ -91,7 +91,7 @@ def notes_of(stack: Stack, guess: ViewGuess, plan: FramePlan) -> tuple[Note, ...
         notes.append(Note("repeats_ignored", f"{said}: the most complete, then the latest was used"))
     keys = {run.sorted_by for run in stack.runs} - {"trigger_time_ms", ""}
     notes += [Note(SORTED_BY + key, f"no usable trigger times: frames in order of {key}") for key in sorted(keys)]
-    if guess.view and guess.confidence < 0.6:
+    if guess.view and guess.confidence < DOUBTFUL:
         notes.append(Note("view_doubt", f"the view is doubtful: {guess.rule}"))
     return tuple(notes)
 

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 SAX_WITHIN_DEG = 45.0  # a stack's normal lies this near to LV_AXIS_LPS in a short axis; long-axis planes lie near 90
 CARDINAL_WITHIN_DEG = 8.0  # nearer than this to a body axis: a plain axial, coronal or sagittal stack
+DOUBTFUL = 0.6  # confidence below which a view is doubtful
 ANOTHER_GRID = "another_grid"  # reason code of slices that only their matrix or spacing keeps out of the stack
 AXIS_IN_PLANE_DEG = 30.0  # a long-axis plane holds the LV axis within this angle
 CENTRE_WITHIN_MM = 60.0  # and passes this near to the centre of the short-axis stack
