@@ -198,6 +198,45 @@ def test_a_slice_with_more_frames_than_the_others_is_refused() -> None:
     assert study(rows).chosen == {}
 
 
+def of_own_counts(*counts: int, told: bool = True) -> Rows:
+    """A stack of one series a slice, each with its own number of frames over one cycle of the same length."""
+    return [
+        image | {"n_cardiac_images": n if told else None}
+        for s, n in enumerate(counts)
+        for image in series(offsets=[10.0 * s], frames=n, uid=f"1.{s}", number=s + 1, step_ms=1000.0 / n)
+    ]
+
+
+def test_slices_with_their_own_numbers_of_frames_are_brought_onto_the_usual_one() -> None:
+    assembly = study(of_own_counts(24, 25, 24, 25, 26, 25, 25, 24))
+    assert all(v.used and "resampled_frames" in v.flags for v in assembly.verdicts.values())
+    chosen = assembly.chosen[View.SAX]
+    assert (chosen.plan.rows.shape, chosen.plan.missing) == ((8, 25), ())
+    assert [n.sentence for n in chosen.notes if n.code == "resampled_frames"] == [
+        "slices 1, 3, 5, 8 have 24 to 26 frames by their headers: "
+        "for each of the 25 usual moments of the cycle the nearest was taken"
+    ]
+    own = assembly.table["trigger_time_ms"][chosen.plan.rows].astype(float)
+    apart = np.abs((own - np.arange(25) * 40.0 + 500.0) % 1000.0 - 500.0)
+    assert apart.max() <= 20.0 + 1e-6  # half a frame
+    np.testing.assert_allclose(assembly.timings[View.SAX].times_ms, np.arange(25) * 40.0)
+
+
+def test_one_slice_with_fewer_frames_lacks_none_where_its_header_says_so() -> None:
+    assert all(v.used for v in study(of_own_counts(25, 25, 25, 24, 25, 25)).verdicts.values())
+    assert {v.code for v in study(of_own_counts(25, 25, 25, 24, 25, 25, told=False)).verdicts.values()} == {
+        "missing_frames"
+    }
+
+
+@pytest.mark.parametrize(("odd", "said"), [(31, "slice 4 has 31 frames"), (19, "slice 4 has 19 frames")])
+def test_a_slice_with_a_cycle_too_different_is_refused_with_the_true_reason(odd: int, said: str) -> None:
+    verdicts = study(of_own_counts(25, 25, 25, odd, 25, 25)).verdicts.values()
+    assert {v.code for v in verdicts} == {"unequal_frames"}
+    sentence = f"{said} by its headers, the others 25: too different to be brought onto one cycle"
+    assert all(v.sentence == sentence for v in verdicts)
+
+
 def test_one_slice_of_another_matrix_is_no_part_of_the_stack() -> None:
     rows = sax(6) + series(offsets=[45], uid="1.2.7", number=7, rows=64)
     assembly = study(rows)

@@ -126,7 +126,7 @@ def _middle(stack: Stack) -> Stack:
 
 
 def _guess(stacks: Sequence[Stack], table: Columns, forced: Mapping[int, str]) -> list[ViewGuess]:
-    """View of each stack: by the user's list, else by words and geometry, less sure beside those of a contrast or vessel."""
+    """View of each stack: by the user's list, else by words and geometry, less sure beside a contrast or a vessel."""
     words = [_first(plane_keyword(part, table) for part in stack.parts) for stack in stacks]
     said = [_first(forced.get(part.index) for part in stack.parts) for stack in stacks]
     other = {*MENTIONED, "aorta"}

@@ -8,6 +8,8 @@ import numpy as np
 from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Floats, Ints, Run, usual_count
 from cinema_cli.io.stack import Stack
 
+MOST_UNLIKE = 0.2  # of the usual number of frames: a slice that differs by more shows moments of another length
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePlan:
@@ -18,6 +20,8 @@ class FramePlan:
     duplicates: int
     surplus: tuple[int, ...]  # slices with more images than the others
     unknown: tuple[int, ...]  # slices that lack frames without a sign of which: their holes stand at the end
+    resampled: tuple[int, ...]  # slices whose own number of frames was brought onto the usual one
+    unlike: tuple[int, ...]  # slices whose own number of frames is too different for that
 
     @property
     def missing(self) -> tuple[tuple[int, int], ...]:
@@ -30,17 +34,23 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
 
     The number of frames is the usual one of the slices, or larger where regular trigger times show holes in it.
     Frames are ranks within the slice, since trigger times differ between breath-holds; holes are gaps in whatever
-    orders the slice.
+    orders the slice. A slice that has another number of frames, and by its header all of them, covers the same cycle:
+    each moment is shown by the nearest of its frames.
     """
     grids = [_grid(run.times) for run in stack.runs]
-    lengths = [_length(run, grid, table) for run, grid in zip(stack.runs, grids, strict=True)]
+    lengths = [_length(run, grid) for run, grid in zip(stack.runs, grids, strict=True)]
     usual = max(usual_count(lengths), stack.n_frames)
     usual += _missing_at_ends(stack, table, usual)
     starts = _reference_starts(stack, lengths)
     rows = np.full((len(stack.runs), usual), -1, dtype=np.int64)
     times = np.full(rows.shape, np.nan)
+    own = [s for s, run in enumerate(stack.runs) if run.told == run.n_frames == lengths[s] != usual]
+    resampled = [s for s in own if abs(lengths[s] - usual) <= MOST_UNLIKE * usual]
     unknown = []
     for s, (run, grid) in enumerate(zip(stack.runs, grids, strict=True)):
+        if s in resampled:
+            rows[s] = run.rows[_nearest(run.n_frames, usual)]
+            continue
         where = _place(run, grid, usual, starts)
         if where is None:
             unknown.append(s)
@@ -52,9 +62,17 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
         rows,
         times if np.isfinite(times).any() else None,
         sum(run.duplicates for run in stack.runs),
-        tuple(s for s, run in enumerate(stack.runs) if run.n_frames > usual),
+        tuple(s for s, run in enumerate(stack.runs) if run.n_frames > usual and s not in own),
         tuple(unknown),
+        tuple(resampled),
+        tuple(s for s in own if s not in resampled),
     )
+
+
+def _nearest(n_frames: int, usual: int) -> Ints:
+    """The nearest of `n_frames` frames for each of `usual` moments of the same cycle, which has no end: (usual,)."""
+    nearest: Ints = np.floor(np.arange(usual) * n_frames / usual + 0.5).astype(np.int64) % n_frames
+    return nearest
 
 
 def _grid(times: Floats) -> Ints | None:
@@ -70,13 +88,12 @@ def _grid(times: Floats) -> Ints | None:
     return grid
 
 
-def _length(run: Run, grid: Ints | None, table: Columns) -> int:
+def _length(run: Run, grid: Ints | None) -> int:
     """Frames of a run with its gaps; those of times of day and numbers count where CardiacNumberOfImages agrees."""
     if grid is None:
         return run.n_frames
-    told = set(np.nan_to_num(table["n_cardiac_images"][run.rows].astype(float)).tolist())
     length = int(grid[-1]) + 1
-    return length if run.sorted_by in RELIABLE_KEYS or told == {length} else run.n_frames
+    return length if run.sorted_by in RELIABLE_KEYS or run.told == length else run.n_frames
 
 
 def _reference_starts(stack: Stack, lengths: Sequence[int]) -> Mapping[str, float]:
@@ -109,13 +126,14 @@ def _place(run: Run, grid: Ints | None, usual: int, starts: Mapping[str, float])
 
 def _missing_at_ends(stack: Stack, table: Columns, usual: int) -> int:
     """Frames that every slice lacks at an end, by CardiacNumberOfImages where the R-R interval has room for them."""
-    rows = np.concatenate([run.rows for run in stack.runs])
-    told = np.unique(np.nan_to_num(table["n_cardiac_images"][rows].astype(float)))
-    if len(told) != 1 or not 0 < told[0] - usual <= usual or any(r.n_frames > usual for r in stack.runs):
+    told = stack.runs[0].told
+    alike = all(run.told == told and run.n_frames <= usual for run in stack.runs)
+    if not alike or not 0 < told - usual <= usual:
         return 0
     if any(run.sorted_by not in RELIABLE_KEYS for run in stack.runs):
         return 0
     step = np.median([_step(run.times) for run in stack.runs])
+    rows = np.concatenate([run.rows for run in stack.runs])
     interval = np.nanmedian(np.r_[table["nominal_interval_ms"][rows].astype(float), -1.0])
-    fits = interval > 0 and np.rint(interval / step) >= told[0]
-    return int(told[0] - usual) if fits else 0
+    fits = interval > 0 and np.rint(interval / step) >= told
+    return told - usual if fits else 0

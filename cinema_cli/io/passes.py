@@ -35,6 +35,7 @@ class Run:
     duplicates: int  # further images at a time that is already taken
     unplaced: int  # further images that lack the key
     latest_s: float  # time of day of the last image, above 86400 after midnight; -inf where unknown
+    told: int  # CardiacNumberOfImages, where all images agree on it; else 0
 
     @property
     def n_frames(self) -> int:
@@ -79,8 +80,15 @@ def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequen
         times = times * (1000.0 if key in TIMES_OF_DAY else 1.0)
         unplaced = 0 if runs else len(rows) - len(placed)
         latest = _latest(chosen, table)
-        runs.append(Run(part, float(origin @ normal), origin, chosen, times, key, duplicates, unplaced, latest))
+        told = _told(chosen, table)
+        runs.append(Run(part, float(origin @ normal), origin, chosen, times, key, duplicates, unplaced, latest, told))
     return runs
+
+
+def _told(rows: Ints, table: Columns) -> int:
+    """Frames of the cycle by CardiacNumberOfImages; 0 where the images do not agree, or do not say."""
+    values = np.unique(np.nan_to_num(table["n_cardiac_images"][rows].astype(float)))
+    return int(values[0]) if len(values) == 1 else 0
 
 
 def _latest(rows: Ints, table: Columns) -> float:

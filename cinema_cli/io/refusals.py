@@ -1,5 +1,7 @@
 """Why a stack of a known view cannot be used, and what a reader should know of one that is."""
 
+from collections.abc import Sequence
+
 from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.frames import FramePlan
 from cinema_cli.io.parts import MIN_STACK_SLICES
@@ -11,11 +13,11 @@ from cinema_cli.io.views import DOUBTFUL, ViewGuess
 MOST_LOST_OF_SLICE = 0.25  # with more of its frames missing, a slice cannot be interpolated, whatever is allowed
 SURE_ORDER = 0.5  # cosine to the usual LV axis above which the base is the right, posterior, superior end
 
-
-FRAME_NOTES = ("interpolated_frames", "duplicates_dropped", "unplaced_ignored")  # done only to a stack that is used
+FRAME_NOTES = ("interpolated_frames", "resampled_frames", "duplicates_dropped", "unplaced_ignored")
+"""Codes of what is done only to a stack that is used."""
 SORTED_BY = "sorted_by_"  # notes that start so are of single series; the others are of the whole stack
 
-_PLURAL = {"is": "are", "was": "were", "shows": "show", "repeats": "repeat", "lacks": "lack"}
+_PLURAL = {"has": "have", "is": "are", "was": "were", "shows": "show", "repeats": "repeat", "lacks": "lack"}
 
 
 def counted(n: int, noun: str, verb: str = "") -> str:
@@ -31,6 +33,9 @@ def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int) ->
         return Note("too_few_slices", said)
     if plan.rows.shape[1] < MIN_FRAMES:
         return Note("too_few_frames", f"{plan.rows.shape[1]} frames; a cine needs {MIN_FRAMES} to show end-systole")
+    if plan.unlike:
+        said = f"{_own_frames(stack, plan.unlike)}, the others {plan.rows.shape[1]}"
+        return Note("unequal_frames", f"{said}: too different to be brought onto one cycle")
     if plan.surplus:
         counts = sorted({run.n_frames for run in stack.runs})
         return Note(
@@ -52,6 +57,19 @@ def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int) ->
             f"--allow-missing-frames {plan.duplicates} keeps the latest of each",
         )
     return None
+
+
+def named_slices(slices: Sequence[int], verb: str) -> str:
+    """`slice 3 has`, `slices 3, 4 have`: slices from 0 in words that count from 1."""
+    names = ", ".join(str(s + 1) for s in slices)
+    return f"slice {names} {verb}" if len(slices) == 1 else f"slices {names} {_PLURAL.get(verb, verb)}"
+
+
+def _own_frames(stack: Stack, slices: Sequence[int]) -> str:
+    """`slices 1, 4 have 24 to 26 frames by their headers`."""
+    counts = sorted({stack.runs[s].n_frames for s in slices})
+    span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"{named_slices(slices, 'has')} {span} frames by {'its' if len(slices) == 1 else 'their'} headers"
 
 
 def _missing_sentence(stack: Stack, plan: FramePlan) -> str:
@@ -102,6 +120,9 @@ def _frame_notes(stack: Stack, plan: FramePlan) -> list[Note]:
     if n := len(plan.missing):
         said = f"{counted(n, 'missing frame', 'was')} interpolated from neighbours in time"
         notes.append(Note("interpolated_frames", said))
+    if plan.resampled:
+        said = f"{_own_frames(stack, plan.resampled)}: for each of the {plan.rows.shape[1]} usual moments of the cycle"
+        notes.append(Note("resampled_frames", f"{said} the nearest was taken"))
     if plan.duplicates:
         said = f"{counted(plan.duplicates, 'duplicate image', 'was')} left out"
         notes.append(Note("duplicates_dropped", said))
