@@ -2,13 +2,14 @@
 
     python bench/calibrate_head.py [--stacks 30] [--seed 4711] [--out FILE]
 
-Weights whose ratios are nearest to one belong in the card: a network trained with ambiguous walls gives the border to
-the larger class. No patient image is used.
+The weights whose ratios are nearest to one (least sum of |log ratio|) belong in the card: a network trained with
+ambiguous walls gives the border to the larger class. No patient image is used.
 """
 
 import argparse
 import dataclasses
 import json
+from itertools import product
 
 import numpy as np
 from provenance import provenance
@@ -17,7 +18,10 @@ from cinema_cli.domain.cine import Label
 from cinema_cli.inference.heads import load_head
 from cinema_cli.training.starter_data import picture, sample_tissue_stack
 
-TRIED = ((1, 1, 1, 1), (1, 1, 0.7, 1), (1, 1, 0.6, 1.5), (1, 1, 0.5, 1.5), (1, 1.5, 0.5, 1.5), (1, 2, 0.5, 2))
+TRIED = tuple(
+    (1.0, rv, myo, lv)
+    for rv, myo, lv in product((1.0, 1.25, 1.5, 2.0), (0.5, 0.6, 0.7, 0.85, 1.0), (1.0, 1.25, 1.5, 2.0))
+)
 NAMES = {Label.RV: "rv", Label.MYO: "myo", Label.LV: "lv"}
 
 
@@ -44,7 +48,14 @@ def main() -> None:
         {"class_weights": weights, **{name: round(float(total[k] / true[k]), 3) for k, name in NAMES.items()}}
         for weights, total in found.items()
     ]
-    result = {"stacks": arguments.stacks, "seed": arguments.seed, "ratios": rows, "sha256": head.use.sha256}
+    rows.sort(key=lambda row: sum(abs(np.log(row[name])) for name in NAMES.values()))
+    result = {
+        "best": rows[0],
+        "stacks": arguments.stacks,
+        "seed": arguments.seed,
+        "ratios": rows,
+        "sha256": head.use.sha256,
+    }
     text = json.dumps(result | provenance(), indent=1)
     if arguments.out:
         arguments.out.write(text + "\n")

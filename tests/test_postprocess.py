@@ -139,3 +139,36 @@ def test_ring_closed_counts_open_cavities() -> None:
     masks[0, 1:5][:, 60:68, 70:][masks[0, 1:5][:, 60:68, 70:] == 2] = 0  # a gap in the lateral wall of half the images
     assert ring_closed(masks) == 0.5
     assert ring_closed(np.zeros_like(masks)) is None
+
+
+def right_ventricle(share_sure: float) -> np.ndarray:
+    """Probabilities of one image whose RV, a disk, is sure in a share of its rows and only possible in the others."""
+    rows, columns = np.ogrid[:40, :40]
+    disk = (rows - 20) ** 2 + (columns - 20) ** 2 < 144
+    sure_part = disk & (rows < 8 + 24 * share_sure)
+    p = np.zeros((1, 1, 4, 40, 40), np.float32)
+    p[0, 0, 1] = np.where(sure_part, 0.8, np.where(disk, 0.3, 0.0))
+    p[0, 0, 0] = 1.0 - p[0, 0, 1]
+    return p
+
+
+@pytest.mark.parametrize(("share_sure", "whole"), [(0.75, True), (0.25, False)])
+def test_a_piece_of_blood_is_right_ventricle_or_is_not(share_sure: float, whole: bool) -> None:
+    p = right_ventricle(share_sure)
+    found = clean(p, SPACING, steps=["whole_right_ventricle"])[0, 0] == 1
+    np.testing.assert_array_equal(found, (p[0, 0, 1] > 0) & whole)
+
+
+def test_above_the_lowered_tricuspid_plane_there_is_no_right_ventricle() -> None:
+    """Six slices 8 mm apart; the LV empties to half in frame 2 and is full in frame 0."""
+    masks = np.zeros((3, 6, 20, 20), np.uint8)
+    masks[:, :, 5:15, 2:8] = 1
+    for frame, width in enumerate((8, 6, 4)):
+        masks[frame, :, 5:15, 9 : 9 + width] = 3
+    cleaned = clean(sure(masks), SPACING, steps=["lower_tricuspid_plane"])
+    assert [(frame == 1).any(axis=(1, 2)).tolist() for frame in cleaned] == [
+        [True] * 6, [False, *[True] * 5], [False, *[True] * 5]
+    ]  # fmt: skip
+    np.testing.assert_array_equal(cleaned == 3, masks == 3)
+    still = clean(sure(masks[[0, 0]]), SPACING, steps=["lower_tricuspid_plane"])
+    np.testing.assert_array_equal(still, masks[[0, 0]])

@@ -20,6 +20,10 @@ MAX_HOLE_MM2 = 60.0  # larger gaps inside LV and MYO are another chamber, not a 
 MIN_CAVITY_MM2 = 50.0  # a cavity of 8 mm across; anything smaller is no evidence that the slice holds LV
 ENCLOSED_SHARE = 0.95  # of a cavity's outline that borders on myocardium: a pixel or two may be missing
 STEADY_SHARE = 0.25  # of the cycle: presence of LV in a slice is decided by the majority of so many frames
+MAYBE = 0.2  # probability from which blood may belong to a chamber
+MAINLY = 0.5  # share of such a piece of blood that must be labelled for all of it to be taken
+RV_DESCENT_MM = 10.0  # of the tricuspid plane from ED to ES: under this in few patients (17 mm is called abnormal)
+RV_SHOWN_SHARE = 0.2  # of its largest slice: less RV at ED is no evidence that the slice lies below the valve
 MIN_FRAMES_FOR_SMOOTHING = 16  # below, neighbouring frames are too far apart in the cycle to be averaged
 
 
@@ -138,6 +142,43 @@ def keep_right_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> P
     return _deny(probabilities, _all_but_heaviest(labels_of(probabilities) == Label.RV), (Label.RV,))
 
 
+def whole_right_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+    """In each image a connected piece of blood is RV, or is not: one that is labelled by half or more is taken whole.
+
+    A piece is where RV may be (probability 0.2 and nothing else found). Atria and great vessels are seldom labelled by
+    half, a ventricle with flow or trabeculae in it often is not labelled whole.
+    """
+    labels = labels_of(probabilities)
+    maybe = (probabilities[:, :, Label.RV] > MAYBE) & ((labels == Label.RV) | (labels == 0))
+    taken = np.zeros_like(maybe)
+    for frame, position in zip(*np.nonzero(maybe.any(axis=(2, 3))), strict=True):
+        pieces, n = ndimage.label(maybe[frame, position])
+        shares = ndimage.mean(labels[frame, position] == Label.RV, pieces, np.arange(1, n + 1))
+        taken[frame, position] = np.concatenate([[False], np.asarray(shares) >= MAINLY])[pieces]
+    given_up = _deny(probabilities, (labels == Label.RV) & maybe & ~taken, (Label.RV,))
+    return _give(given_up, taken & (labels != Label.RV), Label.RV)
+
+
+def lower_tricuspid_plane(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+    """As the LV empties, the RV's base comes down by a centimetre or more: blood above that is atrium or vessel.
+
+    The RV's base is where its highest slice lies in the frame with most LV; how far the LV has emptied says how far it
+    has come down. Slices that lie wholly above it hold no RV.
+    """
+    labels = labels_of(probabilities)
+    lv = np.count_nonzero(labels == Label.LV, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
+    area = np.count_nonzero(labels == Label.RV, axis=(2, 3))  # (frame, slice)
+    at_ed = area[lv.argmax()]
+    shown = np.flatnonzero(at_ed > RV_SHOWN_SHARE * at_ed.max())
+    if not len(shown) or np.ptp(lv) == 0:
+        return probabilities
+    emptied = (lv.max() - lv) / np.ptp(lv)
+    below_mm = (np.arange(area.shape[1]) - shown[0] + 0.5) * spacing_mm[0]  # lower edge of each slice
+    above = below_mm[None, :] < RV_DESCENT_MM * emptied[:, None]
+    blood = (labels == Label.RV) & above[..., None, None]
+    return _give(probabilities, blood, 0)
+
+
 def steady_slices(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
     """A slice gains or loses the LV for a stretch of the cycle, as the base moves, not for a frame or two.
 
@@ -189,6 +230,8 @@ STEPS: MappingProxyType[str, Step] = MappingProxyType(
         "keep_heart": keep_heart,
         "keep_left_ventricle": keep_left_ventricle,
         "keep_right_ventricle": keep_right_ventricle,
+        "whole_right_ventricle": whole_right_ventricle,
+        "lower_tricuspid_plane": lower_tricuspid_plane,
         "steady_slices": steady_slices,
         "close_wall": close_wall,
         "fill_cavity": fill_cavity,
@@ -211,7 +254,7 @@ def _deny(probabilities: Probabilities, where: Mask, labels: tuple[Label, ...]) 
     return probabilities
 
 
-def _give(probabilities: Probabilities, where: Mask, label: Label) -> Probabilities:
+def _give(probabilities: Probabilities, where: Mask, label: int) -> Probabilities:
     """Make `label` certain at `where`."""
     frames, slices, rows, columns = np.nonzero(where)
     probabilities[frames, slices, :, rows, columns] = np.eye(probabilities.shape[2], dtype=np.float32)[label]

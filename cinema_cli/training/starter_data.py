@@ -114,14 +114,14 @@ def _stack_points(rng: np.random.Generator, heart: Heart) -> tuple[Array, float]
     return np.asarray(plane + centres[:, None, None, :], dtype=np.float32), thickness
 
 
-def _labels(codes: NDArray[np.uint8], *, least_px: int = 25) -> NDArray[np.uint8]:
+def _labels(codes: NDArray[np.uint8], rng: np.random.Generator, *, least_px: int = 25) -> NDArray[np.uint8]:
     """Labels (slice, y, x): those of the depth that shows less heart; tiny apical tips are left out.
 
-    So a slice counts as the LV's where both depths lie in it, as readers leave out what is half atrium.
+    A slice of whose two depths one shows no LV counts as the LV's every other time: readers do not agree on these.
     """
     labels: NDArray[np.uint8] = LABEL_OF[codes]
     heart, ventricle = (np.count_nonzero(labels > least, axis=(2, 3)) for least in (0, Label.RV))  # (depth, slice)
-    order = heart + labels[0, 0].size * (ventricle > 0)
+    order = heart + labels[0, 0].size * (ventricle > 0) * rng.choice([-1, 1], len(heart[0]))
     chosen: NDArray[np.uint8] = np.stack([labels[depth, k] for k, depth in enumerate(order.argmin(axis=0))])
     for k in range(len(chosen)):
         ventricle = chosen[k] > Label.RV
@@ -184,7 +184,7 @@ def picture(stack: TissueStack, rng: np.random.Generator) -> tuple[Array, NDArra
     moment = int(rng.choice([0, 1, len(stack.codes) - 1], p=[0.3, 0.35, 0.35]))
     others = [] if rng.uniform() < 1 / 12 else [m for m in range(2) if m != moment]
     look = sample_appearance(rng, randomise=float(rng.choice([0.2, 0.6, 1.0])))
-    images, labels = _signal(stack, [moment, *others], look, rng), _labels(stack.codes[moment])
+    images, labels = _signal(stack, [moment, *others], look, rng), _labels(stack.codes[moment], rng)
     source = _warp(rng, GRID.size_px)
     images = _warped(images, source)
     labels = np.stack([map_coordinates(s, source, order=0, mode="nearest") for s in labels])
