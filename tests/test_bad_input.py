@@ -167,6 +167,19 @@ def test_a_folder_of_which_nothing_can_be_read_is_said(cohort: Path, capsys: pyt
     assert "the record of the only study holds" not in capsys.readouterr().err
 
 
+def test_people_behind_links_that_are_not_followed_are_said(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_heart(cohort.with_name("elsewhere") / "B", "B", slices=1)
+    write_heart(cohort / ".store" / "D", "D")
+    (cohort / "B").symlink_to(cohort.with_name("elsewhere") / "B")
+    (cohort / "D").symlink_to(cohort / ".store" / "D")
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out), "--no-masks"]) == 3
+    assert list(table(out)) == ["D 1"] and log_of(out)["n_lost_folders"] == 1
+    said = capsys.readouterr().err
+    assert "no DICOM file in a folder could be read" in said and "(B)" in said
+    assert "1 folder unreadable" in said.splitlines()[-1]
+
+
 def test_doubts_about_people_are_said_and_kept(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_heart(cohort / "one", "twice", slices=1, name="Smith^A")
     write_heart(cohort / "two", "twice", slices=1, name="Smith^B")

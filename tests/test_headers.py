@@ -223,6 +223,33 @@ def test_links_neither_loop_nor_lead_outside(tmp_path: Path) -> None:
     assert table.problems.select("path", "code").rows() == [("far.dcm", "link_outside"), ("gone.dcm", "broken_link")]
 
 
+def test_folders_behind_links_are_walked_once(tmp_path: Path) -> None:
+    root = tmp_path / "cohort"
+    names = {view: write_lax(root / ".store" / "deep" / view, view, frames=1)[0].name for view in ("lax_2c", "lax_3c")}
+    write_lax(root / "A", "lax_4c", frames=1)
+    (root / "B").symlink_to(root / ".store" / "deep" / "lax_2c")
+    (root / "C").symlink_to(root / ".store")  # holds what B leads to, and a way back
+    (root / ".store" / "back").symlink_to(root)
+    (root / "E").symlink_to(root / ".store" / "deep")
+    (root / "x.dcm").symlink_to(root / ".store" / "deep" / "lax_2c" / names["lax_2c"])
+    table = read_headers(root)
+    assert [path.rpartition("/")[0] for path in table.instances["path"]] == ["A", "B", "C/deep/lax_3c"]
+    assert table.instances["sop_uid"].n_unique() == 3 and table.problems.is_empty()
+
+
+def test_names_that_are_no_text_are_said_unless_a_link_names_them(tmp_path: Path) -> None:
+    root = tmp_path / "cohort"
+    write_lax(root / "A", "lax_4c", frames=1)
+    folders = [root / os.fsdecode(name) for name in (b"M\xfcller", b"Gr\xf6be")]
+    for folder in folders:
+        write_lax(folder, "lax_2c", frames=1)
+    write_lax(tmp_path, "lax_3c", frames=1)[0].rename(root / "A" / os.fsdecode(b"\xe9.dcm"))
+    (root / "Groebe").symlink_to(folders[1])
+    table = read_headers(root)
+    assert [path.partition("/")[0] for path in table.instances["path"]] == ["A", "Groebe"]
+    assert table.problems.select("path", "code").rows() == [("A/\\xe9.dcm", "bad_name"), ("M\\xfcller/", "bad_name")]
+
+
 def test_people_are_told_apart_without_being_named(tmp_path: Path) -> None:
     for number, (name, birth) in enumerate(
         [("Doe^Jane", "19600203"), ("DOE^JANE ", "19600203"), ("Roe^Ann", "19600203")]

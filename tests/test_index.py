@@ -1,5 +1,6 @@
 """A scan of real files: every series has a row with its reason, whatever the folders look like."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dictionary import data_dictionary
 from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
+from cinema_cli.io.problems import problem_words
 
 SCD = Path("/work/shared/data/scd/dicom")
 
@@ -139,6 +141,28 @@ def test_folders_of_which_nothing_can_be_read_are_named(tmp_path: Path) -> None:
     index = scan(tmp_path, jobs=1)
     assert index.lost_folders == ("site/lost",)
     assert index.problems["code"].to_list() == ["truncated"] * 3
+
+
+def test_folders_behind_links_and_names_that_are_not_followed_are_lost(tmp_path: Path) -> None:
+    cohort, outside = tmp_path / "cohort", tmp_path / "elsewhere"
+    images = write_sax(outside / "B", slices=1, frames=2)
+    write_sax(cohort / "A", slices=3)
+    (cohort / "B").symlink_to(outside / "B")
+    (cohort / "C").symlink_to(tmp_path / "unplugged" / "C")
+    write_sax(cohort / os.fsdecode(b"M\xfcller"), slices=1, frames=2)
+    (cohort / "by_file").mkdir()
+    for image in images:
+        (cohort / "by_file" / image.name).symlink_to(image)
+        (cohort / "A" / image.stem).symlink_to(image)  # whoever is in A has a row
+        (cohort / "A" / f"gone_{image.stem}").symlink_to(tmp_path / "nothing")
+    (cohort / "people.csv").symlink_to(tmp_path / "nothing.csv")  # no folder has such a name
+    index = scan(cohort, jobs=1)
+    assert index.lost_folders == ("B", "C", "M\\xfcller", "by_file")
+    assert problem_words(index.problems) == [
+        "5 links lead outside and are not followed",
+        "4 links lead nowhere",
+        "1 folder has a name that is not UTF-8",
+    ]
 
 
 def test_links_that_lead_outside_and_locked_files_are_the_reason(

@@ -1,14 +1,15 @@
-"""The files under a folder: hidden ones left out, links never followed outside."""
+"""The files under a folder, each once: hidden ones left out, links followed inside and never outside."""
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cinema_cli.domain.errors import InputError
 
-Problem = tuple[str, str, str]  # path, code, sentence
-LINK_OUTSIDE, DENIED, UNLISTED = "link_outside", "permission_denied", "unlisted_folder"  # codes of problems
+Problem = tuple[str, str, str]  # path (of a folder with "/" at its end), code, sentence
+DENIED, UNLISTED, BAD_NAME = "permission_denied", "unlisted_folder", "bad_name"  # codes of problems
+LINK_OUTSIDE, BROKEN_LINK = "link_outside", "broken_link"
 _DENIED_ERRORS = (errno.EACCES, errno.EPERM)
 
 
@@ -48,36 +49,88 @@ def _reason(error: OSError) -> str:
 
 
 def list_files(root: Path) -> FileTree:
-    """List a tree once: a file reached by several links inside the root counts once, loops end."""
-    files: list[str] = []
-    links: list[str] = []
-    problems: list[Problem] = []
-    n_hidden = 0
-    waiting = [""]
-    while waiting:
-        prefix = waiting.pop()
+    """List a tree once: a file or folder that links inside the root reach too counts once, and loops end.
+
+    Links count where the walk over real folders does not come (hidden folders, git-annex objects); first those to
+    folders, and of several that lead to one place the first in order.
+    """
+    walk = _Walk(root)
+    walk.enter("", real=str(root))
+    file_links: list[tuple[str, Path]] = []
+    while walk.links:
+        links, walk.links = sorted(walk.links), []
+        for link in links:
+            target = walk.target(link)
+            if target is not None and target.is_dir():
+                walk.enter(link, real=str(target))
+            elif target is not None and target.is_file():
+                file_links.append((link, target))
+    stored: dict[str, str] = {}
+    for link, target in sorted(file_links):
+        if str(target.parent) not in walk.entered or _is_hidden(target.name) or not _is_text(target.name):
+            stored.setdefault(str(target), link)
+    unnamed = [problem for real, problem in walk.unnamed if real not in walk.entered and real not in stored]
+    return FileTree(tuple(sorted([*walk.files, *stored.values()])), (*walk.problems, *unnamed), walk.n_hidden)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What was seen so far of a tree; paths of files and links are relative to the root, as they are written."""
+
+    root: Path
+    files: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  # not yet followed
+    problems: list[Problem] = field(default_factory=list)
+    unnamed: list[tuple[str, Problem]] = field(
+        default_factory=list
+    )  # real paths that are no text, unless links name it
+    entered: set[str] = field(default_factory=set)  # real paths of folders
+    n_hidden: int = 0
+
+    def enter(self, shown: str, *, real: str) -> None:
+        """Walk a folder and the real folders in it, unless that was done; `shown` is what it is called."""
+        waiting = [(shown, real)]
+        while waiting:
+            folder, place = waiting.pop()
+            if place in self.entered:
+                continue
+            self.entered.add(place)
+            try:
+                entries = list(os.scandir(self.root / folder))
+            except OSError as error:
+                self.problems.append((f"{folder or '.'}/", UNLISTED, f"The folder cannot be listed: {_reason(error)}."))
+                continue
+            for entry in entries:
+                relative = f"{folder}/{entry.name}" if folder else entry.name
+                if _is_hidden(entry.name):
+                    self.n_hidden += not entry.is_dir(follow_symlinks=False)
+                elif not _is_text(entry.name):
+                    self.unnamed.append((f"{place}{os.sep}{entry.name}", _bad_name(relative, entry)))
+                elif entry.is_symlink():
+                    self.links.append(relative)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append((relative, f"{place}{os.sep}{entry.name}"))
+                elif entry.name.upper() == "DICOMDIR":
+                    self.n_hidden += 1
+                elif entry.is_file(follow_symlinks=False):
+                    self.files.append(relative)
+
+    def target(self, link: str) -> Path | None:
+        """Where a link leads inside the root; None, and a problem more, for any other."""
         try:
-            entries = list(os.scandir(root / prefix))
-        except OSError as error:
-            problems.append((prefix or ".", UNLISTED, f"The folder cannot be listed: {_reason(error)}."))
-            continue
-        for entry in entries:
-            relative = f"{prefix}/{entry.name}" if prefix else entry.name
-            if not _is_text(relative):
-                shown = os.fsencode(relative).decode("utf-8", "backslashreplace")
-                problems.append((shown, "bad_name", "The name is not valid UTF-8: rename the file to use it."))
-            elif entry.is_symlink():
-                links.append(relative)
-            elif entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    waiting.append(relative)
-            elif entry.is_file(follow_symlinks=False):
-                if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
-                    n_hidden += 1
-                else:
-                    files.append(relative)
-    linked, refused = _inside(root, links, known=set(files))
-    return FileTree(tuple(sorted([*files, *linked])), (*problems, *refused), n_hidden)
+            target = (self.root / link).resolve(strict=True)
+        except (OSError, RuntimeError):
+            self.problems.append((link, BROKEN_LINK, "The link leads nowhere."))
+            return None
+        if target.is_relative_to(self.root):
+            return target
+        sentence = "The link leads outside the cohort folder and is not followed."
+        self.problems.append((f"{link}/" if target.is_dir() else link, LINK_OUTSIDE, sentence))
+        return None
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _is_text(name: str) -> bool:
@@ -88,18 +141,13 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _inside(root: Path, links: list[str], *, known: set[str]) -> tuple[list[str], list[Problem]]:
-    """Links to files inside the root that the walk did not reach (such as git-annex objects); others are said."""
-    kept: dict[Path, str] = {}
-    problems: list[Problem] = []
-    for link in sorted(links):
-        try:
-            target = (root / link).resolve(strict=True)
-        except (OSError, RuntimeError):
-            problems.append((link, "broken_link", "The link leads nowhere."))
-            continue
-        if not target.is_relative_to(root):
-            problems.append((link, LINK_OUTSIDE, "The link leads outside the cohort folder and is not followed."))
-        elif target.is_file() and target.relative_to(root).as_posix() not in known:
-            kept.setdefault(target, link)
-    return list(kept.values()), problems
+def _bad_name(relative: str, entry: "os.DirEntry[str]") -> Problem:
+    """The problem of a name that tables cannot hold, with its bytes escaped."""
+    shown = os.fsencode(relative).decode("utf-8", "backslashreplace")
+    try:
+        is_folder = entry.is_dir()
+    except OSError:  # a link that the system does not follow
+        is_folder = False
+    if is_folder:
+        return f"{shown}/", BAD_NAME, "The folder's name is not valid UTF-8: rename it to use what is in it."
+    return shown, BAD_NAME, "The name is not valid UTF-8: rename the file to use it."

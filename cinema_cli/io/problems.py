@@ -6,16 +6,18 @@ import polars as pl
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS
-from cinema_cli.io.folders import DENIED, LINK_OUTSIDE, UNLISTED
+from cinema_cli.io.folders import BAD_NAME, BROKEN_LINK, DENIED, LINK_OUTSIDE, UNLISTED
 
-_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED)  # of a file by which not even its person is known
-_WORDS = {  # code -> (one, many)
+# Codes of what was not read so that not even its person is known.
+_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED, LINK_OUTSIDE, BROKEN_LINK, BAD_NAME)
+_WORDS = {  # code, with "/" where that of a folder has words of its own -> (one, many)
     TRUNCATED_PIXELS: ("file is truncated", "files are truncated"),
     DENIED: ("file cannot be opened: permission denied", "files cannot be opened: permission denied"),
-    UNLISTED: ("folder cannot be listed", "folders cannot be listed"),
+    f"{UNLISTED}/": ("folder cannot be listed", "folders cannot be listed"),
     LINK_OUTSIDE: ("link leads outside and is not followed", "links lead outside and are not followed"),
-    "broken_link": ("link leads nowhere", "links lead nowhere"),
-    "bad_name": ("file has a name that is not UTF-8", "files have names that are not UTF-8"),
+    BROKEN_LINK: ("link leads nowhere", "links lead nowhere"),
+    BAD_NAME: ("file has a name that is not UTF-8", "files have names that are not UTF-8"),
+    f"{BAD_NAME}/": ("folder has a name that is not UTF-8", "folders have names that are not UTF-8"),
 }
 _OTHER = ("file could not be read", "files could not be read")
 
@@ -45,25 +47,33 @@ def _nothing(problems: pl.DataFrame, *, n_files: int) -> InputError:
 
 
 def problem_words(problems: pl.DataFrame) -> list[str]:
-    """`48 files are truncated`: how many files have which problem, without their names; most frequent first."""
+    """`48 files are truncated`: how many have which problem, without their names; most frequent first."""
     counts: dict[tuple[str, str], int] = {}
-    for code in problems["code"]:
-        words = _WORDS.get(code, _OTHER)
+    for path, code in problems.select("path", "code").iter_rows():
+        own = _WORDS.get(f"{code}/") if path.endswith("/") else None
+        words = own or _WORDS.get(code, _OTHER)
         counts[words] = counts.get(words, 0) + 1
     return [f"{n} {words[n != 1]}" for words, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def lost_folders(problems: pl.DataFrame, instances: pl.DataFrame) -> tuple[str, ...]:
-    """Topmost folders with DICOM files of which not one could be read: whoever is in them is in no table."""
+    """Topmost folders, and links to such, of which not one image could be read: whoever is in them is in no table."""
     bad = problems.filter(pl.col("code").is_in(_LOST_CODES))
     if bad.is_empty():
         return ()
-    folders = instances["path"].str.replace(r"/?[^/]*$", "").unique()
-    known = {above for folder in folders for above in (PurePosixPath(folder), *PurePosixPath(folder).parents)}
+    read = {PurePosixPath(folder) for folder in instances["path"].str.replace(r"/?[^/]*$", "").unique()}
+    known = {above for folder in read for above in (folder, *folder.parents)}
     lost = set()
     for path, code in bad.select("path", "code").iter_rows():
-        folder = PurePosixPath(path) if code == UNLISTED else PurePosixPath(path).parent
+        place = PurePosixPath(path)
+        stands_for_folder = path.endswith("/") or (code == BROKEN_LINK and _among_folders(place, read))
+        folder = place if stands_for_folder else place.parent
         above = [part for part in (folder, *folder.parents) if part not in known]
         if above:
             lost.add(str(above[-1]))
     return tuple(sorted(lost))
+
+
+def _among_folders(link: PurePosixPath, read: set[PurePosixPath]) -> bool:
+    """Whether a link that leads nowhere may have led to a folder: it has no file's name and no image beside it."""
+    return link.parent not in read and not link.suffix[1:2].isalpha()
