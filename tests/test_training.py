@@ -1,6 +1,7 @@
 """Training the starter head: its data obey the laws of the heart, and it learns."""
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from cinema_cli.commands.app import run
+from cinema_cli.domain.errors import OutputError
 from cinema_cli.inference.heads import load_head, read_card
 from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter
 from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
+from cinema_models.weights import save_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,6 +65,56 @@ def test_training_learns_writes_weights_and_a_card_that_loads(tmp_path: Path) ->
     p = head.probabilities(np.zeros((2, 3, GRID.size_px, GRID.size_px), np.float32))
     assert p.shape == (2, 3, 4, GRID.size_px, GRID.size_px)
     np.testing.assert_allclose(p.sum(axis=2), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("none.safetensors", 66, "no weights at"),
+        ("folder", 66, "no weights at"),
+        ("text.safetensors", 78, "is not a safetensors file"),
+        ("other.safetensors", 78, "does not fit the network"),
+    ],
+)
+def test_weights_that_cannot_be_gone_on_from_are_refused(
+    name: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.safetensors").write_text("not weights")
+    save_weights({"stem.weight": torch.zeros(2, 3)}, tmp_path / "other.safetensors")
+    arguments = ["train", "starter", str(tmp_path / "out"), "--device", "cpu", "--workers", "0"]
+    assert run([*arguments, "--start-from", str(tmp_path / name)]) == code
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: ") and said in error and hint.startswith("hint: ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("place", ["file/out", "file"])
+def test_a_folder_for_weights_that_cannot_be_made_is_said(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["train", "starter", str(tmp_path / place), "--device", "cpu", "--workers", "0"]) == 73
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert error.startswith("error: cannot write") and hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize("taken", ["starter_sax.safetensors", "starter_sax.toml"])
+def test_weights_and_card_that_cannot_be_written_are_an_output_error(taken: str, tmp_path: Path) -> None:
+    (tmp_path / taken / "folder").mkdir(parents=True)  # refused also to root
+    with pytest.raises(OutputError, match=taken):
+        train_starter(tmp_path, recipe=Recipe(steps=1, minutes=5.0, stacks=1, workers=0), every=1)
+
+
+def test_a_folder_that_goes_while_training_is_an_output_error(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(OutputError, match=r"starter_sax\.safetensors"):
+        train_starter(
+            out,
+            recipe=Recipe(steps=2, minutes=5.0, stacks=1, workers=0),
+            report=lambda _: shutil.rmtree(out),
+            every=1,
+        )
 
 
 def test_the_embedded_head_is_small_and_says_what_it_is() -> None:

@@ -54,6 +54,5 @@ def starter(
         threads=threads,
         seed=seed,
     )
-    out.mkdir(parents=True, exist_ok=True)
     train_starter(out, recipe=recipe, device=str(pick_device(device)), start_from=start_from, report=say)
     CONSOLE.info(f"weights and card in {out}; measure them with bench/acdc_validation.py --heads {out}")

@@ -1,24 +1,25 @@
 """Train the starter head: labels of RV, MYO and LV in short-axis stacks, from synthetic hearts alone."""
 
 import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cinema_cli.domain.assets import heads_directory
-from cinema_cli.domain.errors import ConfigError
+from cinema_cli.domain.errors import ConfigError, InputError, OutputError
 from cinema_cli.inference.heads import autocast, pick_precision
+from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.training.starter_data import CYCLE_PERCENTILES, Batch, SyntheticStacks
 from cinema_models.stack_unet import StackUNet, neighbours
-from cinema_models.weights import load_weights, save_weights, sha256_of
+from cinema_models.weights import WeightsError, load_weights, save_weights, sha256_of
 
 WIDTHS = (32, 64, 128, 256)
 FOLD = 2
@@ -92,16 +93,17 @@ def train_starter(
     """Train; at each report, write the averaged weights and their card to the folder `out`. Returns that network.
 
     float32 weights; the network's arithmetic is bfloat16 where the device has it. `start_from` continues from earlier
-    weights.
+    weights. Raises InputError where they are not there, ConfigError where they do not fit, OutputError where `out`
+    cannot be written.
     """
     precision = pick_precision(torch.device(device))
     weights = out / "starter_sax.safetensors"
-    earlier = sha256_of(start_from) if start_from else ""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.threads)
     net = StackUNet(IN_CHANS, N_CLASSES, WIDTHS, fold=FOLD, mix_from=MIX_FROM)
-    if start_from is not None:
-        load_weights(net, start_from)
+    earlier = "" if start_from is None else _go_on_from(start_from, net)
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = {name: value.detach().clone() for name, value in net.state_dict().items()}
     optimiser = torch.optim.AdamW(
@@ -124,7 +126,7 @@ def train_starter(
         if step % every == 0 or share >= 1.0:
             rv, myo, lv = (float(d) for d in dice)
             done = Progress(step, share, loss, (rv, myo, lv), time.monotonic() - started)
-            save_weights({name: value.half() for name, value in averaged.items()}, weights)  # half the size
+            _save(averaged, weights)
             write_card(out, weights=weights, recipe=recipe, done=done, start_from=earlier)
             if report is not None:
                 report(done)
@@ -132,6 +134,28 @@ def train_starter(
             break
     net.load_state_dict(averaged)
     return net
+
+
+def _go_on_from(path: Path, net: StackUNet) -> str:
+    """Load earlier weights into the network; their digest. Raises InputError (none there), ConfigError (do not fit)."""
+    if not path.is_file():
+        raise InputError(f"no weights at {path}", hint="Give the .safetensors file of an earlier training.")
+    try:
+        load_weights(net, path)
+    except WeightsError as error:
+        hint = "Go on from weights that this version of `cinema train starter` wrote."
+        raise ConfigError(str(error), hint=hint, code="weights") from error
+    return sha256_of(path)
+
+
+def _save(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write weights in half precision. Raises OutputError where the disk is full or refuses."""
+    with output_errors(path):
+        try:
+            save_weights({name: value.half() for name, value in weights.items()}, path)
+        except SafetensorError as error:  # also what the system says of the file
+            hint = "Free some space, or give a folder that you may write."
+            raise OutputError(f"cannot write {path}: {error}", hint=hint, code="cannot_write") from error
 
 
 def _step(
@@ -155,7 +179,7 @@ def write_card(out: Path, *, weights: Path, recipe: Recipe, done: Progress, star
     """Write the starter head's card into `out`: the embedded card's description, these weights, how they were made.
 
     Figures are left out: they belong to other weights until they are measured anew. `start_from` is the digest of the
-    weights that the training went on from.
+    weights that the training went on from. Raises OutputError where it cannot be written.
     """
     text = (heads_directory() / "starter_sax.toml").read_text("utf-8")
     about, found, _ = text.partition("[weights]")
@@ -164,8 +188,4 @@ def write_card(out: Path, *, weights: Path, recipe: Recipe, done: Progress, star
     made = {**asdict(recipe), "steps": done.step, "minutes": round(done.seconds / 60.0, 1), "start_from": start_from}
     lines = [f"{name} = {json.dumps(value)}" for name, value in made.items() if name not in ("workers", "threads")]
     tables = f'[weights]\nfile = "{weights.name}"\nsha256 = "{sha256_of(weights)}"\n\n[training]\n'
-    card = out / "starter_sax.toml"
-    beside = card.with_name(f".{card.name}.{os.getpid()}")
-    beside.write_text(about + tables + "\n".join(lines) + "\n", "utf-8")
-    beside.replace(card)
-    return card
+    return write_atomic(out / "starter_sax.toml", about + tables + "\n".join(lines) + "\n")
