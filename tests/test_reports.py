@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,11 +14,14 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from cinema_cli.commands.cohort_page import write_report
 from cinema_cli.domain.assets import heads_directory, templates_directory
 from cinema_cli.domain.cine import Cine, CineStudy, Label, Note, StudyFacts, View
+from cinema_cli.domain.errors import OutputError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, StudyResult, VolumeCurves
 from cinema_cli.io.index import SERIES_SCHEMA
+from cinema_cli.io.ledger import Failure, read_records, record
 from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
@@ -411,6 +415,27 @@ def test_ten_thousand_studies_are_paged_and_quick(tmp_path: Path) -> None:
     last = stands_alone(pages["report/wall-0050.html"])
     assert "../sub-10000/ses-1/study.html" in last.addresses
     assert "../report.html" in last.addresses
+
+
+def test_pages_of_an_earlier_larger_cohort_go_once_the_new_ones_are_there(tmp_path: Path) -> None:
+    for k in range(201):
+        record(tmp_path, Failure(f"sub-{k:03d}", "ses-1", "read", "gap", "a gap"), "d", version="1")
+    folder = tmp_path / "report"
+    folder.mkdir()
+    for name in ("wall-0002.html", "wall-0003.html", "notes.html"):
+        (folder / name).write_text("sub-999, who has left")
+    records = read_records(tmp_path)
+    write_report(tmp_path, records)
+    assert sorted(p.name for p in folder.iterdir()) == ["notes.html", "wall-0001.html", "wall-0002.html"]
+    assert "sub-999" not in (folder / "wall-0002.html").read_text(encoding="utf-8")
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "report.html" / "x").mkdir(parents=True)  # refused also to root
+    with pytest.raises(OutputError):
+        write_report(tmp_path, records[:1])
+    assert len(list(folder.glob("wall-*"))) == 2  # nothing goes before the new is there
+    shutil.rmtree(tmp_path / "report.html")
+    write_report(tmp_path, records[:1])
+    assert [p.name for p in folder.iterdir()] == ["notes.html"]
 
 
 def test_thumbnails_are_embedded_in_small_cohorts_and_linked_in_large_ones(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cinema_cli.commands.job_words import lost_words
 from cinema_cli.commands.options import without_folders
 from cinema_cli.domain.errors import CinemaError
 from cinema_cli.inference.heads import read_card
-from cinema_cli.io.atomic import write_atomic
+from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.io.ledger import Record
 from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
@@ -22,7 +22,10 @@ _HIDDEN = {"cohort", "out", "participant_label", "dry_run"}  # settings that say
 
 
 def write_report(out: Path, records: Sequence[Record]) -> Path:
-    """Render the cohort page, and its further pages where it is large; the path of the first. Raises OutputError."""
+    """Render the cohort page, and its further pages where it is large; the path of the first. Raises OutputError.
+
+    Further pages of an earlier, larger cohort go once the new ones are there: they may show people who have left.
+    """
     tables = CohortTables(
         phenotypes=phenotypes(records),
         series=read_series(out),
@@ -30,8 +33,13 @@ def write_report(out: Path, records: Sequence[Record]) -> Path:
         curves=curves(records),
         run=run_facts(out, records),
     )
-    for name, html in render_cohort(tables, out_dir=out).items():
+    pages = render_cohort(tables, out_dir=out)
+    for name, html in pages.items():
         write_atomic(out / name, html)
+    with output_errors(out):
+        for path in out.glob("report/wall-*.html"):
+            if path.relative_to(out).as_posix() not in pages:
+                path.unlink(missing_ok=True)
     return out / REPORT_NAME
 
 
