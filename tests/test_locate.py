@@ -1,7 +1,12 @@
 """The coarse pass: it searches where motion says nothing, and is not led away from what beats."""
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 from disk_hearts import GreyHead, disk_masks, disk_study
+from test_checks import by_name, evidence
 
 from cinema_cli.domain.cine import View
 from cinema_cli.inference.centre import HeartCentre, find_centre
@@ -33,6 +38,47 @@ def test_a_larger_still_ring_elsewhere_does_not_win_over_the_beating_heart() -> 
     )
     found = located(np.maximum(heart, decoy))
     assert found.found and off_mm(found, heart) < 8
+
+
+def nothing_labelled(masks: np.ndarray) -> HeartCentre:
+    sax = disk_study(masks).cines[View.SAX]
+    blind = dataclasses.replace(sax, pixels=np.zeros_like(sax.pixels))
+    return locate(display_stack(blind), head=GreyHead(), guess=find_centre(sax))
+
+
+BEATING = disk_masks(n_frames=10, n_slices=3)
+STILL = disk_masks(n_frames=3, n_slices=3, shortening=0.0)
+
+
+@pytest.mark.parametrize(
+    ("look", "masks", "said"),
+    [
+        (
+            located,
+            BEATING,
+            "The heart was found where the image changes most with the heart beat, refined with the network.",
+        ),
+        (located, STILL, "The heart was found by the network alone, as nothing moves with the heart beat."),
+        (located, STILL[:1], "The heart was found by the network alone, as one frame shows no motion."),
+        (
+            nothing_labelled,
+            BEATING,
+            "The heart's place is uncertain: the network does not see it where the image changes most with the heart "
+            "beat.",
+        ),
+        (
+            nothing_labelled,
+            STILL,
+            "The heart's place is uncertain: nothing moves with the heart beat, so the middle of the image is used.",
+        ),
+    ],
+)
+def test_how_the_heart_was_found_is_a_sentence(
+    look: Callable[[np.ndarray], HeartCentre], masks: np.ndarray, said: str
+) -> None:
+    found = look(masks)
+    told = evidence(centre_found=found.found, centre_sentence=found.sentence)
+    assert by_name(told)["centre_found"].sentence == said
 
 
 def test_nothing_to_see_is_said() -> None:

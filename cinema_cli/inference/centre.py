@@ -26,7 +26,7 @@ class HeartCentre:
     row: float
     column: float
     found: bool
-    sentence: str
+    sentence: str  # how it was found, or why not: goes on a sentence
 
     @property
     def point(self) -> tuple[float, float]:
@@ -53,7 +53,7 @@ def centre_of_motion(pixels: NDArray[np.float32], *, pixel_spacing_mm: tuple[flo
     rows, columns = pixels.shape[2:]
     middle = ((rows - 1) / 2, (columns - 1) / 2)
     if pixels.shape[0] < 2:
-        return HeartCentre(*middle, False, "one frame shows no motion: the middle of the image is used")
+        return HeartCentre(*middle, False, "one frame shows no motion")
     factors = tuple(max(1, round(COARSE_MM / mm)) for mm in pixel_spacing_mm)
     spacing = (pixel_spacing_mm[0] * factors[0], pixel_spacing_mm[1] * factors[1])
     binned = _binned(pixels, (factors[0], factors[1]))
@@ -63,7 +63,7 @@ def centre_of_motion(pixels: NDArray[np.float32], *, pixel_spacing_mm: tuple[flo
     row, column = _gather(motion, np.unravel_index(int(weighted.argmax()), weighted.shape), spacing)
     near = _within(binned.shape[2:], (row, column), spacing, radius_mm=GATHER_RADIUS_MM / 2)
     if not weighted.max() > 0 or _signal(binned[..., near]) < MIN_SIGNAL:
-        return HeartCentre(*middle, False, "nothing moves with the heart beat: the middle of the image is used")
+        return HeartCentre(*middle, False, "nothing moves with the heart beat")
     point = ((row + 0.5) * factors[0] - 0.5, (column + 0.5) * factors[1] - 0.5)
     return HeartCentre(*point, True, "where the image changes most with the heart beat")
 

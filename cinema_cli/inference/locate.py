@@ -62,8 +62,10 @@ def locate(stack: DisplayStack, *, head: StackHead, guess: HeartCentre) -> Heart
             break
         best = _look(stack, looks, head=head, centre=best.centre)
     if best.lv_ml < MIN_LV_ML or (guess.found and distance_mm(best.centre, start, mm) > MAX_DRIFT_MM):
-        return HeartCentre(*start, False, guess.sentence)
-    return HeartCentre(*best.centre, True, f"{guess.sentence}, refined with the network")
+        why = "the network does not see it {}" if guess.found else "{}, so the middle of the image is used"
+        return HeartCentre(*start, False, why.format(guess.sentence))
+    how = "{}, refined with the network" if guess.found else "by the network alone, as {}"
+    return HeartCentre(*best.centre, True, how.format(guess.sentence))
 
 
 def _trust(distance: float) -> float:
