@@ -1,6 +1,6 @@
 """Volumes that a head finds in synthetic hearts over the true ones, for several class weights of its card, as JSON.
 
-    python bench/calibrate_head.py [--stacks 30] [--seed 4711] [--out FILE]
+    python bench/calibrate_head.py [--heads FOLDER] [--stacks 30] [--seed 4711] [--out FILE]
 
 The weights whose ratios are nearest to one (least sum of |log ratio|) belong in the card: a network trained with
 ambiguous walls gives the border to the larger class. No patient image is used.
@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from provenance import provenance
@@ -28,11 +29,12 @@ NAMES = {Label.RV: "rv", Label.MYO: "myo", Label.LV: "lv"}
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--heads", type=Path, help="folder of the head, instead of the embedded ones")
     parser.add_argument("--stacks", type=int, default=30)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--out", type=argparse.FileType("w"))
     arguments = parser.parse_args()
-    head = load_head(device="cpu")
+    head = load_head(device="cpu", folder=arguments.heads)
     head.card = dataclasses.replace(head.card, class_weights=(1.0,) * 4)
     rng = np.random.default_rng(arguments.seed)
     found = {weights: np.zeros(4) for weights in TRIED}

@@ -61,6 +61,7 @@ def test_training_learns_writes_weights_and_a_card_that_loads(tmp_path: Path) ->
     assert np.mean([p.loss for p in log[-4:]]) < np.mean([p.loss for p in log[:4]])
     card = tomllib.loads((tmp_path / "starter_sax.toml").read_text("utf-8"))
     assert (card["training"]["seed"], card["training"]["steps"], "figures" in card) == (7, 12, False)
+    assert card["output"]["class_weights"] == [1.0] * 4
     head = load_head(device="cpu", folder=tmp_path)
     p = head.probabilities(np.zeros((2, 3, GRID.size_px, GRID.size_px), np.float32))
     assert p.shape == (2, 3, 4, GRID.size_px, GRID.size_px)

@@ -1,6 +1,7 @@
 """Train the starter head: labels of RV, MYO and LV in short-axis stacks, from synthetic hearts alone."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -178,13 +179,15 @@ def _step(
 def write_card(out: Path, *, weights: Path, recipe: Recipe, done: Progress, start_from: str = "") -> Path:
     """Write the starter head's card into `out`: the embedded card's description, these weights, how they were made.
 
-    Figures are left out: they belong to other weights until they are measured anew. `start_from` is the digest of the
+    Figures are left out and class weights are one: they belong to other weights until they are measured anew, by
+    bench/acdc_validation.py and bench/calibrate_head.py. `start_from` is the digest of the
     weights that the training went on from. Raises OutputError where it cannot be written.
     """
     text = (heads_directory() / "starter_sax.toml").read_text("utf-8")
     about, found, _ = text.partition("[weights]")
     if not found:
         raise ConfigError("the card of starter_sax has no table [weights]", hint="Restore models/heads.")
+    about = re.sub(r"(?m)^class_weights = .*$", f"class_weights = {[1.0] * N_CLASSES}", about)
     made = {**asdict(recipe), "steps": done.step, "minutes": round(done.seconds / 60.0, 1), "start_from": start_from}
     lines = [f"{name} = {json.dumps(value)}" for name, value in made.items() if name not in ("workers", "threads")]
     tables = f'[weights]\nfile = "{weights.name}"\nsha256 = "{sha256_of(weights)}"\n\n[training]\n'
