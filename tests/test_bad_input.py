@@ -243,6 +243,47 @@ def test_hashed_ids_leave_no_link_behind(tmp_path: Path, capsys: pytest.CaptureF
     assert "nothing to do: the record of the only study holds" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (
+            ["--views", "Smith/unused.csv"],
+            0,
+            "no series fits 2 names in the views file (1.2.840.9.9.777, mrs miller sax)",
+        ),
+        (["--views", "Smith/both.csv"], 78, "line 3 of both.csv says ignore of 'mrs miller sax', a line above it sax"),
+        (["--id-from", "Smith/map.csv"], 78, "map.csv, line 2: participant_id is empty"),
+        (["--participant-label", "Person0815"], 66, "no participant sub-Person0815 in the cohort"),
+    ],
+)
+def test_what_is_said_of_people_in_a_hashed_run_gets_into_no_file(
+    options: list[str],
+    code: int,
+    said: str,
+    cohort: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_heart(cohort / "P1", "Person0815", slices=3)
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "key": "0123456789abcdef",
+        "Smith/unused.csv": "series_uid,series_description,view\n1.2.840.9.9.777,,sax\n,Mrs Miller SAX,ignore\n",
+        "Smith/both.csv": "series_description,view\nMrs Miller SAX,sax\nMrs Miller SAX,ignore\n",
+        "Smith/map.csv": "patient_id,participant_id\nPerson0815,\n",
+    }.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(text)
+    Path("out/logs/earlier").mkdir(parents=True)  # a run before, so that the log of one that fails is kept
+    Path("out/logs/yesterday").mkdir()
+    assert run(["analyse", str(cohort), "-o", "out", "--hash-ids", "key", "--no-masks", *options]) == code
+    assert said in capsys.readouterr().err
+    for path in (path for path in Path("out").rglob("*") if path.is_file()):
+        text = path.read_bytes().decode("latin-1")
+        assert not [word for word in ("Person0815", "iller", "9.9.777", "Smith") if word in text], path
+
+
 def test_a_run_that_ends_early_says_so_in_its_log(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_heart(cohort, "A", slices=1)
     out = cohort.with_name("out")

@@ -13,6 +13,7 @@ from cinema_cli.commands.app import run
 from cinema_cli.commands.console import Console
 from cinema_cli.commands.scan import SeriesFormat, scan
 from cinema_cli.domain.errors import CinemaError, ConfigError, InputError, UsageError
+from cinema_cli.io.identity import keyed_hash
 
 SCD = Path("/work/shared/data/scd/dicom")
 
@@ -109,6 +110,32 @@ def test_a_number_that_many_studies_have_is_told_of_one(
     assert not table["series_uid"].str.contains(".", literal=True).any()
     scan(cohort, hash_ids=key, explain=table["series_uid"][0])
     assert capsys.readouterr().out.startswith("Series ")
+
+
+def test_a_hashed_uid_from_the_table_means_its_series(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rows(**options: object) -> pl.DataFrame:
+        scan(cohort, hash_ids=key, **options)  # type: ignore[arg-type]
+        return pl.read_csv(io.StringIO(capsys.readouterr().out))
+
+    key, views = tmp_path / "key", tmp_path / "views.csv"
+    key.write_text("0123456789abcdef")
+    scan(cohort)
+    plain = pl.read_csv(io.StringIO(capsys.readouterr().out)).filter(participant_id="sub-P002", view="sax")
+    raw, hashed = plain["series_uid"][0], keyed_hash(plain["series_uid"][0], b"0123456789abcdef")
+    for query in (hashed, hashed[:9], hashed[-9:], raw, raw[:20], raw[-12:]):
+        scan(cohort, hash_ids=key, explain=query)
+        story = capsys.readouterr().out
+        assert story.startswith(f"Series {hashed}, ") and raw not in story and story.count("Series ") == 1
+    assert rows().filter(series_uid=hashed)["verdict"].to_list() == ["used"]
+    for uid in (hashed, raw, hashed.upper()):
+        views.write_text(f"series_uid,view\n{uid},ignore\n")
+        found = rows(views=views)
+        assert found.filter(series_uid=hashed)["verdict"].to_list() == ["rejected"]
+    views.write_text(f"series_uid,view\n{hashed},ignore\n{raw},sax\n")
+    with pytest.raises(ConfigError, match="by uid and by hash, and contradict each other"):
+        rows(views=views)
 
 
 def test_a_terminal_gets_columns_to_read(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip  # noqa: E501

@@ -19,6 +19,7 @@ from cinema_cli.commands.job_words import (
     say_notes,
     some,
     tally,
+    unused_words,
 )
 from cinema_cli.commands.options import CONSOLE, without_folders
 from cinema_cli.commands.runlog import RunLog, logged_run, utc_now
@@ -32,8 +33,8 @@ from cinema_cli.inference.plan import RunSettings, StudyInput, plan
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
-from cinema_cli.io.identity import read_key, without_links
-from cinema_cli.io.index import CohortIndex, StudyKey, of_study, scan, studies, study_digests
+from cinema_cli.io.identity import is_hashed, read_key, without_links
+from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, scan, studies, study_digests
 from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.problems import problem_words
@@ -127,12 +128,20 @@ def _key(job: Job) -> bytes | None:
 
 
 def _log(job: Job) -> AbstractContextManager[RunLog]:
-    """The log of this run. Paths may say who and where: messages have none, nor have settings where ids are hashed."""
+    """The log of this run. Paths may say who and where: messages have none, nor have settings where ids are hashed.
+
+    What would be said of files or people by words of theirs is said before there is a log. Raises CinemaError.
+    """
+    check_files(id_from=job.scan["id_from"], views_file=job.scan["views_file"])
     settings, remark = job.options, ""
     if job.scan["hash_key"]:
+        if raw := sorted(name for name in job.participants if not is_hashed(name)):
+            hint = "Ids are hashed: name participants as phenotypes.csv does."
+            raise InputError(f"no participant {', '.join(raw)} in the cohort", hint=hint, code="no_participant")
         settings = {name: without_folders(v) if isinstance(v, str) else v for name, v in settings.items()}
-        settings |= {"cohort": None, "out": None}
-        remark = "Ids are hashed, so COHORT, --out and all folders are left out: give them again beside --config."
+        settings |= {"cohort": None, "out": None, "participant_label": None}
+        left_out = "COHORT, --out, --participant-label and all folders are left out"
+        remark = f"Ids are hashed, so {left_out}: give them again beside --config."
     hidden = {str(job.out): "OUT", str(job.cohort.resolve()): "COHORT"}
     return logged_run(job.out, settings=settings, console=CONSOLE, remark=remark, hidden=hidden)
 
@@ -149,7 +158,7 @@ def scan_cohort(job: Job, *, hash_key: bytes | None) -> tuple[CohortIndex, int]:
         f"{used} series used, {index.series.height - used} rejected (see series.csv)"
     )
     if index.unused_overrides:
-        CONSOLE.warn(f"no series fits {some(index.unused_overrides)} in the views file")
+        CONSOLE.warn(unused_words(len(index.unused_overrides)), aside=f" ({some(index.unused_overrides)})")
     if words := problem_words(index.problems):
         CONSOLE.warn(f"{', '.join(words)}: `cinema scan` names them")
     if index.lost_folders:

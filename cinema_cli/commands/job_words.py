@@ -29,6 +29,11 @@ def lost_words(count: int) -> str:
     return f"no DICOM file in {where} could be read, so whoever is in there is in no table"
 
 
+def unused_words(count: int) -> str:
+    """That lines of the views file are of no use."""
+    return f"no series fits {count} {'name' if count == 1 else 'names'} in the views file"
+
+
 def say_notes(index: CohortIndex) -> None:
     """What is doubtful about participants; the notes name nobody but by label."""
     notes = index.notes.unique(maintain_order=True)

@@ -1,7 +1,7 @@
 """`cinema scan`: which cines a folder holds, what becomes of each series, and why."""
 
 import sys
-from dataclasses import replace
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,8 +99,8 @@ def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[
     `sub-x/ses-y/5` means those of one study only, `sub-x/ses-y/` all of it. Raises InputError where there is none.
     """
     from cinema_cli.domain.errors import InputError
-    from cinema_cli.io import index as indexing
-    from cinema_cli.io.identity import keyed_hash
+    from cinema_cli.io.explain import tell
+    from cinema_cli.io.identity import with_hashed_uids
 
     study, _, wanted = query.rpartition("/")
     participant, _, session = study.partition("/")
@@ -110,13 +110,23 @@ def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[
     if series.is_empty():
         hint = "Give --id-from and --hash-ids as in the run that named it so."
         raise InputError(f"no series of {study}", hint=hint, code="no_series")
-    uids = sorted({uid for uid in series["series_uid"] if uid})
-    if hash_key is not None:
-        wanted = next((uid for uid in uids if keyed_hash(uid, hash_key) == wanted), wanted)
-    begin_so = [uid for uid in uids if "." in wanted and uid.startswith(wanted)]
-    one_study = replace(index, series=series)
-    queries = uids if study and not wanted else [begin_so[0] if len(begin_so) == 1 else wanted]
-    return [line for one in queries for line in indexing.explain(one_study, one)]
+    shown = with_hashed_uids(series, hash_key=hash_key)
+    uids = dict(zip(series["series_uid"], shown["series_uid"], strict=True))
+    numbers = {str(number) for number in series["series_number"].drop_nulls()}
+    queries = [uid for uid in uids.values() if uid] if study and not wanted else _meant(wanted, uids, numbers)
+    return [line for one in queries for line in tell(shown, one)]
+
+
+def _meant(wanted: str, uids: Mapping[str, str], numbers: Container[str]) -> list[str]:
+    """What to look for in the table as it is written: `wanted` may be the whole, the beginning or the end of the uid
+    in the headers, or of that in the table (`uids`: one -> the other), or a number, which goes before parts."""
+    either = [(name, shown) for uid, shown in uids.items() for name in (uid, shown) if name and wanted]
+    whole = [shown for name, shown in either if name == wanted]
+    if whole or wanted in numbers:
+        return whole[:1] or [wanted]
+    begin = [shown for name, shown in either if name.startswith(wanted)]
+    end = [shown for name, shown in either if name.endswith(wanted)]
+    return list(dict.fromkeys(begin or end)) or [wanted]
 
 
 def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None) -> None:

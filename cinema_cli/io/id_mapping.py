@@ -64,9 +64,11 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
     except OSError as error:
         reason = error.strerror or "no reason given"
-        raise ConfigError(f"cannot read the mapping file {path}: {reason}", hint=_HINT, code="bad_mapping") from error
+        raise ConfigError(
+            f"cannot read the mapping file {path.name}: {reason}", hint=_HINT, code="bad_mapping"
+        ) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the mapping file {path} is not UTF-8 text", hint=_HINT, code="bad_mapping") from error
+        raise ConfigError(f"the mapping file {path.name} is not UTF-8 text", hint=_HINT, code="bad_mapping") from error
 
 
 def _add(
@@ -100,7 +102,7 @@ def _label(value: str, *, prefix: str, path: Path, line: int) -> str:
 
 
 def _wrong(path: Path, line: int, sentence: str) -> ConfigError:
-    return ConfigError(f"{path}, line {line}: {sentence}", hint=_HINT, code="bad_mapping")
+    return ConfigError(f"{path.name}, line {line}: {sentence}", hint=_HINT, code="bad_mapping")
 
 
 def ambiguous_session(mapping: Mapping, target: Target, *, n_studies: int) -> ConfigError:

@@ -127,16 +127,16 @@ def sexes_are_apart(units: Iterable[Unit]) -> bool:
     return bool(women and men) and all(abs(one - other) > AGES_AGREE_YEARS for one in women for other in men)
 
 
-def with_source(unit: Unit, *, id_from: str, mapping: Mapping | None) -> Unit:
+def with_source(unit: Unit, rule: str | Mapping) -> Unit:
     """What names the participant, with the next best thing where that is absent; one text is one id in both places."""
     first_folder = unit.folder.split("/")[0]
-    if mapping is not None:
-        found = mapping.find(study_uid=unit.study, patient_id=unit.patient_id, folder=unit.folder)
+    if isinstance(rule, Mapping):
+        found = rule.find(study_uid=unit.study, patient_id=unit.patient_id, folder=unit.folder)
         if found:
             return replace(unit, source="mapping", source_id=found[0], target=found[1])
         return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
     options = {"patient-id": unit.patient_id, "folder": first_folder}
-    order = ("folder", "patient-id") if id_from == "folder" else ("patient-id", "folder")
+    order = ("folder", "patient-id") if rule == "folder" else ("patient-id", "folder")
     for source in order:
         if value := options[source]:
             return replace(unit, source=source, source_id=value)

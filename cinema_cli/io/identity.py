@@ -33,22 +33,27 @@ class IdTable:
     instances: pl.DataFrame  # the input with participant_id and session_id; study_uid filled where it was absent
 
 
+def id_rule(id_from: str | Path) -> str | Mapping:
+    """What names participants: "patient-id", "folder" (first folder under the root) or what a CSV file says (see
+    `io.id_mapping`). Raises ConfigError for a bad file."""
+    return str(id_from) if str(id_from) in ("patient-id", "folder") else read_mapping(Path(id_from))
+
+
 def assign_ids(
-    instances: pl.DataFrame, *, id_from: str | Path = "patient-id", hash_key: bytes | None = None
+    instances: pl.DataFrame, *, id_from: str | Path | Mapping = "patient-id", hash_key: bytes | None = None
 ) -> IdTable:
     """Give every instance a participant and a session; the order of rows does not matter.
 
-    `id_from`: "patient-id", "folder" (first folder under the root) or a CSV file (see `io.id_mapping`);
-    `hash_key`: ids, also those of a mapping file, become the first 16 hex digits of HMAC-SHA256(key, id).
-    Raises ConfigError for a bad mapping file.
+    `id_from`: see `id_rule`; `hash_key`: ids, also those of a mapping file, become the first 16 hex digits of
+    HMAC-SHA256(key, id). Raises ConfigError for a bad mapping file.
     """
-    mapping = None if str(id_from) in ("patient-id", "folder") else read_mapping(Path(id_from))
+    rule = id_from if isinstance(id_from, Mapping) else id_rule(id_from)
     table = instances.with_columns(directory=pl.col("path").str.replace(r"/?[^/]*$", ""))
-    units = [with_source(unit, id_from=str(id_from), mapping=mapping) for unit in one_id_a_study(find_units(table))]
+    units = [with_source(unit, rule) for unit in one_id_a_study(find_units(table))]
     labels, collided = _labels(units, hash_key=hash_key)
     labelled = [replace(unit, label=labels[unit.source_id]) for unit in units]
     units, split = _split_people(labelled, hash_key=hash_key)
-    units = _with_sessions(units, mapping)
+    units = _with_sessions(units, rule if isinstance(rule, Mapping) else None)
     given = _given(units)
     joined = table.join(given, on=UNIT, how="left", nulls_equal=True, maintain_order="left")
     studies = given.with_columns(study_uid="filled_uid").select(list(STUDIES_SCHEMA))
@@ -109,14 +114,23 @@ def keyed_hash(value: str, key: bytes) -> str:
     return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:16]
 
 
+def is_hashed(participant_id: str) -> bool:
+    """Whether a participant may be one of those that a run with hashed ids names."""
+    return re.fullmatch(r"sub-[0-9a-f]{16}(x[0-9a-f]{6})?(p[0-9]+)?", participant_id) is not None
+
+
 def without_links(series: pl.DataFrame, *, hash_key: bytes | None) -> pl.DataFrame:
     """The series table as it may be written: no study uid, and series uids hashed where ids are (they name a visit
     in the archive that the images came from)."""
-    written = series.drop("study_uid", strict=False)
+    return with_hashed_uids(series.drop("study_uid", strict=False), hash_key=hash_key)
+
+
+def with_hashed_uids(series: pl.DataFrame, *, hash_key: bytes | None) -> pl.DataFrame:
+    """A table with its series uids hashed where ids are."""
     if hash_key is None:
-        return written
-    hashed = {uid: keyed_hash(uid, hash_key) for uid in written["series_uid"].unique() if uid}
-    return written.with_columns(pl.col("series_uid").replace_strict(hashed, default=pl.col("series_uid")))
+        return series
+    hashed = {uid: keyed_hash(uid, hash_key) for uid in series["series_uid"].unique() if uid}
+    return series.with_columns(pl.col("series_uid").replace_strict(hashed, default=pl.col("series_uid")))
 
 
 def _split_people(units: Sequence[Unit], *, hash_key: bytes | None) -> tuple[list[Unit], set[str]]:

@@ -2,19 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import polars as pl
 
+from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io import explain as explaining
 from cinema_cli.io.assembly import assemble
 from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
 from cinema_cli.io.folders import check_folder
 from cinema_cli.io.headers import read_headers
-from cinema_cli.io.identity import assign_ids
+from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
 from cinema_cli.io.index_rows import (
     IMAGES_SCHEMA,
     KEY_SCHEMA,
@@ -32,6 +33,7 @@ __all__ = [
     "SERIES_SCHEMA",
     "CohortIndex",
     "StudyKey",
+    "check_files",
     "explain",
     "of_study",
     "scan",
@@ -85,17 +87,39 @@ def scan(
 ) -> CohortIndex:
     """Index the cines of a folder tree by geometry and time; nothing is written.
 
-    With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`.
-    Raises InputError where there is no folder, no DICOM image or no MR image, ConfigError for a bad views file.
+    With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`, and the views
+    file may name series by them or by their hashes. Raises InputError where there is no folder, no DICOM image or no
+    MR image, ConfigError for a bad views or mapping file.
     """
-    overrides = read_views_file(views_file) if views_file else {}
+    named = read_views_file(views_file) if views_file else {}
+    rule = id_rule(id_from)
     check_folder(root)
     headers = read_headers(root, jobs=jobs, progress=progress)
     check_any(headers.instances, headers.problems, n_files=headers.n_files)
-    ids = assign_ids(headers.instances, id_from=id_from, hash_key=hash_key)
+    overrides = _by_uid(named, headers.instances["series_uid"].drop_nulls().unique(), hash_key=hash_key)
+    ids = assign_ids(headers.instances, id_from=rule, hash_key=hash_key)
     index = build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
     index = replace(index, unused_overrides=unused_overrides(overrides, ids.instances))
     return index if hash_key is None else replace(index, facts=year_only(index.facts))
+
+
+def check_files(*, id_from: str | Path, views_file: Path | None) -> None:
+    """Raise ConfigError where `scan` would for these files, which takes no time: before a log could quote them."""
+    id_rule(id_from)
+    if views_file:
+        read_views_file(views_file)
+
+
+def _by_uid(overrides: Mapping[str, str], uids: Iterable[str], *, hash_key: bytes | None) -> dict[str, str]:
+    """What the views file says by uid where it names a series by the hash that the tables have. Raises ConfigError
+    where it names one series both ways and contradicts itself."""
+    raw = {} if hash_key is None else {keyed_hash(uid, hash_key): uid.strip().lower() for uid in uids}
+    by_uid: dict[str, str] = {}
+    for name, view in overrides.items():
+        if by_uid.setdefault(raw.get(name, name), view) != view:
+            said = "two lines of the views file name one series, by uid and by hash, and contradict each other"
+            raise ConfigError(said, hint="Leave one line for each series.", code="views_file")
+    return by_uid
 
 
 def build_index(
