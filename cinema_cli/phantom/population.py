@@ -81,7 +81,7 @@ def sample_heart(rng: np.random.Generator, condition: Condition, *, size: float 
         rv_diaphragm=(float(rng.normal(1.95, 0.2)), float(rng.uniform(1.1, 1.7) + 0.35 * loaded)),
         rv_sternum=(float(rng.normal(4.05, 0.25)), float(rng.uniform(1.15, 1.9) + 0.35 * loaded)),
         rv_scale=0.6,
-        rv_above=float(rng.uniform(-7, 3)),
+        rv_above=float(rng.uniform(-5, 5)),
         rv_infundibulum=float(rng.uniform(0, 22)),
         rv_descent=_uniform(rng, (8, 20) if loaded else (15, 27)),
         rv_wall=float(rng.uniform(1.5, 7.0) if loaded else rng.uniform(1.0, 3.0)),
