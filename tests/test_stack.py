@@ -167,6 +167,120 @@ def test_interleaved_series_join_and_two_shifted_stacks_do_not() -> None:
     assert len(plan_of(study(series(offsets=offsets) + shifted))) == 8
 
 
+SLICES = [(s - 3.5) * 10.0 for s in range(8)]  # positions of `sax(8)`, mm
+
+
+def a_series_each(rows: Rows) -> Rows:
+    """The rows with every ten images in a series of their own."""
+    return [r | {"series_uid": f"{r['series_uid']}.{i // 10}", "series_number": i // 10} for i, r in enumerate(rows)]
+
+
+def repeated_off(mm: float, *, layout: str) -> Rows:
+    """A stack of 8 slices, acquired again `mm` farther along: as two series, one, or one a slice."""
+    second = series(offsets=[o + mm for o in SLICES], uid="1.9", number=9, start_s=50000.0)
+    if layout == "one series":
+        second = [r | {"series_uid": "1.2.3", "series_number": 5, "acquisition_number": 2} for r in second]
+    return a_series_each(sax(8) + second) if layout == "one a slice" else sax(8) + second
+
+
+@pytest.mark.parametrize("layout", ["two series", "one series", "one a slice"])
+@pytest.mark.parametrize("mm", [0.0, 2.0, 3.0, 4.0, -3.0, 10.0])
+def test_a_stack_acquired_again_a_little_farther_is_not_mixed_with_the_first(mm: float, layout: str) -> None:
+    assembly = study(repeated_off(mm, layout=layout))
+    stack = assembly.chosen[View.SAX].stack
+    more = mm == 10.0  # the first has one position that the second lacks
+    assert (len(stack.runs), stack.spacing_mm) == (8 + more, pytest.approx(10.0))
+    assert {uid[:3] for row in plan_of(assembly)[more:] for uid in row} == {"1.9"}
+    used = [v for v in assembly.verdicts.values() if v.used]
+    assert all("repeats_ignored" in v.flags and "uneven_slices" not in v.flags for v in used)
+    assert {v.code for v in assembly.verdicts.values() if not v.used} <= {"repeated"}
+
+
+def test_two_stacks_half_a_spacing_apart_are_two_where_their_slices_overlap() -> None:
+    assert len(plan_of(study(repeated_off(5.0, layout="two series")))) == 8
+    thin = [r | {"thickness_mm": 5.0} for r in repeated_off(5.0, layout="two series")]
+    assert len(plan_of(study(thin))) == 16
+
+
+def test_an_earlier_stack_that_is_more_complete_keeps_its_place() -> None:
+    cut = [r for r in repeated_off(3.0, layout="one series") if r["sop_uid"] != "1.9.9.2.4"]
+    assert {uid[:5] for row in plan_of(study(cut)) for uid in row} == {"1.2.3"}
+
+
+def test_of_two_interleaved_stacks_that_each_lack_a_frame_none_is_mixed() -> None:
+    lost = ("1.9.9.2.4", "1.2.3.5.5.4")
+    cut = [r for r in repeated_off(3.0, layout="two series") if r["sop_uid"] not in lost]
+    chosen = study(cut, allow=1).chosen[View.SAX]
+    assert (len(chosen.stack.runs), chosen.stack.spacing_mm, len(chosen.plan.missing)) == (8, pytest.approx(10.0), 1)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("offset", [0.0, 29.0, 2.5])
+def test_a_slice_between_the_others_is_left_out_and_said(offset: float, apart: bool) -> None:
+    rows = a_series_each(sax(8)) if apart else sax(8)
+    assembly = study(rows + series(offsets=[offset], uid="1.9", number=99, start_s=50000.0))
+    chosen = assembly.chosen[View.SAX]
+    assert (len(chosen.stack.runs), chosen.stack.spacing_mm) == (8, pytest.approx(10.0))
+    left = [v for v in assembly.verdicts.values() if not v.used]
+    assert [v.code for v in left] == ["off_grid"] and "10.0 mm apart" in left[0].sentence
+    said = "1 slice was left out: it lies between the others, which are 10.0 mm apart"
+    assert said in [note.sentence for note in chosen.notes if note.code == "off_grid_ignored"]
+
+
+def test_slices_that_overlap_unevenly_are_refused() -> None:
+    uneven = series(offsets=np.cumsum([0, 3, 4, 3, 6, 3, 4, 7, 3]).tolist())
+    verdict = only_verdict(study(uneven))
+    assert (verdict.used, verdict.code) == (False, "overlapping_slices")
+    assert verdict.sentence.startswith("slices of 8 mm lie 3.0 to ")
+    even = only_verdict(study(series(offsets=range(0, 40, 4))))
+    assert even.used and "10 slices" in even.sentence
+
+
+def beside(rows: Rows, mm: float) -> Rows:
+    """The rows with their field of view moved along the image rows."""
+    return [r | {f"position_{c}": r[f"position_{c}"] + mm * LATERAL[k] for k, c in enumerate("xyz")} for r in rows]
+
+
+@pytest.mark.parametrize(("moved", "mm"), [(range(5, 8), 40.0), (range(4, 8), 40.0), (range(3, 4), -4.0)])
+def test_a_field_of_view_that_moves_between_slices_is_refused(moved: range, mm: float) -> None:
+    rows = [r for s in range(8) for r in beside(sax(8)[10 * s : 10 * s + 10], mm if s in moved else 0.0)]
+    verdict = only_verdict(study(rows))
+    assert (verdict.used, verdict.code) == (False, "moved_slices")
+    names = ", ".join(str(s + 1) for s in moved)
+    lies = f"slice {names} lies" if len(moved) == 1 else f"slices {names} lie"
+    assert verdict.sentence.startswith(f"{lies} up to {abs(mm):.0f} mm beside the others in the plane")
+
+
+def test_a_stack_of_another_field_of_view_is_never_mixed_in() -> None:
+    first = [r for r in beside(sax(9), 20.0) if r["sop_uid"] != "1.2.3.5.2.4"]  # one slice more, but lacks a frame
+    later = series(offsets=[o - 5.0 for o in SLICES], uid="1.9", number=9, start_s=50000.0)
+    assembly = study(first + later)
+    assert {uid[:3] for row in plan_of(assembly) for uid in row} == {"1.9"}
+    assert [v.code for v in assembly.verdicts.values()] == ["repeated", ""]
+
+
+def test_a_stack_of_which_slices_are_missing_keeps_all_others() -> None:
+    for lost in ((1,), (3, 6), (1, 3), (2, 3)):
+        offsets = [mm for s, mm in enumerate(SLICES) if s not in lost]
+        for rows in (series(offsets=offsets), a_series_each(series(offsets=offsets))):
+            assert len(plan_of(study(rows))) == len(offsets)
+
+
+def test_origins_of_an_oblique_stack_may_drift_along_a_line() -> None:
+    steady = [r for s in range(8) for r in beside(sax(8)[10 * s : 10 * s + 10], 6.0 * s + 0.5 * (s % 3))]
+    assert only_verdict(study(steady)).used
+
+
+def test_a_slice_elsewhere_in_the_plane_is_no_repeat() -> None:
+    late = series(offsets=[5.0], uid="1.9", number=99, start_s=50000.0)
+    for mm in (80.0, 5.0):
+        assembly = study(a_series_each(sax(8)) + beside(late, mm))
+        left = [v for v in assembly.verdicts.values() if not v.used]
+        assert [v.code for v in left] == ["beside"]
+        assert plan_of(assembly) == plan_of(study(sax(8)))
+        assert [note.code for note in assembly.chosen[View.SAX].notes] == ["beside_ignored"]
+
+
 def test_a_gap_between_slices_is_flagged() -> None:
     assembly = study(series(offsets=[0, 10, 20, 40, 50]))
     assert missing_slices(assembly.chosen[View.SAX].stack) == 1

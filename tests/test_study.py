@@ -76,6 +76,37 @@ def test_a_missing_frame_is_interpolated_between_its_neighbours(tmp_path: Path) 
     assert [note.code for note in filled.notes] == ["interpolated_frames"]
 
 
+def test_a_slice_with_its_own_number_of_frames_shows_the_nearest_of_them(tmp_path: Path) -> None:
+    def own_count(image: Any, s: int, f: int) -> None:
+        image.CardiacNumberOfImages = 9 if s == 1 else 10
+
+    write_sax(tmp_path / "whole", slices=3)
+    write_sax(tmp_path / "own", slices=3, missing={(1, 9)}, edit=own_count)
+    whole, own = (read(tmp_path / name).cines[View.SAX] for name in ("whole", "own"))
+    nearest = [0, 1, 2, 3, 4, 5, 5, 6, 7, 8]  # of nine frames over the same cycle
+    np.testing.assert_array_equal(own.pixels[:, 1], whole.pixels[nearest, 1])
+    np.testing.assert_array_equal(own.pixels[:, [0, 2]], whole.pixels[:, [0, 2]])
+    assert [note.code for note in own.notes] == ["resampled_frames"]
+
+
+def test_a_stack_acquired_again_a_little_farther_has_the_same_extent(tmp_path: Path) -> None:
+    def farther(image: Any, s: int, f: int) -> None:
+        image.ImagePositionPatient = [
+            f"{float(x) + 3.0 * along:.8g}" for x, along in zip(image.ImagePositionPatient, TO_APEX, strict=True)
+        ]
+        image.AcquisitionTime = "120000"
+
+    write_sax(tmp_path / "first", slices=4, study_uid="1.2.3", layout="series_per_slice")
+    write_sax(
+        tmp_path / "again", slices=4, study_uid="1.2.3", layout="series_per_slice", series_number=40, edit=farther
+    )
+    cine = read(tmp_path).cines[View.SAX]
+    assert (cine.n_slices, cine.slice_spacing_mm) == (4, pytest.approx(10.0, abs=1e-3))
+    assert [(note.code, note.sentence) for note in cine.notes] == [
+        ("repeats_ignored", "4 slices were acquired again: the most complete acquisition, then the latest was used")
+    ]
+
+
 def test_two_holes_in_a_row_are_filled_in_proportion() -> None:
     pixels = np.arange(6, dtype=np.float32).reshape(1, 6, 1, 1)
     present = np.array([[True, True, False, False, True, True]])

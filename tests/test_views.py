@@ -272,6 +272,21 @@ def test_a_view_planned_again_beside_itself_is_a_repeat_not_a_stack() -> None:
     assert [found[f"9{k}"].code for k in range(3)] == ["repeated", "repeated", ""]
 
 
+@pytest.mark.parametrize(("places", "moved"), [((0.0, 4.0, 6.0), 0.0), ((0.0, 5.0, 0.0), 20.0)])
+def test_a_view_planned_again_off_any_grid_is_a_repeat_too(places: tuple[float, ...], moved: float) -> None:
+    side = np.cross(AXIS, UP)
+    again = [lax(90, uid=f"9{k}", number=9 + k, offsets=(mm,), along=side) for k, mm in enumerate(places)]
+    again[2] = [
+        r
+        | {"acquisition_time_s": 50000.0}
+        | {f"position_{c}": r[f"position_{c}"] + moved * AXIS[i] for i, c in enumerate("xyz")}
+        for r in again[2]
+    ]
+    found = verdicts(sax() + again[0] + again[1] + again[2])
+    assert [found[f"9{k}"].code for k in range(3)] == ["repeated", "repeated", ""]
+    assert all(found[f"9{k}"].sentence.endswith("it is the latest") for k in range(2))
+
+
 def test_a_series_that_the_user_names_wins_over_one_that_was_recognised() -> None:
     mine = lax(20, uid="3", number=3)
     later = lax(145, uid="4", number=4, start_s=50000.0, series_description="cine 3CH")

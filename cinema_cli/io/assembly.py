@@ -14,6 +14,7 @@ from cinema_cli.io.parts import Part, split_parts, to_columns
 from cinema_cli.io.passes import TIME_KEYS, Columns
 from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
 from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
+from cinema_cli.io.spares import Aside
 from cinema_cli.io.stack import Stack, are_parallel, extends_on_another_grid, join_parts
 from cinema_cli.io.timing import Timing, time_stack
 from cinema_cli.io.truncated import set_aside, truncated_refusal
@@ -200,12 +201,25 @@ def _outcome(candidate: Candidate, part: Part, rivals: Sequence[Candidate]) -> t
     if candidate.refusal:
         return False, candidate.refusal.code, candidate.refusal.sentence
     if not any(run.part == part.index for run in stack.runs):
-        kept = {spare.kept.part for spare in stack.spares if spare.run.part == part.index}
-        numbers = _numbers([p for p in stack.parts if p.index in kept])
-        instead = f" ({numbers})" if numbers else ""
-        said = f"its slices of {guess.view.value} were acquired again: the most complete, then the latest"
-        return False, "repeated", f"{said} was used{instead}"
+        return False, *_why_aside(stack, part, guess.view)
     return True, "", f"used as {guess.view.value}: {_size(candidate)}"
+
+
+def _why_aside(stack: Stack, part: Part, view: View) -> tuple[str, str]:
+    """(reason code, sentence) of a part of which a stack uses no slice."""
+    mine = [spare for spare in stack.spares if spare.run.part == part.index]
+    kept = {spare.kept.part for spare in mine}
+    numbers = _numbers([p for p in stack.parts if p.index in kept])
+    others = f" ({numbers})" if numbers else ""
+    why = next((why for why in Aside if all(spare.why is why for spare in mine)), Aside.AGAIN)
+    spacing = f"{stack.spacing_mm or 0.0:.1f} mm"
+    sentence = {
+        Aside.AGAIN: f"its slices of {view} were acquired again: the most complete acquisition, then the latest was "
+        f"used{others}",
+        Aside.OFF_GRID: f"between slices of {view}{others}, which are {spacing} apart: muscle would count twice",
+        Aside.BESIDE: f"at a position of {view}{others}, but its field of view lies elsewhere in the plane",
+    }
+    return why.value, sentence[why]
 
 
 def _fate(winner: Candidate) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 from cinema_cli.domain.cine import Note
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.stack import NEARLY_ALL_SLICES, Stack
+from cinema_cli.io.spares import NEARLY_ALL_SLICES
+from cinema_cli.io.stack import Stack
 from cinema_cli.io.views import DOUBTFUL, ViewGuess
 
 _SURE = 0.9  # confidence of a view that description and geometry agree on

@@ -36,6 +36,7 @@ class Run:
     unplaced: int  # further images that lack the key
     latest_s: float  # time of day of the last image, above 86400 after midnight; -inf where unknown
     told: int  # CardiacNumberOfImages, where all images agree on it; else 0
+    acquisition: float  # smallest AcquisitionNumber of the images; -1 where unknown
 
     @property
     def n_frames(self) -> int:
@@ -77,11 +78,21 @@ def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequen
     for chosen, duplicates in _passes(placed, key, table):
         origin = np.array([np.median(table[f"position_{c}"][chosen].astype(float)) for c in "xyz"])
         times = table[key][chosen].astype(float) if key else np.arange(len(chosen), dtype=np.float64)
-        times = times * (1000.0 if key in TIMES_OF_DAY else 1.0)
-        unplaced = 0 if runs else len(rows) - len(placed)
-        latest = _latest(chosen, table)
-        told = _told(chosen, table)
-        runs.append(Run(part, float(origin @ normal), origin, chosen, times, key, duplicates, unplaced, latest, told))
+        runs.append(
+            Run(
+                part=part,
+                position_mm=float(origin @ normal),
+                origin_mm=origin,
+                rows=chosen,
+                times=times * (1000.0 if key in TIMES_OF_DAY else 1.0),
+                sorted_by=key,
+                duplicates=duplicates,
+                unplaced=0 if runs else len(rows) - len(placed),
+                latest_s=_latest(chosen, table),
+                told=_told(chosen, table),
+                acquisition=float(np.nan_to_num(table["acquisition_number"][chosen].astype(float), nan=-1.0).min()),
+            )
+        )
     return runs
 
 

@@ -1,5 +1,6 @@
 """Why a stack of a known view cannot be used, and what a reader should know of one that is."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from cinema_cli.domain.cine import Note, View
@@ -7,7 +8,15 @@ from cinema_cli.io.frames import FramePlan
 from cinema_cli.io.parts import MIN_STACK_SLICES
 from cinema_cli.io.passes import MIN_FRAMES
 from cinema_cli.io.screening import NOTHING_ORDERS
-from cinema_cli.io.stack import LV_AXIS_LPS, Stack, missing_slices, uneven_spacing_mm
+from cinema_cli.io.spares import Aside
+from cinema_cli.io.stack import (
+    LV_AXIS_LPS,
+    Stack,
+    beside_mm,
+    missing_slices,
+    overlaps_unevenly,
+    uneven_spacing_mm,
+)
 from cinema_cli.io.views import DOUBTFUL, ViewGuess
 
 MOST_LOST_OF_SLICE = 0.25  # with more of its frames missing, a slice cannot be interpolated, whatever is allowed
@@ -17,7 +26,15 @@ FRAME_NOTES = ("interpolated_frames", "resampled_frames", "duplicates_dropped", 
 """Codes of what is done only to a stack that is used."""
 SORTED_BY = "sorted_by_"  # notes that start so are of single series; the others are of the whole stack
 
-_PLURAL = {"has": "have", "is": "are", "was": "were", "shows": "show", "repeats": "repeat", "lacks": "lack"}
+_PLURAL = {
+    "has": "have",
+    "is": "are",
+    "was": "were",
+    "lies": "lie",
+    "shows": "show",
+    "repeats": "repeat",
+    "lacks": "lack",
+}
 
 
 def counted(n: int, noun: str, verb: str = "") -> str:
@@ -31,6 +48,8 @@ def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int) ->
     if guess.view is View.SAX and len(stack.runs) < MIN_STACK_SLICES:
         said = f"{counted(len(stack.runs), 'short-axis slice')}; a volume needs {MIN_STACK_SLICES}"
         return Note("too_few_slices", said)
+    if (refusal := _no_grid(stack)) is not None:
+        return refusal
     if plan.rows.shape[1] < MIN_FRAMES:
         return Note("too_few_frames", f"{plan.rows.shape[1]} frames; a cine needs {MIN_FRAMES} to show end-systole")
     if plan.unlike:
@@ -59,7 +78,19 @@ def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int) ->
     return None
 
 
-def named_slices(slices: Sequence[int], verb: str) -> str:
+def _no_grid(stack: Stack) -> Note | None:
+    """Why slices make no grid on which volumes and masks would be right."""
+    if overlaps_unevenly(stack) and (apart := uneven_spacing_mm(stack)):
+        said = f"slices of {stack.thickness_mm:g} mm lie {apart[0]:.1f} to {apart[1]:.1f} mm apart"
+        return Note("overlapping_slices", f"{said}: several acquisitions are mixed, and muscle would count twice")
+    beside = beside_mm(stack)
+    if moved := [s for s, mm in enumerate(beside) if mm > max(stack.lead.spacing_mm)]:
+        said = f"{_named(moved, 'lies')} up to {beside.max():.0f} mm beside the others in the plane"
+        return Note("moved_slices", f"{said}: the field of view was moved, and the slices make no one grid")
+    return None
+
+
+def _named(slices: Sequence[int], verb: str) -> str:
     """`slice 3 has`, `slices 3, 4 have`: slices from 0 in words that count from 1."""
     names = ", ".join(str(s + 1) for s in slices)
     return f"slice {names} {verb}" if len(slices) == 1 else f"slices {names} {_PLURAL.get(verb, verb)}"
@@ -69,7 +100,7 @@ def _own_frames(stack: Stack, slices: Sequence[int]) -> str:
     """`slices 1, 4 have 24 to 26 frames by their headers`."""
     counts = sorted({stack.runs[s].n_frames for s in slices})
     span = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"{named_slices(slices, 'has')} {span} frames by {'its' if len(slices) == 1 else 'their'} headers"
+    return f"{_named(slices, 'has')} {span} frames by {'its' if len(slices) == 1 else 'their'} headers"
 
 
 def _missing_sentence(stack: Stack, plan: FramePlan) -> str:
@@ -104,14 +135,28 @@ def notes_of(stack: Stack, guess: ViewGuess, plan: FramePlan) -> tuple[Note, ...
     if copies := sum(part.copies for part in stack.parts):
         said = f"{counted(copies, 'file', 'repeats')} an image of another file and {'was' if copies == 1 else 'were'}"
         notes.append(Note("copies_ignored", f"{said} left out"))
-    if stack.spares:
-        said = f"{counted(len(stack.spares), 'slice', 'was')} acquired again"
-        notes.append(Note("repeats_ignored", f"{said}: the most complete, then the latest was used"))
+    notes += _spare_notes(stack)
     keys = {run.sorted_by for run in stack.runs} - {"trigger_time_ms", ""}
     notes += [Note(SORTED_BY + key, f"no usable trigger times: frames in order of {key}") for key in sorted(keys)]
     if guess.view and guess.confidence < DOUBTFUL:
         notes.append(Note("view_doubt", f"the view is doubtful: {guess.rule}"))
     return tuple(notes)
+
+
+def _spare_notes(stack: Stack) -> list[Note]:
+    """Which slices the stack does without."""
+    count = Counter(spare.why for spare in stack.spares)
+    notes = []
+    if n := count[Aside.AGAIN]:
+        said = f"{counted(n, 'slice', 'was')} acquired again: the most complete acquisition, then the latest was used"
+        notes.append(Note("repeats_ignored", said))
+    if n := count[Aside.OFF_GRID]:
+        said = f"{counted(n, 'slice', 'was')} left out: {'it lies' if n == 1 else 'they lie'} between the others"
+        notes.append(Note("off_grid_ignored", f"{said}, which are {stack.spacing_mm or 0.0:.1f} mm apart"))
+    if n := count[Aside.BESIDE]:
+        said = f"{counted(n, 'slice', 'was')} left out: the field of view lies beside that of the others in the plane"
+        notes.append(Note("beside_ignored", said))
+    return notes
 
 
 def _frame_notes(stack: Stack, plan: FramePlan) -> list[Note]:

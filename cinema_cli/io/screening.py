@@ -146,7 +146,7 @@ def _not_a_cycle(part: Part, table: Columns, word: str | None) -> Note | None:
         span = float(np.median([np.ptp(run.times) for run in ordered]))
         if span > 3000.0:
             return Note("not_one_cycle", f"trigger times span {span / 1000:.1f} s: perfusion or real-time images")
-    steps = [np.median(np.diff(run.times)) for run in ordered if part.sorted_by in TIMES_OF_DAY]
+    steps = [float(np.median(np.diff(run.times))) for run in ordered if part.sorted_by in TIMES_OF_DAY]
     steps = steps or [step for run in part.runs if (step := _acquisition_step_ms(run, table)) is not None]
     if steps and (step := float(np.median(steps))) > ONE_A_BEAT_MS:
         return Note("not_one_cycle", f"images are {step:.0f} ms apart: one a heartbeat, not a cine")

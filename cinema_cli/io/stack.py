@@ -2,28 +2,20 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, Part
-from cinema_cli.io.passes import SAME_POSITION_MM, Floats, Run, usual_count
+from cinema_cli.io.passes import Floats, Run, usual_count
+from cinema_cli.io.spares import Aside, Spare, choose_runs
+from cinema_cli.io.sweeps import OVERLAP
 
 LV_AXIS_LPS: Floats = np.array([0.6, -0.6, -0.5]) / np.linalg.norm([0.6, -0.6, -0.5])
 """Base to apex in patient coordinates: left, anterior, inferior. Measured on the two SCD stacks (0.67, -0.67, -0.32),
 (0.63, -0.66, -0.41) and one M&Ms-2 heart (0.56, -0.77, -0.30); hearts vary by some 30 degrees about it."""
 
-NEARLY_ALL_SLICES = 0.8  # a complete stack replaces a damaged one only if it has at least this share of its slices
 _SAME_SLICE = 0.45  # of the slice spacing: runs closer than this show one slice
 _FARTHEST_NEIGHBOUR = 3.5  # slice spacings: farther away it is another place, not a gap
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spare:
-    """A run that a stack could do without."""
-
-    run: Run
-    kept: Run  # the run that has the position
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,17 +112,22 @@ def _stacks(group: Sequence[Part], preferred: Collection[int]) -> list[Stack]:
     by_index = {part.index: part for part in group}
     normal = to_apex(group[0].normal)
     runs = [replace(run, position_mm=float(run.origin_mm @ normal)) for part in group for run in part.runs]
-    usual = usual_count([run.n_frames for run in runs])
-    runs.sort(key=lambda r: (r.part in preferred, *_priority(r, by_index[r.part], usual)), reverse=True)
-    kept, spares = _fill_positions(runs, _whole_stacks(group, preferred), _slot_mm(group, runs))
+    kept, spares = choose_runs(by_index, runs, preferred)
     stacks = []
     for members in _contiguous(kept):
-        together = [members] if _is_stack(members, by_index) else [[run] for run in members]
-        for chosen in together:
-            mine = tuple(s for s in spares if any(s.kept is run for run in chosen))
-            used = {run.part for run in chosen} | {s.run.part for s in mine}
-            stacks.append(Stack(tuple(by_index[i] for i in sorted(used)), tuple(chosen), mine))
+        mine = [spare for spare in spares if any(spare.kept is run for run in members)]
+        if _is_stack(members, by_index):
+            stacks.append(_stack(members, mine, by_index))
+            continue
+        again = [spare for spare in mine if spare.why is Aside.AGAIN]
+        alone = [*members, *(spare.run for spare in mine if spare not in again)]  # single views have no grid to lie off
+        stacks += [_stack([run], [spare for spare in again if spare.kept is run], by_index) for run in alone]
     return stacks
+
+
+def _stack(runs: Sequence[Run], spares: Sequence[Spare], parts: Mapping[int, Part]) -> Stack:
+    used = {run.part for run in runs} | {spare.run.part for spare in spares}
+    return Stack(tuple(parts[i] for i in sorted(used)), tuple(runs), tuple(spares))
 
 
 def _is_stack(runs: Sequence[Run], parts: Mapping[int, Part]) -> bool:
@@ -139,76 +136,6 @@ def _is_stack(runs: Sequence[Run], parts: Mapping[int, Part]) -> bool:
         return False
     lone = len({run.part for run in runs}) == len(runs) <= 4
     return not lone or abs(float(parts[runs[0].part].normal @ LV_AXIS_LPS)) > 0.5
-
-
-def _whole_stacks(group: Sequence[Part], preferred: Collection[int]) -> list[int]:
-    """Indices of parts that are whole stacks, best first: the most complete, then the latest.
-
-    None where each lacks frames: then every slice is taken from the part that has it best.
-    """
-    whole = [part for part in group if part.n_slices >= MIN_STACK_SLICES]
-    most = max((part.n_slices for part in whole), default=0)
-
-    def rank(part: Part) -> tuple[Any, ...]:
-        complete = all(run.n_frames == part.n_frames and not run.unplaced for run in part.runs)
-        nearly_all = part.n_slices >= NEARLY_ALL_SLICES * most
-        latest = max(run.latest_s for run in part.runs)
-        number = -1 if part.series_number is None else part.series_number
-        size = (part.n_slices, part.n_frames)
-        return (part.index in preferred, nearly_all, complete, *size, latest, number, part.series_uid)
-
-    ranked = sorted(whole, key=rank, reverse=True)
-    return [part.index for part in ranked] if ranked and rank(ranked[0])[2] else []
-
-
-def _priority(run: Run, part: Part, usual: int) -> tuple[Any, ...]:
-    """The most complete run of a position wins, then the latest."""
-    number = -1 if part.series_number is None else part.series_number
-    return (
-        min(run.n_frames, usual),
-        -abs(run.n_frames - usual),
-        -run.duplicates,
-        part.n_slices,
-        run.latest_s,
-        number,
-        part.series_uid,
-        *run.origin_mm,
-    )
-
-
-def _slot_mm(group: Sequence[Part], runs: Sequence[Run]) -> float:
-    """Distance below which two runs compete for one position: a little under half the slice spacing."""
-    largest = max(group, key=lambda part: part.n_slices)
-    source = largest.runs if largest.n_slices >= MIN_STACK_SLICES else runs
-    gaps = np.diff(np.sort([run.position_mm for run in source]))
-    gaps = gaps[gaps > SAME_POSITION_MM]
-    return _SAME_SLICE * float(np.median(gaps)) if len(gaps) else SAME_POSITION_MM
-
-
-def _fill_positions(runs: Sequence[Run], whole: Sequence[int], slot_mm: float) -> tuple[list[Run], list[Spare]]:
-    """Runs by position, those of whole stacks in their order, then the best; others at their positions are spares.
-
-    A slice that was acquired again alone competes with the slice of the whole stack.
-    """
-    stacked = sorted((run for run in runs if run.part in whole), key=lambda run: whole.index(run.part))
-    first, beaten = _best_at_positions(stacked, slot_mm)
-    kept, spares = _best_at_positions([run for run in runs if run.part not in whole or run in first], slot_mm)
-    replaced = {id(spare.run): spare.kept for spare in spares}
-    spares += [Spare(spare.run, replaced.get(id(spare.kept), spare.kept)) for spare in beaten]
-    return sorted(kept, key=lambda run: run.position_mm), spares
-
-
-def _best_at_positions(runs: Sequence[Run], slot_mm: float) -> tuple[list[Run], list[Spare]]:
-    """Runs, best first; a run too close to one that is there already is a spare."""
-    kept: list[Run] = []
-    spares: list[Spare] = []
-    for run in runs:
-        rival = min(kept, key=lambda k: abs(k.position_mm - run.position_mm), default=None)
-        if rival is not None and abs(rival.position_mm - run.position_mm) <= slot_mm:
-            spares.append(Spare(run, rival))
-        else:
-            kept.append(run)
-    return kept, spares
 
 
 def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
@@ -221,6 +148,30 @@ def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
             pieces.append([])
         pieces[-1].append(run)
     return pieces
+
+
+def beside_mm(stack: Stack) -> Floats:
+    """How far each slice's field of view lies beside the others' in the plane, (slice,), beyond a steady drift.
+
+    Origins of an oblique stack drift along a straight line; a step or a slice off that line is a field of view that
+    was moved. Distances are from the slice that most others agree with.
+    """
+    positions = stack.positions_mm
+    axes = np.stack([stack.lead.row_direction, stack.lead.column_direction], axis=1)
+    origins = np.array([run.origin_mm for run in stack.runs]) @ axes  # (slice, 2)
+    if len(positions) > 1:
+        drift = np.median(np.diff(origins, axis=0) / np.diff(positions)[:, None], axis=0)
+        origins = origins - positions[:, None] * drift
+    apart = np.linalg.norm(origins[:, None] - origins[None], axis=2)
+    usual: Floats = apart[np.median(apart, axis=1).argmin()]
+    return usual
+
+
+def overlaps_unevenly(stack: Stack) -> bool:
+    """Whether slices lie much closer than they are thick, and unevenly: no one acquisition is made so."""
+    spacing, thickness = stack.spacing_mm, stack.thickness_mm
+    near = spacing is not None and thickness is not None and spacing < OVERLAP * thickness
+    return near and uneven_spacing_mm(stack) is not None
 
 
 def missing_slices(stack: Stack) -> int:
