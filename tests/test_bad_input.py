@@ -22,6 +22,7 @@ from cinema_cli.commands import job
 from cinema_cli.commands.app import run
 from cinema_cli.commands.ending import Terminated
 from cinema_cli.domain.errors import OutputError
+from cinema_cli.io.ledger import read_records
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
 
@@ -390,7 +391,10 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(
     assert process.returncode == code
     assert (out / ".cinema.lock").exists() == (number == signal.SIGKILL)
     assert number == signal.SIGKILL or "Finished studies are kept" in said
-    assert [p.parent.parent.name for p in sorted(out.glob("sub-*/ses-*/status.json"))] == ["sub-A"]
+    recorded = {r.participant_id: str(r.status) for r in read_records(out)}
+    assert recorded == {"sub-A": "done", "sub-B": "not_run", "sub-C": "not_run"}
+    if number != signal.SIGKILL:
+        assert {name: row["status"] for name, row in table(out).items()} == recorded
     assert run(["analyse", str(cohort), "-o", str(out), "--no-masks"]) == 0
     assert "2 of 3 studies run" in (said := capsys.readouterr().err) and "1 done before" in said
     assert {row["status"] for row in table(out).values()} == {"done"} and not (out / ".cinema.lock").exists()

@@ -141,22 +141,23 @@ def test_ring_closed_counts_open_cavities() -> None:
     assert ring_closed(np.zeros_like(masks)) is None
 
 
-def right_ventricle(share_sure: float) -> np.ndarray:
-    """Probabilities of one image whose RV, a disk, is sure in a share of its rows and only possible in the others."""
+def half_seen(share_sure: float, label: int) -> np.ndarray:
+    """Probabilities of one image whose ventricle, a disk, is sure in a share of its rows and possible in the others."""
     rows, columns = np.ogrid[:40, :40]
     disk = (rows - 20) ** 2 + (columns - 20) ** 2 < 144
     sure_part = disk & (rows < 8 + 24 * share_sure)
     p = np.zeros((1, 1, 4, 40, 40), np.float32)
-    p[0, 0, 1] = np.where(sure_part, 0.8, np.where(disk, 0.3, 0.0))
-    p[0, 0, 0] = 1.0 - p[0, 0, 1]
+    p[0, 0, label] = np.where(sure_part, 0.8, np.where(disk, 0.3, 0.0))
+    p[0, 0, 0] = 1.0 - p[0, 0, label]
     return p
 
 
+@pytest.mark.parametrize("label", [1, 3])
 @pytest.mark.parametrize(("share_sure", "whole"), [(0.75, True), (0.25, False)])
-def test_a_piece_of_blood_is_right_ventricle_or_is_not(share_sure: float, whole: bool) -> None:
-    p = right_ventricle(share_sure)
-    found = clean(p, SPACING, steps=["whole_right_ventricle"])[0, 0] == 1
-    np.testing.assert_array_equal(found, (p[0, 0, 1] > 0) & whole)
+def test_a_piece_of_blood_is_a_ventricle_or_is_not(share_sure: float, whole: bool, label: int) -> None:
+    p = half_seen(share_sure, label)
+    found = clean(p, SPACING, steps=["whole_chambers"])[0, 0] == label
+    np.testing.assert_array_equal(found, (p[0, 0, label] > 0) & whole)
 
 
 def test_above_the_lowered_tricuspid_plane_there_is_no_right_ventricle() -> None:

@@ -139,4 +139,5 @@ def test_the_figures_of_the_card_are_those_that_were_measured() -> None:
         "acdc_dice_myo": round(mean["myo"], 3),
         "acdc_dice_rv": round(mean["rv"], 3),
         "acdc_lvef_mae": round(mean["lvef_error_mae"], 1),
+        "acdc_rvef_mae": round(mean["rvef_error_mae"], 1),
     }

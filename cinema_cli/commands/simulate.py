@@ -22,7 +22,9 @@ def simulate(
     frames: Annotated[int | None, typer.Option(min=3, max=100, help="Frames a cine; default: 20-25, small 10.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Also true labels, as NIfTI in OUT/labels.")] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0: as many as there are processors.")] = 2,
-    force: Annotated[bool, typer.Option("--force", help="Replace a cohort of other settings, or one of more people.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a cohort of other settings, or one of more people.")
+    ] = False,
     config: Config = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,

@@ -242,7 +242,7 @@ PHENOTYPES: tuple[Phenotype, ...] = (
         "",
         "ES frame",
         "Frame of the end of ejection, from 0: the LV is at its smallest, or within a tenth of its range.",
-        "middle of the last frames within 10 % of the range of the smallest smoothed LV volume",
+        "middle of the frames within 10 % of the range of the smallest smoothed LV volume",
         0,
     ),
 )

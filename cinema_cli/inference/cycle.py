@@ -16,7 +16,7 @@ OUTLIER_SHARE = 0.25  # ... and than a quarter of the range is a failed segmenta
 WINDOW_SHARE = 0.16  # of the cycle: about the time the volume stays near its extremes
 MIN_FRAMES_TO_SMOOTH = 7
 PLATEAU_SHARE = 0.1  # of the range: frames this near to the extreme belong to its plateau
-PLATEAU_LONGEST = 0.12  # of the cycle: only its last frames count, before the atria's kick the ventricle is nearly full
+ED_LONGEST = 0.12  # of the cycle: of a longer plateau at ED only the last frames count, as it begins with diastasis
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,22 +32,27 @@ class CycleFrames:
 def find_frames(lv_ml: Curve) -> CycleFrames:
     """ED is the largest, ES the smallest value of the smoothed LV volume curve (frame,), wherever they lie.
 
-    What is taken is the middle of the frames around it that come within a tenth of the range of it, of a long plateau
-    the middle of its last eighth of a cycle, of two middles the earlier: noise moves the highest frame of a flat top,
-    but hardly the middle of its end. On simulated beats with much, little and no atrial kick, noise up to 3 % of the
-    stroke volume and 16 to 50 frames, both moments are found within a frame. The curve is taken as periodic unless its
-    ends are too far apart for that (part of a cycle was acquired). Raises ValueError for an empty curve.
+    What is taken is the middle of the frames around it that come within a tenth of the range of it, of two middles the
+    earlier: noise moves the highest frame of a flat top, but hardly its middle. At ED only the last eighth of a cycle
+    of them counts: where the atria hardly kick, the ventricle is nearly full long before. On simulated beats with much,
+    little and no atrial kick, noise up to 3 % of the stroke volume and 16 to 50 frames, both moments are found within a
+    frame. The curve is taken as periodic unless its ends are too far apart for that (part of a cycle was acquired).
+    Raises ValueError for an empty curve.
     """
     if len(lv_ml) == 0:
         raise ValueError("a volume curve needs at least one frame")
     smooth = smooth_curve(lv_ml)
     periodic = is_periodic(lv_ml.astype(np.float64))
-    ed, es = (_middle_of_plateau(curve, periodic=periodic) for curve in (smooth, -smooth))
+    ed = _middle_of_plateau(smooth, periodic=periodic, longest=ED_LONGEST)
+    es = _middle_of_plateau(-smooth, periodic=periodic, longest=1.0)
     return CycleFrames(ed, es, smooth, unimodality(smooth))
 
 
-def _middle_of_plateau(curve: Curve, *, periodic: bool) -> int:
-    """Middle of the last frames next to the largest value that are as good as it; round the cycle if it is periodic."""
+def _middle_of_plateau(curve: Curve, *, periodic: bool, longest: float) -> int:
+    """Middle of the frames next to the largest value that are as good as it; round the cycle where it is periodic.
+
+    Of a plateau longer than the share `longest` of the cycle only the last frames count.
+    """
     n, peak = len(curve), int(np.argmax(curve))
     high = curve >= curve[peak] - PLATEAU_SHARE * np.ptp(curve)
     if high.all():
@@ -57,8 +62,7 @@ def _middle_of_plateau(curve: Curve, *, periodic: bool) -> int:
         before += 1
     while (periodic or peak + after < n - 1) and high[(peak + after + 1) % n]:
         after += 1
-    longest = max(1, round(PLATEAU_LONGEST * n))
-    length = min(before + after + 1, longest)
+    length = min(before + after + 1, max(1, round(longest * n)))
     return (peak + after - length // 2) % n
 
 

@@ -142,21 +142,25 @@ def keep_right_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> P
     return _deny(probabilities, _all_but_heaviest(labels_of(probabilities) == Label.RV), (Label.RV,))
 
 
-def whole_right_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
-    """In each image a connected piece of blood is RV, or is not: one that is labelled by half or more is taken whole.
+def whole_chambers(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+    """In each image a connected piece of blood is a ventricle or is not: one labelled by half or more is taken whole.
 
-    A piece is where RV may be (probability 0.2 and nothing else found). Atria and great vessels are seldom labelled by
-    half, a ventricle with flow or trabeculae in it often is not labelled whole.
+    A piece is where the ventricle may be (probability 0.2 and nothing else found). Atria and great vessels are seldom
+    labelled by half, a ventricle with flow or trabeculae in it often is not labelled whole.
     """
+    return _whole(_whole(probabilities, Label.LV), Label.RV)
+
+
+def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
     labels = labels_of(probabilities)
-    maybe = (probabilities[:, :, Label.RV] > MAYBE) & ((labels == Label.RV) | (labels == 0))
+    maybe = (probabilities[:, :, label] > MAYBE) & ((labels == label) | (labels == 0))
     taken = np.zeros_like(maybe)
     for frame, position in zip(*np.nonzero(maybe.any(axis=(2, 3))), strict=True):
         pieces, n = ndimage.label(maybe[frame, position])
-        shares = ndimage.mean(labels[frame, position] == Label.RV, pieces, np.arange(1, n + 1))
+        shares = ndimage.mean(labels[frame, position] == label, pieces, np.arange(1, n + 1))
         taken[frame, position] = np.concatenate([[False], np.asarray(shares) >= MAINLY])[pieces]
-    given_up = _deny(probabilities, (labels == Label.RV) & maybe & ~taken, (Label.RV,))
-    return _give(given_up, taken & (labels != Label.RV), Label.RV)
+    given_up = _deny(probabilities, (labels == label) & maybe & ~taken, (label,))
+    return _give(given_up, taken & (labels != label), label)
 
 
 def lower_tricuspid_plane(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
@@ -230,7 +234,7 @@ STEPS: MappingProxyType[str, Step] = MappingProxyType(
         "keep_heart": keep_heart,
         "keep_left_ventricle": keep_left_ventricle,
         "keep_right_ventricle": keep_right_ventricle,
-        "whole_right_ventricle": whole_right_ventricle,
+        "whole_chambers": whole_chambers,
         "lower_tricuspid_plane": lower_tricuspid_plane,
         "steady_slices": steady_slices,
         "close_wall": close_wall,

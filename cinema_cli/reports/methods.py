@@ -111,9 +111,10 @@ def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
         ),
         (
             "End-diastole and end-systole",
-            "The ends of filling and of ejection on the smoothed left ventricular volume curve: of the frames within a "
-            "tenth of the curve's range of its largest and its smallest value, the middle of the last ones. The first "
-            "frame is not assumed to be end-diastole. The right ventricle is measured at the same two frames.",
+            "The ends of filling and of ejection on the smoothed left ventricular volume curve: the middle of the "
+            "frames within a tenth of the curve's range of its smallest value, and of the last of those within a tenth "
+            "of its largest. The first frame is not assumed to be end-diastole. The right ventricle is measured at the "
+            "same two frames.",
         ),
         (
             "Volumes and mass",
