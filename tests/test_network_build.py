@@ -156,10 +156,15 @@ def test_a_resnet_has_one_of_the_known_depths() -> None:
         meta(with_changes(CONFIGS["resnet_sax"], {"model.resnet.depth": 42}))
 
 
-@pytest.mark.parametrize("name", ["model", "data", "model.views", "model.out_chans", "model.convunetr", "data.sax"])
+@pytest.mark.parametrize(
+    "name", ["model", "data", "model.views", "model.out_chans", "model.convunetr", "data.sax", "data.sax.in_chans"]
+)
 def test_a_missing_setting_is_named(name: str) -> None:
     config = with_changes(CONFIGS["convunetr_sax"], {})
     *path, last = name.split(".")
-    del (config[path[0]] if path else config)[last]
+    part = config
+    for key in path:
+        part = part[key]
+    del part[last]
     with pytest.raises(KeyError, match=name):
         meta(config)

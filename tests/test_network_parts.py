@@ -323,8 +323,11 @@ def test_features_need_whole_tokens(build: Callable[[], CineMA | ConvViT]) -> No
 def test_a_unet_takes_any_size_that_reaches_its_coarsest_level() -> None:
     with torch.inference_mode():
         assert unet().eval()({"lax_4c": torch.rand(1, 1, 11, 9)})["lax_4c"].shape == (1, 4, 11, 9)
-    with pytest.raises(ValueError, match=r"view 'lax_4c' has size \(11, 3\), less than \(4, 4\)"):
-        unet()({"lax_4c": torch.rand(1, 1, 11, 3)})
+    for size in ((11, 3), (7, 7)):
+        with pytest.raises(
+            ValueError, match=rf"view 'lax_4c' has size \({size[0]}, {size[1]}\), not more than \(4, 4\)"
+        ):
+            unet()({"lax_4c": torch.rand(1, 1, *size)})
 
 
 # The check at the door

@@ -37,7 +37,6 @@ def test_a_network_answers_as_the_reference(name: str) -> None:
     for key, value in wanted.items():
         assert found[key].shape == value.shape
         difference = (found[key].double() - value.double()).abs()
-        print(f"{name} {key} {difference.max():.1e}")
         assert difference.max() <= TOLERANCE.get(name.split("_")[0], 1e-5), key
         assert difference.mean() <= 5e-6, key
 

@@ -134,7 +134,7 @@ def unet(config: Config) -> UNet:
     view = only_view(config)
     return UNet(
         view,
-        ViewOfAnySize(data_of(config, view)["in_chans"], VIEWS[view]),
+        ViewOfAnySize(data_setting(config, view, "in_chans"), VIEWS[view]),
         setting(config, "model.out_chans"),
         chans=tuple(setting(config, "model.unet.chans")),
         patch=per_axis(config, "model.unet.patch_size", view),
@@ -147,7 +147,7 @@ def unet(config: Config) -> UNet:
 def resnet(config: Config) -> ResNet:
     """Classes or values by the baseline; `grad_ckpt` has no effect, as batch statistics must be seen once."""
     view = only_view(config)
-    in_chans = setting(config, "model.n_frames") * data_of(config, view)["in_chans"]
+    in_chans = setting(config, "model.n_frames") * data_setting(config, view, "in_chans")
     return ResNet(
         view,
         ViewOfAnySize(in_chans, VIEWS[view]),
@@ -188,12 +188,10 @@ def only_view(config: Config) -> str:
     return views[0]
 
 
-def data_of(config: Config, view: str) -> Config:
-    """The part of `data` about a view: data.sax, or data.lax and without it data.lax_2c and so on."""
-    data = setting(config, "data")
+def data_setting(config: Config, view: str, name: str) -> Any:
+    """What `data` says of a view: under data.sax, or data.lax and without it data.lax_2c and so on."""
     group = view.split("_")[0]
-    found: Config = setting(config, f"data.{group if group in data else view}")
-    return found
+    return setting(config, f"data.{group if group in setting(config, 'data') else view}.{name}")
 
 
 def per_axis(config: Config, name: str, view: str) -> tuple[int, ...]:
@@ -203,10 +201,9 @@ def per_axis(config: Config, name: str, view: str) -> tuple[int, ...]:
 
 def geometry(config: Config, view: str, prefix: str, frames: int = 1) -> ViewGeometry:
     """A view's geometry; `prefix` stands before `patch_size` and `scale_factor`."""
-    data = data_of(config, view)
     return ViewGeometry(
-        size=tuple(data["patch_size"]),
-        in_chans=frames * data["in_chans"],
+        size=tuple(data_setting(config, view, "patch_size")),
+        in_chans=frames * data_setting(config, view, "in_chans"),
         patch=per_axis(config, f"{prefix}patch_size", view),
         scale=per_axis(config, f"{prefix}scale_factor", view),
     )

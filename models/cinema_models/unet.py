@@ -123,7 +123,7 @@ class UNet(nn.Module):
         self.name = name
         self.views = {name: view}
         patches = [scale if i else patch for i in range(len(chans) - 1)]
-        self.coarsest = [math.prod(p[axis] for p in patches) for axis in range(view.dims)]
+        self.coarsest = tuple(math.prod(p[axis] for p in patches) for axis in range(view.dims))
         downs = [tiling_conv(view.dims, a, b, p) for (a, b), p in zip(pairwise(chans), patches, strict=True)]
         ups = [tiling_up(view.dims, b, a, p) for (a, b), p in zip(pairwise(chans), patches, strict=True)]
 
@@ -147,6 +147,7 @@ class UNet(nn.Module):
         """
         check_images(images, self.views, all_views=True)
         image = images[self.name]
-        if any(n < least for n, least in zip(image.shape[2:], self.coarsest, strict=True)):
-            raise ValueError(f"view {self.name!r} has size {tuple(image.shape[2:])}, less than {tuple(self.coarsest)}")
+        if math.prod(n // step for n, step in zip(image.shape[2:], self.coarsest, strict=True)) < 2:
+            # the coarsest map must have a spread that instance norm can divide by
+            raise ValueError(f"view {self.name!r} has size {tuple(image.shape[2:])}, not more than {self.coarsest}")
         return {self.name: self.out_conv(self.decoder(self.encoder(image)))}
