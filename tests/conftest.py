@@ -2,11 +2,12 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cinema_cli.domain.cine import Cine, CineStudy, StudyFacts, View
 from cinema_cli.domain.phenotypes import PHENOTYPES
@@ -26,6 +27,15 @@ def golden() -> Callable[[str, str], None]:
         assert text == path.read_text(), f"{path} differs: `make golden` rewrites it, then read the difference"
 
     return compare
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small networks on one thread: where the cores are busy, several wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
