@@ -173,3 +173,14 @@ def test_above_the_lowered_tricuspid_plane_there_is_no_right_ventricle() -> None
     np.testing.assert_array_equal(cleaned == 3, masks == 3)
     still = clean(sure(masks[[0, 0]]), SPACING, steps=["lower_tricuspid_plane"])
     np.testing.assert_array_equal(still, masks[[0, 0]])
+
+
+@pytest.mark.parametrize(("open_share", "kept"), [(0.0, True), (0.3, True), (0.8, False)])
+def test_a_cavity_with_little_wall_is_no_ventricle(open_share: float, kept: bool) -> None:
+    masks = disk_masks(n_frames=1, n_slices=4)
+    angle = np.arctan2(*(np.indices(masks.shape[2:]) - 95.0 / 1.5))
+    opening = (angle + np.pi) / (2 * np.pi) < open_share
+    masks[:, 0][:, opening & (masks[0, 0] == 2)] = 0
+    cleaned = clean(sure(masks), SPACING, steps=["walled_cavities"])
+    assert (cleaned[:, 0] == 3).any() == kept
+    np.testing.assert_array_equal(cleaned[:, 1:], masks[:, 1:])

@@ -22,6 +22,7 @@ ENCLOSED_SHARE = 0.95  # of a cavity's outline that borders on myocardium: a pix
 STEADY_SHARE = 0.25  # of the cycle: presence of LV in a slice is decided by the majority of so many frames
 MAYBE = 0.2  # probability from which blood may belong to a chamber
 MAINLY = 0.5  # share of such a piece of blood that must be labelled for all of it to be taken
+WALLED_SHARE = 0.4  # of the LV's outline: where the outflow tract begins, the wall is open for a third or so
 RV_DESCENT_MM = 10.0  # of the tricuspid plane from ED to ES: under this in few patients (17 mm is called abnormal)
 RV_SHOWN_SHARE = 0.2  # of its largest slice: less RV at ED is no evidence that the slice lies below the valve
 MIN_FRAMES_FOR_SMOOTHING = 16  # below, neighbouring frames are too far apart in the cycle to be averaged
@@ -67,14 +68,18 @@ def ring_closed(labels: NDArray[np.uint8]) -> float | None:
 
 def enclosed(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Images (frame, slice) with a cavity nearly all of whose outline (95%) borders on myocardium."""
-    closed = np.zeros(labels.shape[:2], np.bool_)
+    return wall_share(labels) >= ENCLOSED_SHARE
+
+
+def wall_share(labels: NDArray[np.uint8]) -> NDArray[np.floating]:
+    """Share of the outline of each image's cavity (frame, slice) that borders on myocardium; 0 without a cavity."""
+    shares = np.zeros(labels.shape[:2])
     for frame, position in zip(*np.nonzero((labels == Label.LV).any(axis=(2, 3))), strict=True):
         image = labels[frame, position]
         cavity = image == Label.LV
         outline = ndimage.binary_dilation(cavity) & ~cavity
-        wall = np.count_nonzero(outline & (image == Label.MYO))
-        closed[frame, position] = wall >= ENCLOSED_SHARE * np.count_nonzero(outline)
-    return closed
+        shares[frame, position] = np.count_nonzero(outline & (image == Label.MYO)) / np.count_nonzero(outline)
+    return shares
 
 
 def smooth_in_time(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
@@ -163,6 +168,13 @@ def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
     return _give(given_up, taken & (labels != label), label)
 
 
+def walled_cavities(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+    """A cavity with little wall round it is the atrium, not the LV."""
+    labels = labels_of(probabilities)
+    bare = wall_share(labels) < WALLED_SHARE
+    return _give(probabilities, (labels == Label.LV) & bare[..., None, None], 0)
+
+
 def lower_tricuspid_plane(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
     """As the LV empties, the RV's base comes down by a centimetre or more: blood above that is atrium or vessel.
 
@@ -235,6 +247,7 @@ STEPS: MappingProxyType[str, Step] = MappingProxyType(
         "keep_left_ventricle": keep_left_ventricle,
         "keep_right_ventricle": keep_right_ventricle,
         "whole_chambers": whole_chambers,
+        "walled_cavities": walled_cavities,
         "lower_tricuspid_plane": lower_tricuspid_plane,
         "steady_slices": steady_slices,
         "close_wall": close_wall,
