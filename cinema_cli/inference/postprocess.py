@@ -22,7 +22,7 @@ ENCLOSED_SHARE = 0.95  # of a cavity's outline that borders on myocardium: a pix
 STEADY_SHARE = 0.25  # of the cycle: presence of LV in a slice is decided by the majority of so many frames
 MAYBE = 0.2  # probability from which blood may belong to a chamber
 MAINLY = 0.5  # share of such a piece of blood that must be labelled for all of it to be taken
-WALLED_SHARE = 0.4  # of the LV's outline: where the outflow tract begins, the wall is open for a third or so
+WALLED_SHARE = 0.1  # of the LV's outline: the wall may be open for most of the outline at the base, but not be missing
 RV_DESCENT_MM = 10.0  # of the tricuspid plane from ED to ES: under this in few patients (17 mm is called abnormal)
 RV_SHOWN_SHARE = 0.2  # of its largest slice: less RV at ED is no evidence that the slice lies below the valve
 MIN_FRAMES_FOR_SMOOTHING = 16  # below, neighbouring frames are too far apart in the cycle to be averaged
@@ -169,7 +169,7 @@ def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
 
 
 def walled_cavities(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
-    """A cavity with little wall round it is the atrium, not the LV."""
+    """A cavity with hardly any wall round it is the atrium, not the LV."""
     labels = labels_of(probabilities)
     bare = wall_share(labels) < WALLED_SHARE
     return _give(probabilities, (labels == Label.LV) & bare[..., None, None], 0)
