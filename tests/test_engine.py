@@ -27,8 +27,8 @@ def test_a_painted_heart_is_found_and_measured() -> None:
     result = Engine(GreyHead()).analyse(study)
     found = result.masks[View.SAX]
     assert found.shape == masks.shape and found.dtype == np.uint8
-    for label in (Label.RV, Label.MYO, Label.LV):
-        assert dice(found == label, masks == label) > 0.95
+    for label, first in ((Label.RV, 1), (Label.MYO, 0), (Label.LV, 0)):  # the painted base stays: above it is atrium
+        assert dice(found[:, first:] == label, masks[:, first:] == label) > 0.95
     assert (result.ed_frame, result.es_frame) == (7, 17)
     voxel_ml = study.cines[View.SAX].voxel_ml
     assert result.value("lvedv_ml") == pytest.approx(true_ml(masks, Label.LV, 7, voxel_ml), rel=0.03)
