@@ -169,9 +169,12 @@ def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
 
 
 def walled_cavities(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
-    """A cavity with hardly any wall round it is the atrium, not the LV."""
+    """A cavity with hardly any wall round it is the atrium, not the LV, where most cavities have one."""
     labels = labels_of(probabilities)
-    bare = wall_share(labels) < WALLED_SHARE
+    shares, shown = wall_share(labels), (labels == Label.LV).any(axis=(2, 3))
+    if not shown.any() or np.median(shares[shown]) < MAINLY:
+        return probabilities
+    bare = shares < WALLED_SHARE
     return _give(probabilities, (labels == Label.LV) & bare[..., None, None], 0)
 
 
