@@ -103,7 +103,7 @@ def run_cohort(
     start = time.perf_counter()
     planned = plan(studies, out=out, heads=engine.heads, clinical=clinical, settings=settings)
     todo = [p for p in planned if p.runs]
-    fresh = [item for item in todo if read_record(out, item.study) is None]
+    fresh = [item for item in todo if not item.recorded]
     _record_not_reached(out, fresh, _NOT_YET, clinical=clinical, page=None, version=settings.version)
     n_run = n_failed = 0
     for position, (item, pending) in enumerate(_read_ahead(todo), start=1):

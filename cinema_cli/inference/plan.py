@@ -8,7 +8,7 @@ from pathlib import Path
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.clinical import ClinicalFacts, merge_facts
-from cinema_cli.io.ledger import Status, digest_of, read_record, study_folder
+from cinema_cli.io.ledger import Record, Status, digest_of, read_record, study_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Planned:
     digest: str
     runs: bool
     why: str
+    recorded: bool  # whether an earlier run left a record of it
 
 
 def plan(
@@ -63,8 +64,9 @@ def plan(
             settings.version,
             dataclasses.asdict(said),
         )
-        runs, why = _decide(study, digest, out=out, settings=settings)
-        planned.append(Planned(study, digest, runs, why))
+        known = read_record(out, study)
+        runs, why = _decide(study, digest, known, out=out, settings=settings)
+        planned.append(Planned(study, digest, runs, why, recorded=known is not None))
     return tuple(planned)
 
 
@@ -74,8 +76,9 @@ def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> 
     return merge_facts(header, clinical=clinical, **ids)
 
 
-def _decide(study: StudyInput, digest: str, *, out: Path, settings: RunSettings) -> tuple[bool, str]:
-    known = read_record(out, study)
+def _decide(
+    study: StudyInput, digest: str, known: Record | None, *, out: Path, settings: RunSettings
+) -> tuple[bool, str]:
     if settings.force:
         return True, "forced"
     if known is None:

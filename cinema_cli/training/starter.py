@@ -180,8 +180,8 @@ def write_card(out: Path, *, weights: Path, recipe: Recipe, done: Progress, star
     """Write the starter head's card into `out`: the embedded card's description, these weights, how they were made.
 
     Figures are left out and class weights are one: they belong to other weights until they are measured anew, by
-    bench/acdc_validation.py and bench/calibrate_head.py. `start_from` is the digest of the
-    weights that the training went on from. Raises OutputError where it cannot be written.
+    bench/acdc_validation.py and bench/calibrate_head.py. `start_from` is the digest of the weights that the training
+    went on from. Raises OutputError where it cannot be written.
     """
     text = (heads_directory() / "starter_sax.toml").read_text("utf-8")
     about, found, _ = text.partition("[weights]")
