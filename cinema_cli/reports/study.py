@@ -1,5 +1,6 @@
 """The page of one study: pictures, curve, numbers against their reference, checks and where it all comes from."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def _facts(facts: StudyFacts) -> str:
     sex = {"M": "man", "F": "woman"}.get(facts.sex or "", "sex unknown")
     said = [
         sex,
-        "age unknown" if facts.age_years is None else f"{number(facts.age_years, decimals=0)} years",
+        "age unknown" if facts.age_years is None else f"{math.floor(facts.age_years)} years",
         None if facts.height_cm is None else f"{number(facts.height_cm, decimals=0)} cm",
         None if facts.weight_kg is None else f"{number(facts.weight_kg, decimals=0)} kg",
         facts.scanner or facts.vendor,
