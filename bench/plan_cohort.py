@@ -31,7 +31,8 @@ def made_index(n_studies: int, n_images: int) -> CohortIndex:
     plan = pl.DataFrame({"n": range(n_images)}).select(
         view=pl.lit("sax"), slice_index=pl.col("n") // FRAMES, frame_index=pl.col("n") % FRAMES,
         file=pl.format("CINE_segmented_SAX_b{}/{}.dcm", pl.col("n") // FRAMES, pl.col("n") + 10**6),
-        frame_item=pl.lit(0), interpolated=pl.lit(False), file_size=pl.lit(88_416), mtime_ns=pl.col("n") + 10**18,
+        frame_item=pl.lit(0), weight=pl.lit(1.0), interpolated=pl.lit(False), file_size=pl.lit(88_416),
+        mtime_ns=pl.col("n") + 10**18,
     )  # fmt: skip
     images = keys.join(plan, how="cross").with_columns(path=pl.format("{}/{}", "participant_id", "file"))
     slices = n_images // FRAMES

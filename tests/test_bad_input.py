@@ -1,6 +1,7 @@
 """Every bad input to its exit code, row and hint; what a run leaves behind when it is stopped. The head is made."""
 
 import json
+import os
 import random
 import re
 import shlex
@@ -41,7 +42,7 @@ def cohort(tmp_path: Path) -> Path:
 
 def table(out: Path, name: str = "phenotypes.csv") -> dict[str, dict[str, object]]:
     """Rows of a table by participant and session, without `sub-` and `ses-`."""
-    rows = pl.read_csv(out / name, glob=False, infer_schema_length=None).to_dicts()
+    rows = pl.read_csv((out / name).read_bytes(), infer_schema_length=None).to_dicts()
     return {f"{r['participant_id'][4:]} {r['session_id'][4:]}": r for r in rows}
 
 
@@ -328,6 +329,26 @@ def test_paths_may_hold_spaces_brackets_and_any_letter(tmp_path: Path, capsys: p
     out = tmp_path / "Köln [MR] (2) 心臓-cinema"
     assert str(out / "report.html") in capsys.readouterr().err
     assert run(["phenotypes", str(out), "-o", "-"]) == 0 and "sub-A" in capsys.readouterr().out
+
+
+def test_names_that_are_no_text_are_read_and_shown_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cohort = tmp_path / os.fsdecode(b"K\xf6ln")
+    for name in (b"M\xfcller", b"M\xfeller"):
+        folder = cohort / os.fsdecode(name)
+        for path in write_heart(folder, "same"):
+            path.rename(folder / os.fsdecode(b"\xff" + os.fsencode(path.name)))
+    images = sorted((cohort / os.fsdecode(b"M\xfcller")).iterdir())
+    (cohort / os.fsdecode(b"cut\xe9\x1b[31m\n")).write_bytes(images[0].read_bytes()[:300])
+    out = tmp_path / os.fsdecode(b"K\xf6ln-cinema")
+    assert run(["analyse", str(cohort), "--id-from", "folder", "--no-masks"]) == 0
+    said = capsys.readouterr().err
+    assert r"K\xf6ln-cinema/report.html" in said and "1 file could not be read" in said
+    assert sorted(table(out)) == ["Mxfcller 1", "Mxfeller 1"]
+    assert not [path for path in out.rglob("*.*") if path.is_file() and "\\udc" in path.read_bytes().decode("latin-1")]
+    assert log_of(out)["cohort"] == r"K\xf6ln" and r"K\xf6ln" in (out / "report.html").read_text()
+    assert run(["scan", str(cohort), "--json"]) == 0
+    streams = capsys.readouterr()
+    assert len(json.loads(streams.out)) == 2 and r"warning: cut\xe9\x1b[31m\x0a: The file cannot be used" in streams.err
 
 
 def test_an_output_inside_the_input_is_refused(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:

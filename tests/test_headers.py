@@ -237,17 +237,21 @@ def test_folders_behind_links_are_walked_once(tmp_path: Path) -> None:
     assert table.instances["sop_uid"].n_unique() == 3 and table.problems.is_empty()
 
 
-def test_names_that_are_no_text_are_said_unless_a_link_names_them(tmp_path: Path) -> None:
+def test_names_of_any_bytes_are_read_once_and_written_as_text(tmp_path: Path) -> None:
     root = tmp_path / "cohort"
     write_lax(root / "A", "lax_4c", frames=1)
     folders = [root / os.fsdecode(name) for name in (b"M\xfcller", b"Gr\xf6be")]
     for folder in folders:
         write_lax(folder, "lax_2c", frames=1)
+    write_lax(root / "M\\xfcller", "lax_2c", frames=1)  # those very letters
     write_lax(tmp_path, "lax_3c", frames=1)[0].rename(root / "A" / os.fsdecode(b"\xe9.dcm"))
+    (root / "A" / os.fsdecode(b"cut\xe9\n.dcm")).write_bytes(next(folders[0].iterdir()).read_bytes()[:300])
     (root / "Groebe").symlink_to(folders[1])
     table = read_headers(root)
-    assert [path.partition("/")[0] for path in table.instances["path"]] == ["A", "Groebe"]
-    assert table.problems.select("path", "code").rows() == [("A/\\xe9.dcm", "bad_name"), ("M\\xfcller/", "bad_name")]
+    folders_read = [path.rpartition("/")[0] for path in table.instances["path"]]
+    assert folders_read == ["A", "A", "Gr\\xf6be", "M\\x5cxfcller", "M\\xfcller"]
+    assert table.instances["path"][0] == "A/\\xe9.dcm"
+    assert table.problems.select("path", "code").rows() == [("A/cut\\xe9\\x0a.dcm", "truncated")]
 
 
 def test_people_are_told_apart_without_being_named(tmp_path: Path) -> None:

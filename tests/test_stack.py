@@ -328,11 +328,14 @@ def test_slices_with_their_own_numbers_of_frames_are_brought_onto_the_usual_one(
     assert (chosen.plan.rows.shape, chosen.plan.missing) == ((8, 25), ())
     assert [n.sentence for n in chosen.notes if n.code == "resampled_frames"] == [
         "slices 1, 3, 5, 8 have 24 to 26 frames by their headers: "
-        "for each of the 25 usual moments of the cycle the nearest was taken"
+        "the 25 usual moments of the cycle were interpolated between them"
     ]
-    own = assembly.table["trigger_time_ms"][chosen.plan.rows].astype(float)
-    apart = np.abs((own - np.arange(25) * 40.0 + 500.0) % 1000.0 - 500.0)
-    assert apart.max() <= 20.0 + 1e-6  # half a frame
+    plan, moments = chosen.plan, np.arange(25) * 40.0
+    before, after = (assembly.table["trigger_time_ms"][rows].astype(float) for rows in (plan.rows, plan.later))
+    later = (after - before) % 1000.0  # the first frame follows the last
+    shown = np.where(plan.later < 0, before, before + plan.share * later)
+    np.testing.assert_allclose(shown, np.tile(moments, (8, 1)), atol=1e-6)
+    assert (plan.later[[1, 3, 5, 6]] < 0).all() and later[plan.later >= 0].max() <= 1000.0 / 24 + 1e-6
     np.testing.assert_allclose(assembly.timings[View.SAX].times_ms, np.arange(25) * 40.0)
 
 

@@ -1,16 +1,18 @@
 """A study in memory: the right pixels at the right place and time, and a reason where that cannot be."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from dicom_factory import HEART_CENTRE, TO_APEX, truncate, write_lax, write_localizer, write_sax
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError
-from cinema_cli.io.index import scan, studies
+from cinema_cli.io.index import scan, studies, study_digest
 from cinema_cli.io.study import fill_missing, read_study
 
 
@@ -76,17 +78,38 @@ def test_a_missing_frame_is_interpolated_between_its_neighbours(tmp_path: Path) 
     assert [note.code for note in filled.notes] == ["interpolated_frames"]
 
 
-def test_a_slice_with_its_own_number_of_frames_shows_the_nearest_of_them(tmp_path: Path) -> None:
-    def own_count(image: Any, s: int, f: int) -> None:
-        image.CardiacNumberOfImages = 9 if s == 1 else 10
+def of_nine(image: Any, s: int, f: int) -> None:
+    """The middle of three slices has nine frames by its header, the others ten."""
+    image.CardiacNumberOfImages = 9 if s == 1 else 10
 
+
+def test_a_slice_with_its_own_number_of_frames_is_interpolated_over_the_cycle(tmp_path: Path) -> None:
     write_sax(tmp_path / "whole", slices=3)
-    write_sax(tmp_path / "own", slices=3, missing={(1, 9)}, edit=own_count)
+    write_sax(tmp_path / "own", slices=3, missing={(1, 9)}, edit=of_nine)
     whole, own = (read(tmp_path / name).cines[View.SAX] for name in ("whole", "own"))
-    nearest = [0, 1, 2, 3, 4, 5, 5, 6, 7, 8]  # of nine frames over the same cycle
-    np.testing.assert_array_equal(own.pixels[:, 1], whole.pixels[nearest, 1])
+    frames = whole.pixels[:9, 1]
+    for moment in range(10):
+        past = moment * 9 / 10  # frames of nine since the first; the first follows the last
+        before, share = int(past), past % 1
+        expected = (1 - share) * frames[before] + share * frames[(before + 1) % 9]
+        np.testing.assert_allclose(own.pixels[moment, 1], expected, rtol=1e-5)
     np.testing.assert_array_equal(own.pixels[:, [0, 2]], whole.pixels[:, [0, 2]])
     assert [note.code for note in own.notes] == ["resampled_frames"]
+
+
+def test_both_images_of_a_moment_between_them_count_in_the_digest_and_may_be_cut_short(tmp_path: Path) -> None:
+    paths = write_sax(tmp_path, slices=3, missing={(1, 9)}, edit=of_nine)
+    index = scan(tmp_path)
+    (key,) = studies(index)
+    shown = index.images.filter(slice_index=1)
+    assert shown["path"].n_unique() == 9 and shown.height == 19  # the first moment is that of the first image
+    assert shown.group_by("frame_index").agg(pl.col("weight").sum())["weight"].to_list() == [1.0] * 10
+    last = paths[18]  # of nine: it is shown only together with others
+    os.utime(last, ns=(1, 1))
+    assert study_digest(scan(tmp_path), key) != study_digest(index, key)
+    truncate(last, drop_bytes=500)
+    cut = scan(tmp_path, allow_missing_frames=2).images.filter(slice_index=1)
+    assert cut.filter("interpolated")["frame_index"].to_list() == [8, 9] and cut.height == 8 * 2 + 2 - 1
 
 
 def test_a_stack_acquired_again_a_little_farther_has_the_same_extent(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cinema_cli.commands.ending import STDERR, silence
+from cinema_cli.io.names import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -99,13 +100,15 @@ class Console:
         `hidden`: texts, such as paths that may say who and where, and what stands for each of them in the file.
         """
         self.log_file = log_file
-        self.hidden = dict(sorted(hidden.items(), key=lambda item: -len(item[0])))  # the longest first
+        longest_first = sorted(hidden.items(), key=lambda item: -len(item[0]))
+        self.hidden = {printable(text): stand_in for text, stand_in in longest_first}
         for entry in self.waiting:
             self._keep(entry)
         self.waiting.clear()
 
     def _say(self, level: Level, sentence: str, facts: Mapping[str, object], *, shown: bool, aside: str = "") -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
+        sentence, aside = printable(sentence), printable(aside)
         entry = {"time": now, "level": str(level), "message": sentence, **facts}
         if shown:
             text = f"warning: {sentence}{aside}" if level is Level.WARNING else sentence

@@ -37,6 +37,7 @@ from cinema_cli.io.identity import is_hashed, read_key, without_links
 from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, scan, studies, study_digests
 from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
+from cinema_cli.io.names import printable
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
 from cinema_cli.io.tables import (
@@ -171,7 +172,7 @@ def scan_facts(job: Job, index: CohortIndex, *, n_files: int) -> dict[str, Any]:
     """What run.json says of the input; where ids are hashed, not what its folder is called."""
     return {
         "command": job.command,
-        "cohort": "" if job.scan["hash_key"] else job.cohort.resolve().name,
+        "cohort": "" if job.scan["hash_key"] else printable(job.cohort.resolve().name),
         "n_files": n_files,
         "problems": tally(index.problems["code"].to_list()),
         "n_lost_folders": len(index.lost_folders),

@@ -10,6 +10,7 @@ import typer
 
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.names import printable
 
 CONSOLE = Console()
 """The console of this process; the options below set it up before a command begins."""
@@ -108,7 +109,7 @@ def typed(context: typer.Context, *, hidden: Collection[str] = ()) -> str:
         value = context.params[name]
         for one in value if isinstance(value, list | tuple) else [value]:
             words += [option] if option else []
-            shown = name.upper() if name in hidden else shlex.quote(without_folders(one))
+            shown = name.upper() if name in hidden else shlex.quote(printable(without_folders(one)))
             words += [] if isinstance(one, bool) else [shown]
     return " ".join(words)
 

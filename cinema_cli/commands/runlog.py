@@ -19,6 +19,7 @@ from cinema_cli.commands.console import Console
 from cinema_cli.commands.ending import exit_code_of
 from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError
 from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.names import printable
 
 _LIBRARIES = ("numpy", "polars", "pydicom", "scipy", "torch")
 
@@ -117,7 +118,7 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     if isinstance(value, bool | int | float) or value is None:
         return json.dumps(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return json.dumps(printable(str(value)), ensure_ascii=False)
 
 
 def _installed(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -152,12 +153,11 @@ def _read(path: Path) -> pl.DataFrame:
     if not path.is_file():
         raise InputError(f"no clinical file {path}", hint="Check the path given to --clinical.", code="no_clinical")
     try:
+        content = io.BytesIO(path.read_bytes())  # Polars would take brackets for a pattern, and opens no odd names
         if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(path, glob=False)  # brackets in a path mean themselves
+            return pl.read_parquet(content)
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        return pl.read_csv(
-            path, infer_schema=False, encoding="utf8-lossy", separator=separator, glob=False
-        )  # 0001 stays 0001
+        return pl.read_csv(content, infer_schema=False, encoding="utf8-lossy", separator=separator)  # 0001 stays 0001
     except (pl.exceptions.PolarsError, OSError) as error:
         raise ConfigError(
             f"cannot read {path} as a table", hint="CSV (UTF-8) or Parquet is read.", code="clinical_table"

@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io.names import to_text
 
-Problem = tuple[str, str, str]  # path (of a folder with "/" at its end), code, sentence
-DENIED, UNLISTED, BAD_NAME = "permission_denied", "unlisted_folder", "bad_name"  # codes of problems
+Problem = tuple[str, str, str]  # path as `io.names` writes it (of a folder with "/" at its end), code, sentence
+DENIED, UNLISTED = "permission_denied", "unlisted_folder"  # codes of problems
 LINK_OUTSIDE, BROKEN_LINK = "link_outside", "broken_link"
 _DENIED_ERRORS = (errno.EACCES, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """Regular files by relative path ("/" separated, sorted), and what was left out."""
+    """Regular files by relative path ("/" separated, sorted, as the system has it), and what was left out."""
 
     files: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -41,7 +42,7 @@ def check_folder(root: Path) -> None:
 def not_opened(path: str, error: OSError) -> Problem:
     """The problem of a file that the system does not open."""
     code = DENIED if error.errno in _DENIED_ERRORS else "unreadable"
-    return path, code, f"The file cannot be opened: {_reason(error)}."
+    return to_text(path), code, f"The file cannot be opened: {_reason(error)}."
 
 
 def _reason(error: OSError) -> str:
@@ -67,10 +68,9 @@ def list_files(root: Path) -> FileTree:
                 file_links.append((link, target))
     stored: dict[str, str] = {}
     for link, target in sorted(file_links):
-        if str(target.parent) not in walk.entered or _is_hidden(target.name) or not _is_text(target.name):
+        if str(target.parent) not in walk.entered or _is_hidden(target.name):
             stored.setdefault(str(target), link)
-    unnamed = [problem for real, problem in walk.unnamed if real not in walk.entered and real not in stored]
-    return FileTree(tuple(sorted([*walk.files, *stored.values()])), (*walk.problems, *unnamed), walk.n_hidden)
+    return FileTree(tuple(sorted([*walk.files, *stored.values()])), tuple(walk.problems), walk.n_hidden)
 
 
 @dataclass(slots=True)
@@ -81,9 +81,6 @@ class _Walk:
     files: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)  # not yet followed
     problems: list[Problem] = field(default_factory=list)
-    unnamed: list[tuple[str, Problem]] = field(
-        default_factory=list
-    )  # real paths that are no text, unless links name it
     entered: set[str] = field(default_factory=set)  # real paths of folders
     n_hidden: int = 0
 
@@ -98,14 +95,13 @@ class _Walk:
             try:
                 entries = list(os.scandir(self.root / folder))
             except OSError as error:
-                self.problems.append((f"{folder or '.'}/", UNLISTED, f"The folder cannot be listed: {_reason(error)}."))
+                shown = f"{to_text(folder) or '.'}/"
+                self.problems.append((shown, UNLISTED, f"The folder cannot be listed: {_reason(error)}."))
                 continue
             for entry in entries:
                 relative = f"{folder}/{entry.name}" if folder else entry.name
                 if _is_hidden(entry.name):
                     self.n_hidden += not entry.is_dir(follow_symlinks=False)
-                elif not _is_text(entry.name):
-                    self.unnamed.append((f"{place}{os.sep}{entry.name}", _bad_name(relative, entry)))
                 elif entry.is_symlink():
                     self.links.append(relative)
                 elif entry.is_dir(follow_symlinks=False):
@@ -120,34 +116,14 @@ class _Walk:
         try:
             target = (self.root / link).resolve(strict=True)
         except (OSError, RuntimeError):
-            self.problems.append((link, BROKEN_LINK, "The link leads nowhere."))
+            self.problems.append((to_text(link), BROKEN_LINK, "The link leads nowhere."))
             return None
         if target.is_relative_to(self.root):
             return target
         sentence = "The link leads outside the cohort folder and is not followed."
-        self.problems.append((f"{link}/" if target.is_dir() else link, LINK_OUTSIDE, sentence))
+        self.problems.append((f"{to_text(link)}/" if target.is_dir() else to_text(link), LINK_OUTSIDE, sentence))
         return None
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _bad_name(relative: str, entry: "os.DirEntry[str]") -> Problem:
-    """The problem of a name that tables cannot hold, with its bytes escaped."""
-    shown = os.fsencode(relative).decode("utf-8", "backslashreplace")
-    try:
-        is_folder = entry.is_dir()
-    except OSError:  # a link that the system does not follow
-        is_folder = False
-    if is_folder:
-        return f"{shown}/", BAD_NAME, "The folder's name is not valid UTF-8: rename it to use what is in it."
-    return shown, BAD_NAME, "The name is not valid UTF-8: rename the file to use it."

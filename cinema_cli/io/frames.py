@@ -16,6 +16,8 @@ class FramePlan:
     """Which image shows which frame of which slice; -1 where there is none."""
 
     rows: Ints  # (slice, frame)
+    later: Ints  # (slice, frame): where a moment lies between two images, the image after `rows`; else -1
+    share: Floats  # (slice, frame): of `later` in what is shown, 0 to 1
     times_ms: Floats | None  # (slice, frame) trigger times, NaN where unknown; None without usable trigger times
     duplicates: int
     surplus: tuple[int, ...]  # slices with more images than the others
@@ -35,21 +37,23 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
     The number of frames is the usual one of the slices, or larger where regular trigger times show holes in it.
     Frames are ranks within the slice, since trigger times differ between breath-holds; holes are gaps in whatever
     orders the slice. A slice that has another number of frames, and by its header all of them, covers the same cycle:
-    each moment is shown by the nearest of its frames.
+    each moment is shown by the two of its frames that lie about it.
     """
     grids = [_grid(run.times) for run in stack.runs]
     lengths = [_length(run, grid) for run, grid in zip(stack.runs, grids, strict=True)]
     usual = max(usual_count(lengths), stack.n_frames)
     usual += _missing_at_ends(stack, table, usual)
     starts = _reference_starts(stack, lengths)
-    rows = np.full((len(stack.runs), usual), -1, dtype=np.int64)
-    times = np.full(rows.shape, np.nan)
+    rows, later = np.full((2, len(stack.runs), usual), -1, dtype=np.int64)
+    times, share = np.full(rows.shape, np.nan), np.zeros(rows.shape)
     own = [s for s, run in enumerate(stack.runs) if run.told == run.n_frames == lengths[s] != usual]
     resampled = [s for s in own if abs(lengths[s] - usual) <= MOST_UNLIKE * usual]
     unknown = []
     for s, (run, grid) in enumerate(zip(stack.runs, grids, strict=True)):
         if s in resampled:
-            rows[s] = run.rows[_nearest(run.n_frames, usual)]
+            before, share[s] = _between(run.n_frames, usual)
+            rows[s], after = run.rows[before], run.rows[(before + 1) % run.n_frames]
+            later[s] = np.where(share[s] > 0, after, -1)
             continue
         where = _place(run, grid, usual, starts)
         if where is None:
@@ -60,6 +64,8 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
             times[s, where] = run.times[: len(where)]
     return FramePlan(
         rows,
+        later,
+        share,
         times if np.isfinite(times).any() else None,
         sum(run.duplicates for run in stack.runs),
         tuple(s for s, run in enumerate(stack.runs) if run.n_frames > usual and s not in own),
@@ -69,10 +75,12 @@ def plan_frames(stack: Stack, table: Columns) -> FramePlan:
     )
 
 
-def _nearest(n_frames: int, usual: int) -> Ints:
-    """The nearest of `n_frames` frames for each of `usual` moments of the same cycle, which has no end: (usual,)."""
-    nearest: Ints = np.floor(np.arange(usual) * n_frames / usual + 0.5).astype(np.int64) % n_frames
-    return nearest
+def _between(n_frames: int, usual: int) -> tuple[Ints, Floats]:
+    """Which of `n_frames` frames lies before each of `usual` moments of the same cycle, which has no end, and the share
+    of the next frame in a moment between the two: (usual,) each."""
+    past = np.arange(usual, dtype=np.int64) * n_frames
+    before: Ints = past // usual
+    return before, (past % usual) / usual
 
 
 def _grid(times: Floats) -> Ints | None:

@@ -17,11 +17,12 @@ from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.folders import Problem, list_files, not_opened
+from cinema_cli.io.names import to_text
 from cinema_cli.io.processors import available_cpus
 
 INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     # where the image is
-    "path": pl.String,  # relative to the root, "/" separated
+    "path": pl.String,  # relative to the root, "/" separated, as `io.names` writes it
     "frame_item": pl.Int32,  # 0-based frame inside the file (0 for single-frame objects)
     "n_file_frames": pl.Int32,  # NumberOfFrames (1 for single-frame objects)
     # ids (patient_id and person_key never leave the scan: see io.identity)
@@ -184,16 +185,16 @@ def _read_chunk(files: Sequence[str], *, root: Path, salt: bytes) -> _Chunk:
     n_ignored = 0
     for relative in files:
         try:
-            found = read_instances(root / relative, relative=relative, salt=salt)
+            found = read_instances(root / relative, relative=to_text(relative), salt=salt)
         except NotDicomError:
             n_ignored += 1
         except BrokenFileError as error:
-            problems.append((relative, error.code, f"The file cannot be used: {error}."))
+            problems.append((to_text(relative), error.code, f"The file cannot be used: {error}."))
         except OSError as error:
             problems.append(not_opened(relative, error))
         else:
             rows += found
             if sentence := found[0]["defect"]:
-                problems.append((relative, TRUNCATED_PIXELS, f"The file cannot be used: {sentence}."))
+                problems.append((to_text(relative), TRUNCATED_PIXELS, f"The file cannot be used: {sentence}."))
     columns = {name: [row.get(name) for row in rows] for name in INSTANCE_SCHEMA}
     return _Chunk(pl.DataFrame(columns, schema=INSTANCE_SCHEMA), tuple(problems), len(files), n_ignored)

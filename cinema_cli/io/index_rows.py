@@ -12,7 +12,7 @@ from cinema_cli.io.choice import Candidate
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES
+from cinema_cli.io.passes import MIN_FRAMES, Floats, Ints
 from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -56,8 +56,9 @@ IMAGES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "view": pl.Categorical(),
     "slice_index": pl.Int32,
     "frame_index": pl.Int32,
-    "path": pl.String,  # relative to the root; null where the frame is interpolated
+    "path": pl.String,  # relative to the root, as `io.names` writes it; null where the frame lacks
     "frame_item": pl.Int32,
+    "weight": pl.Float32,  # of the image in the frame: below 1 where two images show it, which have a row each
     "interpolated": pl.Boolean,
     "file_size": pl.Int64,
     "mtime_ns": pl.Int64,
@@ -201,18 +202,21 @@ def stack_row(candidate: Candidate, timing: Timing, study: Assembly) -> dict[str
 
 
 def image_rows(key: Mapping[str, str], view: View, candidate: Candidate, table: pl.DataFrame) -> pl.DataFrame:
-    """Plan of one chosen stack, frames of a slice together."""
-    rows = candidate.plan.rows
-    n_slices, n_frames = rows.shape
-    plan = pl.DataFrame(
-        {
-            "row": rows.ravel(),
-            "slice_index": np.repeat(np.arange(n_slices, dtype=np.int32), n_frames),
-            "frame_index": np.tile(np.arange(n_frames, dtype=np.int32), n_slices),
-        }
-    ).with_columns(pl.col("row").replace(-1, None))
+    """Plan of one chosen stack, frames of a slice together; a moment between two images has a row for each."""
+    plan = candidate.plan
+    slices, frames = (np.ascontiguousarray(axis) for axis in np.indices(plan.rows.shape))
+    first = _planned(slices, frames, plan.rows, 1.0 - plan.share)
+    two = plan.later >= 0
+    both = pl.concat([first, _planned(slices[two], frames[two], plan.later[two], plan.share[two])])
     files = table.select("path", "frame_item", "file_size", "mtime_ns").with_row_index("row").cast({"row": pl.Int64})
-    joined = plan.join(files, on="row", how="left", maintain_order="left")
+    ordered = both.sort("slice_index", "frame_index", maintain_order=True)
+    joined = ordered.join(files, on="row", how="left", maintain_order="left")
     labels = [pl.lit(value).alias(name) for name, value in {**key, "view": view.value}.items()]
     labelled = joined.with_columns(*labels, interpolated=pl.col("row").is_null())
     return labelled.select(*IMAGES_SCHEMA).cast(pl.Schema(IMAGES_SCHEMA))
+
+
+def _planned(slices: Ints, frames: Ints, rows: Ints, weights: Floats) -> pl.DataFrame:
+    columns = {"slice_index": slices, "frame_index": frames, "row": rows, "weight": weights}
+    table = pl.DataFrame({name: values.ravel() for name, values in columns.items()})
+    return table.with_columns(pl.col("row").replace(-1, None))

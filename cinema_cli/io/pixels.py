@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
+from cinema_cli.io.names import to_path, to_text
 
 Frame = NDArray[np.float32]
 
@@ -25,7 +26,8 @@ _COPY_HINT = f"The copy may be incomplete: copy the study and run again {_NAMED_
 def read_frames(root: Path, rows: Sequence[tuple[str, int]], *, names: Sequence[str] = ()) -> list[Frame]:
     """Frames named by (path under `root`, 0-based frame in the file), in the order asked, each (row, column) float32.
 
-    Values are rescaled to modality units (PS3.3 C.11.1) and bright means more signal (MONOCHROME1 is turned round).
+    Paths are as `io.names` writes them. Values are rescaled to modality units (PS3.3 C.11.1) and bright means more
+    signal (MONOCHROME1 is turned round).
     `names` is what errors call each frame (default: "image 1", "image 2"): the name of a file may be that of a person,
     so it stands only in a note of the exception, for the eyes of whoever runs this.
     Raises `StudyError` (stage `read`) with code `vanished`, `unreadable`, `truncated_pixels`, `colour` or
@@ -37,7 +39,7 @@ def read_frames(root: Path, rows: Sequence[tuple[str, int]], *, names: Sequence[
         shown.setdefault(path, names[number] if names else f"image {number + 1}")
         if item not in wanted[path]:
             wanted[path].append(item)
-    found = {path: _read_file(root / path, items, shown=shown[path]) for path, items in wanted.items()}
+    found = {path: _read_file(root / to_path(path), items, shown=shown[path]) for path, items in wanted.items()}
     return [found[path][item] for path, item in rows]
 
 
@@ -63,7 +65,7 @@ def _read_file(path: Path, items: Sequence[int], *, shown: str) -> dict[int, Fra
             return _decode(path, items)
         except Exception as error:  # the decoders behind pydicom raise many kinds
             failure = _diagnosed(path, shown=shown, error=error)
-            failure.add_note(f"file: {path}")
+            failure.add_note(f"file: {to_text(str(path))}")
             raise failure from error
 
 

@@ -6,18 +6,16 @@ import polars as pl
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS
-from cinema_cli.io.folders import BAD_NAME, BROKEN_LINK, DENIED, LINK_OUTSIDE, UNLISTED
+from cinema_cli.io.folders import BROKEN_LINK, DENIED, LINK_OUTSIDE, UNLISTED
 
 # Codes of what was not read so that not even its person is known.
-_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED, LINK_OUTSIDE, BROKEN_LINK, BAD_NAME)
+_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED, LINK_OUTSIDE, BROKEN_LINK)
 _WORDS = {  # code, with "/" where that of a folder has words of its own -> (one, many)
     TRUNCATED_PIXELS: ("file is truncated", "files are truncated"),
     DENIED: ("file cannot be opened: permission denied", "files cannot be opened: permission denied"),
     f"{UNLISTED}/": ("folder cannot be listed", "folders cannot be listed"),
     LINK_OUTSIDE: ("link leads outside and is not followed", "links lead outside and are not followed"),
     BROKEN_LINK: ("link leads nowhere", "links lead nowhere"),
-    BAD_NAME: ("file has a name that is not UTF-8", "files have names that are not UTF-8"),
-    f"{BAD_NAME}/": ("folder has a name that is not UTF-8", "folders have names that are not UTF-8"),
 }
 _OTHER = ("file could not be read", "files could not be read")
 

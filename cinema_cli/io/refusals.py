@@ -166,8 +166,8 @@ def _frame_notes(stack: Stack, plan: FramePlan) -> list[Note]:
         said = f"{counted(n, 'missing frame', 'was')} interpolated from neighbours in time"
         notes.append(Note("interpolated_frames", said))
     if plan.resampled:
-        said = f"{_own_frames(stack, plan.resampled)}: for each of the {plan.rows.shape[1]} usual moments of the cycle"
-        notes.append(Note("resampled_frames", f"{said} the nearest was taken"))
+        said = f"{_own_frames(stack, plan.resampled)}: the {plan.rows.shape[1]} usual moments of the cycle"
+        notes.append(Note("resampled_frames", f"{said} were interpolated between them"))
     if plan.duplicates:
         said = f"{counted(plan.duplicates, 'duplicate image', 'was')} left out"
         notes.append(Note("duplicates_dropped", said))

@@ -62,14 +62,14 @@ def _study_notes(index: CohortIndex, key: StudyKey) -> tuple[Note, ...]:
 
 
 def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Cine:
-    """One view: decode the planned images, then interpolate those that are missing."""
-    plan = images.filter(pl.col("view") == stack["view"]).sort("slice_index", "frame_index")
+    """One view: decode the planned images, mix those that share a moment, then interpolate those that are missing."""
+    plan = images.filter(pl.col("view") == stack["view"])
     origins = np.array(stack["origins_mm"]).reshape(-1, 3)
     shape = (len(origins), len(stack["times_ms"]), stack["rows"], stack["columns"])
-    present = ~plan["interpolated"].to_numpy()
-    pixels = np.zeros((plan.height, *shape[2:]), dtype=np.float32)
-    frames = _decode(index, plan.filter(~pl.col("interpolated")), _in_words(index, stack))
-    for where, frame in zip(np.flatnonzero(present), frames, strict=True):
+    planned = plan.filter(~pl.col("interpolated"))
+    pixels, present = np.zeros(shape, dtype=np.float32), np.zeros(shape[:2], dtype=np.bool_)
+    places = planned.select("slice_index", "frame_index", "weight").iter_rows()
+    for (s, f, weight), frame in zip(places, _decode(index, planned, _in_words(index, stack)), strict=True):
         if frame.shape != shape[2:]:
             raise StudyError(
                 f"an image of {stack['view']} has {frame.shape} pixels, its header says {shape[2:]}",
@@ -77,8 +77,9 @@ def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Ci
                 code="pixel_shape",
                 hint="The file is damaged: copy it again.",
             )
-        pixels[where] = frame
-    filled = fill_missing(pixels.reshape(shape), present.reshape(shape[:2]))
+        pixels[s, f] += frame if weight == 1 else np.float32(weight) * frame
+        present[s, f] = True
+    filled = fill_missing(pixels, present)
     return Cine(
         view=View(stack["view"]),
         pixels=np.ascontiguousarray(filled.transpose(1, 0, 2, 3)),

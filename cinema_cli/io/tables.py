@@ -150,7 +150,7 @@ def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.Da
 def read_written(out: Path) -> pl.DataFrame:
     """The phenotype table as it was last written; an empty one where it cannot be read."""
     try:
-        return pl.read_parquet(out / TABLE_FILES[-1], glob=False)
+        return _read_parquet(out / TABLE_FILES[-1])
     except (OSError, pl.exceptions.PolarsError):
         return pl.DataFrame(schema=PHENOTYPE_SCHEMA)
 
@@ -199,7 +199,12 @@ def write_series(out: Path, series: pl.DataFrame) -> None:
 def read_series(out: Path) -> pl.DataFrame:
     """The series table of an output folder; an empty one where there is none."""
     path = out / "series.parquet"
-    return pl.read_parquet(path, glob=False) if path.is_file() else pl.DataFrame(schema=ID_SCHEMA)
+    return _read_parquet(path) if path.is_file() else pl.DataFrame(schema=ID_SCHEMA)
+
+
+def _read_parquet(path: Path) -> pl.DataFrame:
+    """A table; Polars itself opens no file whose name is not UTF-8."""
+    return pl.read_parquet(io.BytesIO(path.read_bytes()))
 
 
 def _row(record: Record) -> list[Any]:

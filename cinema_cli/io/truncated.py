@@ -25,13 +25,14 @@ def without_spoilt_copies(instances: pl.DataFrame) -> pl.DataFrame:
 
 
 def set_aside(plan: FramePlan, table: Columns) -> tuple[FramePlan, Places]:
-    """The plan with a hole for each image that was cut short (its time is known and stays), and which these are."""
-    there = plan.rows >= 0
-    cut = there & np.array([defect is not None for defect in table["defect"]])[np.where(there, plan.rows, 0)]
+    """The plan with a hole for each moment that an image shows which was cut short (its time is known and stays), and
+    which these are."""
+    defect = np.array([*(defect is not None for defect in table["defect"]), False])  # the last for -1: no image
+    cut = defect[plan.rows] | defect[plan.later]
     if not cut.any():
         return plan, ()
     places = tuple((int(s), int(f)) for s, f in np.argwhere(cut))
-    return replace(plan, rows=np.where(cut, -1, plan.rows)), places
+    return replace(plan, rows=np.where(cut, -1, plan.rows), later=np.where(cut, -1, plan.later)), places
 
 
 def truncated_refusal(refusal: Note | None, plan: FramePlan, cut: Places) -> Note | None:
