@@ -1,0 +1,22 @@
+"""Golden values of single functions of the reference (shared/golden/models/functions): where, and how to read them."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from networks_golden import GOLDEN
+
+FUNCTIONS = GOLDEN / "functions"
+needs_golden = pytest.mark.skipif(not FUNCTIONS.is_dir(), reason="the golden values are not on this machine")
+
+
+def arrays(name: str) -> dict[str, np.ndarray]:
+    """Every array of FUNCTIONS/<name>.npz."""
+    with np.load(FUNCTIONS / f"{name}.npz") as file:
+        return {key: np.asarray(file[key]) for key in file}
+
+
+def said(name: str) -> Any:
+    """An entry of info.json."""
+    return json.loads((FUNCTIONS / "info.json").read_text("utf-8"))[name]
