@@ -273,6 +273,15 @@ def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> Non
         for _ in range(200):
             counter.step()
     assert capsys.readouterr().err == ""  # work of no time needs no line
+    with counting(Console(), "files", total=None, stream=io.StringIO()) as counter:
+        for what in ("files", "studies"):
+            counter.follow(what, 0, 4000)
+            counter.began, counter.line_at = counter.began - 60.0, counter.line_at - 5.0
+            counter.follow(what, 2000, 4000)
+    assert [line.rpartition(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "2000/4000 files, 2000 files/min",
+        "2000/4000 studies, 2000 studies/min",
+    ]
     assert [clock(s) for s in (5.2, 200, 7500)] == ["5 s", "3 min 20 s", "2 h 05 min"]
 
 

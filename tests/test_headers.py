@@ -38,7 +38,7 @@ from pydicom.uid import (
 )
 
 from cinema_cli.domain.errors import InputError
-from cinema_cli.io import headers
+from cinema_cli.io import headers, processes
 from cinema_cli.io.dicom_file import _person_key
 from cinema_cli.io.dicom_values import seconds, text, years
 from cinema_cli.io.headers import INSTANCE_SCHEMA, read_headers
@@ -347,7 +347,7 @@ def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.Monke
     write_junk(tmp_path)
     alone = read_headers(tmp_path, jobs=1)
     monkeypatch.setattr(headers, "_CHUNK", 32)
-    monkeypatch.setattr(headers, "_POOL_PAYS_S", -1.0)
+    monkeypatch.setattr(processes, "POOL_PAYS_S", -1.0)
     together = read_headers(tmp_path, jobs=2)
     assert together.instances.equals(alone.instances)
     assert (together.n_files, together.n_ignored) == (alone.n_files, alone.n_ignored)

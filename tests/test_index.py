@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from instance_rows import lax, sax, table
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io import index as indexing
+from cinema_cli.io import processes
 from cinema_cli.io.dictionary import data_dictionary
 from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
@@ -239,6 +241,20 @@ def test_rows_of_a_study_are_found_among_many(tmp_path: Path) -> None:
     assert [key.participant_id for key in studies(index)] == ["sub-A", "sub-A10", "sub-B", "sub-Z"]
     for key in studies(index):
         assert of_study(index, "series", key).equals(index.series.filter(pl.col("study_uid") == key.study_uid))
+
+
+def test_processes_put_in_order_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("B", "A10", "A"):
+        write_sax(tmp_path / name, slices=3, frames=8, patient_id=name)
+    alone = scan(tmp_path, jobs=1)
+    monkeypatch.setattr(indexing, "_ASSEMBLED_AT_ONCE", 1)
+    monkeypatch.setattr(processes, "POOL_PAYS_S", -1.0)
+    told: list[tuple[str, int, int]] = []
+    together = scan(tmp_path, jobs=2, progress=lambda *step: told.append(step))
+    for name in ("series", "images", "stacks", "facts"):
+        assert getattr(together, name).equals(getattr(alone, name))
+    assert told == [("files", 72, 72), ("studies", 1, 3), ("studies", 2, 3), ("studies", 3, 3)]
+    assert studies(together) == studies(alone) and together.n_files == 72
 
 
 NO_PROBLEMS = pl.DataFrame(schema=dict.fromkeys(("path", "code", "sentence"), pl.String))

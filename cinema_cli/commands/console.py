@@ -148,17 +148,26 @@ class Counter:
     total: int | None
     bar: "tuple[RichProgress, TaskID] | None" = None
     done: int = 0
-    failed: int = 0
+    failed: int | None = 0
     began: float = field(default_factory=time.monotonic)
     line_at: float = field(default_factory=time.monotonic)
     line_done: int = 0
 
-    def step(self, *, failed: int = 0, done: int | None = None, total: int | None = None) -> None:
-        """One unit more (or `done` in all), `failed` of them so far failed."""
+    def follow(self, what: str, done: int, total: int) -> None:
+        """`done` of `total`; where `what` is not what was counted so far, that is done and another count begins."""
+        if what != self.what:
+            self.what, self.line_done = what, 0
+            self.began = self.line_at = time.monotonic()
+            if self.bar:
+                self.bar[0].reset(self.bar[1], description=what)
+        self.step(failed=None, done=done, total=total)
+
+    def step(self, *, failed: int | None = 0, done: int | None = None, total: int | None = None) -> None:
+        """One unit more (or `done` in all), `failed` of them so far failed; None where none can."""
         self.done = self.done + 1 if done is None else done
         self.failed, self.total = failed, total or self.total
         if self.bar:
-            self.bar[0].update(self.bar[1], completed=self.done, total=self.total, failed=failed)
+            self.bar[0].update(self.bar[1], completed=self.done, total=self.total, failed=self._failed())
             return
         now = time.monotonic()
         share = (self.done - self.line_done) / self.total if self.total else 0.0
@@ -172,10 +181,15 @@ class Counter:
     def line(self, elapsed: float) -> str:
         """`done/total, failed, studies/min, ETA` after `elapsed` seconds."""
         rate = 60.0 * self.done / elapsed if elapsed > 0 else 0.0
-        text = f"{self.done}/{self.total or '?'} {self.what}, {self.failed} failed, {rate:.1f} {self.what}/min"
+        shown = f"{rate:.1f}" if rate < 1000 else f"{rate:.0f}"
+        parts = (f"{self.done}/{self.total or '?'} {self.what}", self._failed(), f"{shown} {self.what}/min")
+        text = ", ".join(filter(None, parts))
         if not self.total or not rate:
             return text
         return f"{text}, ETA {clock(60.0 * (self.total - self.done) / rate)}"
+
+    def _failed(self) -> str:
+        return "" if self.failed is None else f"{self.failed} failed"
 
 
 @contextmanager
@@ -189,14 +203,14 @@ def counting(console: Console, what: str, *, total: int | None, stream: TextIO |
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn(what),
+        TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]} failed"),
+        TextColumn("{task.fields[failed]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=RichConsole(file=err), transient=True) as bar:
-        yield Counter(console, what, total, bar=(bar, bar.add_task(what, total=total, failed=0)))
+        yield Counter(console, what, total, bar=(bar, bar.add_task(what, total=total, failed="")))
 
 
 def clock(seconds: float) -> str:

@@ -76,9 +76,9 @@ def run_job(job: Job) -> ExitCode:
     clinical, key = _clinical(job), _key(job)
     engine = Engine.load(job.head, device=job.device, precision=job.precision)
     with run_lock(job.out), _log(job) as log:
-        index, n_files = scan_cohort(job, hash_key=key)
+        index = scan_cohort(job, hash_key=key)
         everybody, chosen = studies(index), inputs(index, participants=job.participants)
-        log.facts.update(scan_facts(job, index, n_files=n_files))
+        log.facts.update(scan_facts(job, index))
         say_notes(index)
         changed = _write_scan(job.out, index, hash_key=key)
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
@@ -103,7 +103,7 @@ def show_plan(job: Job) -> ExitCode:
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
     engine = Engine.load(job.head, device=job.device, precision=job.precision)
-    index, _ = scan_cohort(job, hash_key=key)
+    index = scan_cohort(job, hash_key=key)
     chosen = inputs(index, participants=job.participants)
     match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
     if job.clinical:
@@ -147,15 +147,15 @@ def _log(job: Job) -> AbstractContextManager[RunLog]:
     return logged_run(job.out, settings=settings, console=CONSOLE, remark=remark, hidden=hidden)
 
 
-def scan_cohort(job: Job, *, hash_key: bytes | None) -> tuple[CohortIndex, int]:
-    """Index the cohort with progress; the index and the number of files. Raises InputError where there is no DICOM."""
+def scan_cohort(job: Job, *, hash_key: bytes | None) -> CohortIndex:
+    """Index the cohort with progress. Raises InputError where there is no DICOM."""
     began = time.perf_counter()
     options = {**job.scan, "hash_key": hash_key}
     with counting(CONSOLE, "files", total=None) as counter:
-        index = scan(job.cohort, **options, progress=lambda done, total: counter.step(done=done, total=total))
+        index = scan(job.cohort, **options, progress=counter.follow)
     used = index.series.filter(verdict="used").height
     CONSOLE.info(
-        f"scanned {counter.done} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
+        f"scanned {index.n_files} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
         f"{used} series used, {index.series.height - used} rejected (see series.csv)"
     )
     if index.unused_overrides:
@@ -165,15 +165,15 @@ def scan_cohort(job: Job, *, hash_key: bytes | None) -> tuple[CohortIndex, int]:
     if index.lost_folders:
         shown = f" ({some(index.lost_folders)})" if hash_key is None else ""
         CONSOLE.warn(f"{lost_words(len(index.lost_folders))}: `cinema scan` names them", aside=shown)
-    return index, counter.done
+    return index
 
 
-def scan_facts(job: Job, index: CohortIndex, *, n_files: int) -> dict[str, Any]:
+def scan_facts(job: Job, index: CohortIndex) -> dict[str, Any]:
     """What run.json says of the input; where ids are hashed, not what its folder is called."""
     return {
         "command": job.command,
         "cohort": "" if job.scan["hash_key"] else printable(job.cohort.resolve().name),
-        "n_files": n_files,
+        "n_files": index.n_files,
         "problems": tally(index.problems["code"].to_list()),
         "n_lost_folders": len(index.lost_folders),
         "notes": tally(index.notes["code"].to_list()),

@@ -84,7 +84,7 @@ def scan(
             views_file=views,
             allow_missing_frames=allow_missing_frames,
             jobs=jobs or available_cpus(),
-            progress=lambda done, total: counter.step(done=done, total=total),
+            progress=counter.follow,
         )
     if explain is not None:
         sys.stdout.write("\n".join(_story(index, explain, hash_key=key)) + "\n")

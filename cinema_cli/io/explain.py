@@ -21,7 +21,7 @@ _FLAGS = {
     "slice_gap": "slices are missing between the first and the last",
     "uneven_slices": "slices are unevenly spaced",
     "interpolated_frames": "missing frames were interpolated",
-    "resampled_frames": "slices with another number of frames by their own headers were interpolated onto the usual one",
+    "resampled_frames": "slices with another number of frames by their headers were interpolated onto the usual one",
     "duplicates_dropped": "duplicate images were left out",
     "copies_ignored": "files that repeat an image were left out",
     "repeats_ignored": "some slices were acquired again; the most complete acquisition, then the latest was used",

@@ -1,14 +1,9 @@
 """DICOM headers of a folder tree as one table, one row an image frame; pixels are not read."""
 
 import secrets
-import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +13,7 @@ from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.folders import Problem, list_files, not_opened
 from cinema_cli.io.names import to_text
+from cinema_cli.io.processes import each
 from cinema_cli.io.processors import available_cpus
 
 INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -96,7 +92,6 @@ PROBLEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 _CHUNK = 256  # files read at a time
-_POOL_PAYS_S = 10.0  # starting processes costs about a second, several on a busy machine
 _SALT = secrets.token_bytes(16)  # lives as long as the process: person keys compare within a run only
 
 
@@ -107,6 +102,7 @@ class HeaderTable:
     instances: pl.DataFrame  # INSTANCE_SCHEMA, sorted by path and frame_item
     problems: pl.DataFrame  # path, code, sentence
     n_files: int  # regular files seen
+    n_opened: int  # of these: looked into
     n_ignored: int  # of these: not DICOM
 
 
@@ -127,7 +123,7 @@ def read_headers(
     work = partial(_read_chunk, root=root, salt=_SALT)
     results: list[_Chunk] = []
     done = 0
-    for result in _each(work, chunks, jobs=jobs or available_cpus()):
+    for result in each(work, chunks, jobs=jobs or available_cpus()):
         results.append(result)
         done += result.n_files
         report(done, len(tree.files))
@@ -137,6 +133,7 @@ def read_headers(
         instances=instances.sort("path", "frame_item"),
         problems=pl.DataFrame(problems, schema=PROBLEM_SCHEMA, orient="row").sort("path", "code"),
         n_files=len(tree.files) + tree.n_hidden,
+        n_opened=len(tree.files),
         n_ignored=tree.n_hidden + sum(result.n_ignored for result in results),
     )
 
@@ -149,34 +146,6 @@ class _Chunk:
     problems: tuple[Problem, ...]
     n_files: int
     n_ignored: int
-
-
-def _each(work: Callable[[Sequence[str]], _Chunk], chunks: Sequence[Sequence[str]], *, jobs: int) -> Iterator[_Chunk]:
-    """Results in order: in this process while that is quick, over processes where the rest would take long."""
-    started = time.perf_counter()
-    for done, chunk in enumerate(chunks):
-        if jobs > 1 and done and len(chunks) - done > 1:
-            remaining_s = (time.perf_counter() - started) / done * (len(chunks) - done)
-            if remaining_s > _POOL_PAYS_S:
-                with ProcessPoolExecutor(min(jobs, len(chunks) - done), mp_context=get_context("spawn")) as pool:
-                    with _deaf_children():
-                        results = pool.map(work, chunks[done:])
-                    yield from results
-                return
-        yield work(chunk)
-
-
-@contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that start here never see Ctrl-C, which is for this one to handle: they would only print traces."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # children inherit it; here it only waits
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _read_chunk(files: Sequence[str], *, root: Path, salt: bytes) -> _Chunk:

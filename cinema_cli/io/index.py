@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,6 +29,8 @@ from cinema_cli.io.index_rows import (
 )
 from cinema_cli.io.keywords import read_views_file, unused_overrides
 from cinema_cli.io.problems import check_any, lost_folders
+from cinema_cli.io.processes import each
+from cinema_cli.io.processors import available_cpus
 from cinema_cli.io.truncated import without_spoilt_copies
 
 __all__ = [
@@ -44,6 +48,8 @@ __all__ = [
 
 TableName = Literal["series", "images", "stacks", "facts"]
 _STUDIES_AT_ONCE = 256  # bounds the memory of digests
+_ASSEMBLED_AT_ONCE = 32  # studies that a process puts in order at a time
+_Tables = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]  # series, images, stacks, facts
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +74,7 @@ class CohortIndex:
     notes: pl.DataFrame  # participant_id, session_id, code, sentence
     unused_overrides: tuple[str, ...] = ()  # keys of the views file that fit no series
     lost_folders: tuple[str, ...] = ()  # in which no DICOM file could be read: who is in them is not known
+    n_files: int = 0  # that were looked into
     places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
 
     def __post_init__(self) -> None:
@@ -83,10 +90,11 @@ def scan(
     views_file: Path | None = None,
     allow_missing_frames: int = 0,
     jobs: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> CohortIndex:
     """Index the cines of a folder tree by geometry and time; nothing is written.
 
+    `progress(what, done, total)` counts "files" that are read, then "studies" that are put in order.
     With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`, and the views
     file may name series by them or by their hashes. Raises InputError where there is no folder, no DICOM image or no
     MR image, ConfigError for a bad views or mapping file.
@@ -94,12 +102,17 @@ def scan(
     named = read_views_file(views_file) if views_file else {}
     rule = id_rule(id_from)
     check_folder(root)
-    headers = read_headers(root, jobs=jobs, progress=progress)
+    n_jobs = jobs or available_cpus()
+    headers = read_headers(root, jobs=n_jobs, progress=partial(progress, "files") if progress else None)
     check_any(headers.instances, headers.problems, n_files=headers.n_files)
     overrides = _by_uid(named, headers.instances["series_uid"].drop_nulls().unique(), hash_key=hash_key)
     ids = assign_ids(headers.instances, id_from=rule, hash_key=hash_key)
-    index = build_index(root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames)
-    index = replace(index, unused_overrides=unused_overrides(overrides, ids.instances))
+    index = build_index(
+        root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames, jobs=n_jobs,
+        progress=partial(progress, "studies") if progress else None,
+    )  # fmt: skip
+    unused = unused_overrides(overrides, ids.instances)
+    index = replace(index, unused_overrides=unused, n_files=headers.n_opened)
     return index if hash_key is None else replace(index, facts=year_only(index.facts))
 
 
@@ -129,39 +142,55 @@ def build_index(
     notes: pl.DataFrame,
     overrides: Mapping[str, str],
     allow_missing_frames: int,
+    *,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CohortIndex:
-    """Index of instances that carry participant and session ids, study by study."""
+    """Index of instances that carry participant and session ids, some studies at a time, perhaps in processes of their
+    own; `progress(done, total)` counts studies."""
+    studies = _by_study(instances)
+    pieces = [studies[start : start + _ASSEMBLED_AT_ONCE] for start in range(0, len(studies), _ASSEMBLED_AT_ONCE)]
+    work = partial(_tables, overrides=overrides, allow_missing_frames=allow_missing_frames)
+    found: list[_Tables] = []
+    for number, tables in enumerate(each(work, pieces, jobs=jobs), start=1):
+        found.append(tables)
+        if progress:
+            progress(min(number * _ASSEMBLED_AT_ONCE, len(studies)), len(studies))
+    series, images, stacks, facts = (pl.concat(parts) for parts in zip(work([]), *found, strict=True))
+    lost = lost_folders(problems, instances)
+    return CohortIndex(root, series, images, stacks, facts, problems, notes, lost_folders=lost)
+
+
+def _by_study(instances: pl.DataFrame) -> list[pl.DataFrame]:
+    """Instances of each study, in order; ids that are absent count as empty text."""
+    keys = list(KEY_SCHEMA)
+    filled = instances.with_columns(pl.col(keys).fill_null("")).sort(keys)
+    starts = filled.select(pl.struct(keys).rle_id().alias("study")).to_series().rle()
+    lengths = starts.struct.field("len").to_list()
+    return [filled.slice(end - n, n) for n, end in zip(lengths, accumulate(lengths), strict=True)]
+
+
+def _tables(studies: Sequence[pl.DataFrame], *, overrides: Mapping[str, str], allow_missing_frames: int) -> _Tables:
+    """Series, images, stacks and facts of some studies."""
     series: list[dict[str, Any]] = []
     stacks: list[dict[str, Any]] = []
     facts: list[dict[str, Any]] = []
     images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
-    for (participant, session, uid), unsorted in sorted(_by_study(instances).items()):
+    for unsorted in studies:
         images_once = without_spoilt_copies(unsorted)
         table = images_once.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
-        key = {"participant_id": participant, "session_id": session, "study_uid": uid}
+        key = table.select(*KEY_SCHEMA).row(0, named=True)
         study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)
         series += [key | row for row in series_rows(study)]
         stacks += [key | stack_row(c, study.timings[view], study) for view, c in study.chosen.items()]
         images += [image_rows(key, view, c, table) for view, c in study.chosen.items()]
         facts.append(key | study_facts(table))
-    return CohortIndex(
-        root,
+    return (
         pl.DataFrame(series, schema=SERIES_SCHEMA),
         pl.concat(images),
         pl.DataFrame(stacks, schema=STACKS_SCHEMA),
         pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA}),
-        problems,
-        notes,
-        lost_folders=lost_folders(problems, instances),
     )
-
-
-def _by_study(instances: pl.DataFrame) -> dict[tuple[str, str, str], pl.DataFrame]:
-    """Instances of each study; ids that are absent count as empty text."""
-    filled = instances.with_columns(pl.col(*KEY_SCHEMA).fill_null(""))
-    return {
-        (str(k[0]), str(k[1]), str(k[2])): rows for k, rows in filled.partition_by(*KEY_SCHEMA, as_dict=True).items()
-    }
 
 
 def studies(index: CohortIndex) -> tuple[StudyKey, ...]:
