@@ -104,9 +104,9 @@ class NetworkView:
         """Whether the network takes it in two dimensions."""
         return self.cine.view is not View.SAX
 
-    def each_frame(self) -> Float32:
+    def each_frame(self, part: slice = slice(None)) -> Float32:
         """(frame, 1, x, y[, z]): each frame scaled to 0..1 on its own and padded: segmentation, landmarks."""
-        return np.stack([self._input(image[None]) for image in self.images])
+        return np.stack([self._input(image[None]) for image in self.images[part]])
 
     def together(self, frames: Sequence[int]) -> Float32:
         """(1, frame, x, y[, z]): frames of the cine as channels, in this order, scaled together: ED, then ES.
