@@ -1,10 +1,9 @@
 """The `cinema` program, also as `python -m cinema_cli`: Ctrl-C ends it quietly even while it is still loading."""
 
 import sys
-from typing import NoReturn
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Load the program and run the command line."""
     try:
         from cinema_cli.commands.app import main as start

@@ -258,7 +258,8 @@ def test_an_interrupted_run_releases_its_lock(tmp_path: Path, number: int, code:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == code and "Finished studies are kept" in err and list(tmp_path.iterdir()) == []
+    assert process.returncode == code and list(tmp_path.iterdir()) == []
+    assert err in ("error: interrupted\n", "error: terminated\n")  # only an analysis leaves finished studies behind
 
 
 def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,10 @@
 """`cinema scan`: table on stdout, summary on stderr, nothing written into the input, a hint with every error."""
 
+import errno
 import io
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import polars as pl
@@ -208,3 +211,39 @@ def test_the_program_ends_with_the_code_that_fits(
     for code, arguments in codes.items():
         assert run(arguments) == code
         assert "hint:" in capsys.readouterr().err
+
+
+def test_a_link_a_pipe_and_a_device_are_written_to_and_stay(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link, pipe, own = tmp_path / "link.csv", tmp_path / "pipe", tmp_path / "table"
+    link.symlink_to(own)
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        for out in (link, pipe, own, Path("/dev/null")):
+            assert run(["scan", str(cohort), "-q", "-o", str(out)]) == 0
+        assert reader.stdout is not None and reader.stdout.read() == own.read_bytes()
+    assert link.is_symlink() and pipe.is_fifo() and Path("/dev/null").is_char_device()
+    assert run(["scan", str(cohort), "-q", "-o", "/dev/full"]) == 73
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_people_who_may_be_missing_are_an_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sax(tmp_path / "A", slices=3)
+    for path in write_sax(tmp_path / "B", patient_id="P002", slices=1, frames=2):
+        path.write_bytes(path.read_bytes()[:300])
+    assert run(["scan", str(tmp_path)]) == 3
+    streams = capsys.readouterr()
+    assert "sub-P001" in streams.out and "B: no DICOM file in it could be read" in streams.err
+
+
+def test_a_folder_that_may_not_be_read_is_no_wrong_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuses(_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    monkeypatch.setattr("cinema_cli.io.folders.os.scandir", refuses)
+    assert run(["scan", str(tmp_path)]) == 66
+    assert capsys.readouterr().err.endswith("cannot be read: Permission denied\nhint: Ask for the right to read it.\n")

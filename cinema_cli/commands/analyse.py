@@ -9,6 +9,7 @@ import typer
 from cinema_cli import __version__
 from cinema_cli.commands.console import LogFormat
 from cinema_cli.commands.options import (
+    Cohort,
     Config,
     Format,
     NoProgress,
@@ -25,7 +26,7 @@ DEFAULT_HEAD = "starter_sax"
 
 def analyse(
     context: typer.Context,
-    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of DICOM, any layout, only read.")],
+    cohort: Cohort,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Output folder [default: <cohort>-cinema, beside].")
     ] = None,

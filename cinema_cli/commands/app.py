@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -77,10 +78,10 @@ def run(arguments: list[str]) -> int:
     except CinemaError as error:
         return _say(error)
     except (KeyboardInterrupt, typer.Abort):
-        CONSOLE.error("interrupted", hint="Finished studies are kept: run the same command again to go on.")
+        CONSOLE.error("interrupted", hint=_hint(arguments))
         return ExitCode.INTERRUPTED
     except Terminated:
-        CONSOLE.error("terminated", hint="Finished studies are kept: run the same command again to go on.")
+        CONSOLE.error("terminated", hint=_hint(arguments))
         return ExitCode.TERMINATED
     except SystemExit as error:  # typer makes a closed pipe into an exit of its own
         if not isinstance(error.__context__, BrokenPipeError):
@@ -97,6 +98,11 @@ def run(arguments: list[str]) -> int:
         return _say(said)
     except Exception as error:
         return _unexpected(error)
+
+
+def _hint(arguments: Sequence[str]) -> str:
+    """What a stopped command leaves behind, if anything."""
+    return "Finished studies are kept: run the same command again to go on." if "analyse" in arguments[:1] else ""
 
 
 def _say(error: CinemaError) -> int:

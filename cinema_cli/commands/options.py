@@ -45,6 +45,9 @@ def _config(context: typer.Context, value: Path | None) -> Path | None:
     return value
 
 
+Cohort = Annotated[  # `io.folders` says why one cannot be read, with the exit code for it
+    Path, typer.Argument(metavar="COHORT", readable=False, help="Folder of DICOM, any layout, only read.")
+]
 Verbose = Annotated[
     int, typer.Option("-v", "--verbose", count=True, callback=_verbose, is_eager=True, help="Say more; show traces.")
 ]

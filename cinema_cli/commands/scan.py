@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cinema_cli.commands.console import LogFormat
-from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.options import CONSOLE, Cohort, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.processors import available_cpus
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class SeriesFormat(StrEnum):
 
 
 def scan(
-    cohort: Annotated[Path, typer.Argument(metavar="COHORT", help="Folder of DICOM, any layout, only read.")],
+    cohort: Cohort,
     out: Annotated[
         str | None, typer.Option("--out", "-o", help="Folder for series.parquet and .csv, a file, or - for stdout.")
     ] = None,
@@ -67,7 +68,10 @@ def scan(
     log_format: Format = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
-    """List every series of a cohort with its view, frames, slices, verdict and reason. Nothing is changed."""
+    """List every series of a cohort with its view, frames, slices, verdict and reason. Nothing is changed.
+
+    Exit code 3 where a folder holds nothing that could be read, so that people may be missing.
+    """
     from cinema_cli.commands.console import counting
     from cinema_cli.io import index as indexing
     from cinema_cli.io.identity import read_key, without_links
@@ -91,6 +95,8 @@ def scan(
         return
     _write(without_links(index.series, hash_key=key), out, kind=SeriesFormat.JSON if as_json else file_format)
     _summarise(index)
+    if index.lost_folders:
+        raise typer.Exit(ExitCode.SOME_FAILED)
 
 
 def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[str]:
@@ -131,21 +137,23 @@ def _meant(wanted: str, uids: Mapping[str, str], numbers: Container[str]) -> lis
 
 def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None) -> None:
     """The table where it was asked for: a folder, a file, standard output, or as columns on a terminal."""
-    from cinema_cli.io.atomic import write_atomic
+    from cinema_cli.io.atomic import is_stream, write_atomic
     from cinema_cli.io.tables import write_series
 
+    path = Path(out or STDOUT)
+    by_name = path.suffix[1:].lower()
     if out is None and kind is None and sys.stdout.isatty():
         _show(series)
     elif out in (None, STDOUT):
         sys.stdout.buffer.write(_content(series, kind or SeriesFormat.CSV))
         sys.stdout.buffer.flush()
-    elif kind or Path(str(out)).suffix[1:].lower() in set(SeriesFormat):
-        path = Path(str(out))
-        write_atomic(path, _content(series, kind or SeriesFormat(path.suffix[1:].lower())))
+    elif kind or by_name in set(SeriesFormat) or path.is_file() or is_stream(path):
+        known = SeriesFormat(by_name) if by_name in set(SeriesFormat) else SeriesFormat.CSV
+        write_atomic(path, _content(series, kind or known))
         CONSOLE.info(f"{series.height} series written to {path}")
     else:
-        write_series(Path(str(out)), series)
-        CONSOLE.info(f"{series.height} series written to {Path(str(out)) / 'series.parquet'} and series.csv")
+        write_series(path, series)
+        CONSOLE.info(f"{series.height} series written to {path / 'series.parquet'} and series.csv")
 
 
 def _content(series: "pl.DataFrame", kind: SeriesFormat) -> bytes:

@@ -16,9 +16,16 @@ _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 def write_atomic(path: Path, content: bytes | str) -> Path:
     """Write `content` (text as UTF-8) to `path`, making its folders; readers see the old file or the new one.
 
-    Raises OutputError where the disk is full or refuses.
+    A link stays, and so does what is no file: pipes and devices are written to. Raises OutputError where the disk is
+    full or refuses.
     """
     data = content.encode() if isinstance(content, str) else content
+    if is_stream(path):
+        with output_errors(path), path.open("wb") as stream:
+            stream.write(data)
+        return path
+    if path.is_symlink():
+        path = path.resolve()
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +42,18 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
     return path
 
 
+def is_stream(path: Path) -> bool:
+    """Whether there is a pipe or device of that name."""
+    return path.is_fifo() or path.is_char_device()
+
+
 @contextlib.contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Turn an operating-system error while writing `path` into an OutputError that says what to do."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # who reads has enough: no error
     except OSError as error:
         sentence = f"cannot write {path}: {os.strerror(error.errno) if error.errno else error}"
         if error.errno in _FULL:

@@ -145,7 +145,8 @@ def _orientation_labels(table: Columns) -> Ints:
 def _part(index: int, rows: Ints, table: Columns, keys: Sequence[str]) -> Part:
     first = rows[0]
     number = float(table["series_number"][first]) if table["series_number"][first] is not None else np.nan
-    axes = np.array([[np.median(table[f"{k}_{c}"][rows].astype(float)) for c in "xyz"] for k in ("row", "column")])
+    directions = np.stack([table[f"{k}_{c}"][rows].astype(float) for k in ("row", "column") for c in "xyz"])
+    axes = np.median(directions, axis=1).reshape(2, 3)
     spacing = tuple(float(table[f"{k}_spacing_mm"][first] or np.nan) for k in ("row", "column"))
     defect = _defect(rows, axes, spacing, table)
     kept = _without_copies(rows, table)

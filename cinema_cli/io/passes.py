@@ -76,7 +76,7 @@ def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequen
     placed = rows[np.isfinite(table[key][rows].astype(float))] if key else rows
     runs: list[Run] = []
     for chosen, duplicates in _passes(placed, key, table):
-        origin = np.array([np.median(table[f"position_{c}"][chosen].astype(float)) for c in "xyz"])
+        origin = np.median([table[f"position_{c}"][chosen].astype(float) for c in "xyz"], axis=1)
         times = table[key][chosen].astype(float) if key else np.arange(len(chosen), dtype=np.float64)
         runs.append(
             Run(

@@ -1,5 +1,6 @@
 """Work in pieces, spread over processes where it would take long: for the scan of a large cohort."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,7 @@ def each(work: Callable[[Piece], Result], pieces: Sequence[Piece], *, jobs: int)
             remaining_s = (time.perf_counter() - started) / done * (len(pieces) - done)
             if remaining_s > POOL_PAYS_S:
                 with ProcessPoolExecutor(min(jobs, len(pieces) - done), mp_context=get_context("spawn")) as pool:
-                    with _deaf_children():
+                    with _deaf_children(), _one_thread_each():
                         results = pool.map(work, pieces[done:])
                     yield from results
                 return
@@ -40,3 +41,19 @@ def _deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start here calculate with one thread: there is one process a processor already."""
+    names = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
