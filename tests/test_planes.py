@@ -9,6 +9,7 @@ from functions_golden import needs_golden, said
 from phantom_views import blank_study
 
 from cinema_cli.domain.cine import CineStudy, View
+from cinema_cli.inference.lattice import lattice_of
 from cinema_cli.inference.planes import (
     Plane,
     heart_point_mm,
@@ -20,6 +21,8 @@ from cinema_cli.inference.planes import (
     projected,
     view_centre,
 )
+from cinema_cli.inference.published import prepare
+from cinema_cli.phantom.acquisition import acquire_cine, phases
 from cinema_cli.phantom.study import Settings, set_up
 
 
@@ -106,3 +109,18 @@ def test_a_view_alone_is_centred_by_its_own_motion_and_a_still_one_in_its_middle
     assert not middle.found and middle.point == (63.5, 63.5)
     nothing = CineStudy("sub-1", "ses-1", "1.2", {View.SAX: dataclasses.replace(sax, pixels=sax.pixels[:1])})
     assert heart_point_mm(nothing) is None
+
+
+@pytest.mark.parametrize(("number", "view"), [(2, View.LAX_2C), (2, View.LAX_4C)])
+def test_a_synthetic_long_axis_view_alone_is_whole_in_its_window(number: int, view: View) -> None:
+    """Only its motion tells, within some 70 mm: the window of 256 mm still holds both ventricles."""
+    setup = set_up(number, Settings(seed=11, frames=10))
+    moments = phases(setup.protocol)
+    drawn = acquire_cine(setup.body, setup.planes[view][0], setup.protocol, setup.look, setup.rng(99), moments=moments)
+    cine = dataclasses.replace(blank_study(setup).cines[view], pixels=1000 * drawn.signal[:, None])
+    found = view_centre(CineStudy("sub-1", "ses-1", "1.2", {view: cine}), view)
+    assert found.found
+    where = np.argwhere(drawn.labels.max(axis=0) > 0)[:, ::-1].astype(float)  # (column, row)
+    network = prepare(cine, centre=found.point, frames=(0,))
+    at = network.lattice.index(lattice_of(cine).point_mm(np.pad(where, ((0, 0), (0, 1)))))[:, :2]
+    assert ((at >= 0) & (at <= 255)).all()

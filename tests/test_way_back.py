@@ -1,5 +1,8 @@
 """From the networks' grid back to the source: round trips on oblique, off-centre, uneven stacks; points to a hair."""
 
+from pathlib import Path
+
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 from test_published import cine_of
 
 from cinema_cli.domain.cine import View
-from cinema_cli.inference.lattice import lattice_of
+from cinema_cli.inference.lattice import lattice_of, nearest, taps
 from cinema_cli.inference.published import NetworkView, prepare
 from cinema_cli.inference.way_back import (
     labels_on_source,
@@ -16,7 +19,7 @@ from cinema_cli.inference.way_back import (
     probabilities_on_source,
 )
 
-VOXEL_MM = np.array([1.0, 1.0, 10.0])
+ACDC = Path("/work/shared/data/acdc-validation")
 
 
 def ball_on(points: np.ndarray, centre: np.ndarray, radius: float, normal: np.ndarray) -> np.ndarray:
@@ -44,11 +47,11 @@ def pixels_mm(view: NetworkView) -> np.ndarray:
 def ball_there_and_back(
     *, pixel_mm: tuple[float, float], slice_mm: float, reverse: bool = False, aside: float = 0.0, deep_mm: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """ml on the network's grid, ml on the source, mm that the middles moved, of labels 1, 2, 3; overlap."""
-    cine = cine_of(np.zeros((1, 12, 96, 110)), pixel_mm=pixel_mm, slice_mm=slice_mm, reverse=reverse)
+    """Of labels 1, 2, 3: ml on the network's grid, ml on the source, mm moved in plane and across; overlap."""
+    cine = cine_of(np.zeros((1, 16, 96, 110)), pixel_mm=pixel_mm, slice_mm=slice_mm, reverse=reverse)
     view = prepare(cine, centre=(48.0 + aside, 55.0 - aside))
     source = pixels_mm(view)
-    centre = source[5, 48, 55] + 0.37 * cine.row_direction + (aside + deep_mm) * cine.normal
+    centre = source[7, 48, 55] + 0.37 * cine.row_direction + (aside + deep_mm) * cine.normal
     labels, truth = (ball_on(points, centre, 34.0, cine.normal) for points in (voxels_mm(view), source))
     back = labels_on_source(view, labels[None])[0]
     assert back.shape == truth.shape and back.dtype == np.uint8
@@ -56,7 +59,9 @@ def ball_there_and_back(
     here = np.array([np.count_nonzero(back == k) * cine.voxel_ml for k in (1, 2, 3)])
     moved = [source[back == k].mean(axis=0) - voxels_mm(view)[labels == k].mean(axis=0) for k in (1, 2, 3)]
     alike = 2 * np.count_nonzero((back == truth) & (truth > 0)) / (np.count_nonzero(back) + np.count_nonzero(truth))
-    return there, here, np.linalg.norm(moved, axis=1), np.array(alike)
+    along = np.array(moved) @ cine.normal
+    aside_mm = np.linalg.norm(np.array(moved) - along[:, None] * cine.normal, axis=1)
+    return there, here, np.stack([aside_mm, np.abs(along)]), np.array(alike)
 
 
 @settings(max_examples=10, deadline=None)
@@ -70,8 +75,8 @@ def test_what_lies_in_the_patient_comes_back_where_it_lies(
     there, here, moved, alike = ball_there_and_back(
         pixel_mm=pixel_mm, slice_mm=slice_mm, reverse=reverse, aside=aside
     )
-    assert moved.max() < slice_mm / 4 and alike > 0.85
-    np.testing.assert_allclose(here, there, rtol=0.2)
+    assert moved[0].max() < 1.0 and moved[1].max() < slice_mm / 2 and alike > 0.8
+    np.testing.assert_allclose(here, there, rtol=0.25)
 
 
 def test_volumes_are_kept_on_average() -> None:
@@ -119,6 +124,15 @@ def test_every_slice_is_reached_though_sizes_are_rounded() -> None:
         assert (labels_on_source(view, full) == 3)[:, :, 1:-1, 1:-1].all(), slice_mm
 
 
+def test_a_single_slice_goes_and_returns() -> None:
+    for view_name, slice_mm in ((View.SAX, 6.0), (View.SAX, 14.0), (View.LAX_4C, 8.0)):
+        cine = cine_of(1.0 + np.indices((70, 80)).sum(axis=0)[None, None], view=view_name, slice_mm=slice_mm)
+        view = prepare(cine, centre=(35.0, 40.0))
+        assert view.lattice.size[2] == 1 and view.images.max() == 255
+        labels = np.full((1, *view.lattice.size), 2, np.uint8)
+        assert (labels_on_source(view, labels)[:, :, 1:-1, 1:-1] == 2).all()
+
+
 def test_slices_shifted_in_plane_and_missing_get_their_own_labels() -> None:
     cine = cine_of(np.zeros((1, 6, 90, 90)), pixel_mm=(1.5, 1.5), places=np.array([0, 1, 2, 4, 5, 6]))
     cine.origins_mm[2] += 6.0 * cine.row_direction  # four columns
@@ -146,6 +160,27 @@ def test_a_point_returns_to_its_millimetres(
     back = points_mm(view, np.array([[x, y]]), z=z)[0]
     np.testing.assert_allclose(back, mm, atol=1e-9)
     np.testing.assert_allclose(pixels_of(cine, back), [0.0, row - 0.17, column + 0.31], atol=1e-9)
+
+
+@pytest.mark.skipif(not ACDC.is_dir(), reason="real hearts for validation are not on this machine")
+@pytest.mark.parametrize(("patient", "least_dice"), [("patient001", 0.999), ("patient041", 0.999), ("patient081", 0.78)])
+def test_expert_masks_go_to_the_networks_grid_and_return(patient: str, least_dice: float) -> None:
+    """Stacks of 10 mm come back voxel by voxel; of 17 slices of 5 mm the network sees every other, so less returns."""
+    image = nibabel.load(ACDC / f"{patient}_ed_gt.nii.gz")
+    expert = np.asarray(image.dataobj).astype(np.uint8).transpose(2, 1, 0)
+    column_mm, row_mm, slice_mm = (float(mm) for mm in image.header.get_zooms()[:3])
+    cine = cine_of(expert[None], pixel_mm=(row_mm, column_mm), slice_mm=slice_mm)
+    middle = np.argwhere(expert == 3).mean(axis=0)
+    view, grid = prepare(cine, centre=(middle[1], middle[2])), lattice_of(cine)
+    labels, first = expert.T, grid.index(view.lattice.origin_mm)
+    for axis in range(3):
+        at = first[axis] + np.arange(view.lattice.size[axis]) * view.lattice.spacing_mm[axis] / grid.spacing_mm[axis]
+        labels = nearest(labels, taps(at, count=grid.size[axis]), axis=axis)
+    back = labels_on_source(view, labels[None])[0]
+    for label in (1, 2, 3):
+        found, true = back == label, expert == label
+        assert 2 * np.count_nonzero(found & true) / (np.count_nonzero(found) + np.count_nonzero(true)) > least_dice
+        assert np.count_nonzero(found) / np.count_nonzero(true) == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_bright_point_is_seen_where_it_lies_within_a_voxel() -> None:

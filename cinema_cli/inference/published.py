@@ -131,7 +131,8 @@ def prepare(
     """A cine resampled and cropped round `centre`, (row, column) in source pixels, as the published data were (10.1).
 
     SAX to 1 x 1 x 10 mm and 192 x 192, all slices; long axes to 1 x 1 mm and 256 x 256. `frames`: all unless given.
-    Grey values are scaled frame by frame. `published_origin`: see `lattice.resampled`.
+    Grey values are scaled frame by frame. `published_origin`: see `lattice.resampled`. Rows, columns and slices keep
+    their directions: images as the scanner shows them, slices from base to apex, as the published data are.
     """
     shape = format_of(cine.view)
     source = lattice_of(cine)

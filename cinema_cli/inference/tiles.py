@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from itertools import product
+from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Size = tuple[int, ...]
+Where = tuple[slice | EllipsisType, ...]
 Images = dict[str, Tensor]  # view -> (batch, channel, x, y[, z])
 
 
@@ -60,8 +62,8 @@ def tiled_maps(
             if view not in total:
                 total[view] = logits.new_zeros((*logits.shape[:2], *size), dtype=torch.float32)
                 counts[view] = logits.new_zeros(size, dtype=torch.float32)
-            where = tuple(slice(s, s + p) for s, p in zip(starts[view], patches[view], strict=True))
-            total[view][(..., *where)] += _probabilities(logits, answer)
+            where = _window(starts[view], patches[view])
+            total[view][where] += _probabilities(logits, answer)
             counts[view][where] += 1
     return {view: _cut(_logits(total[view] / counts[view], answer), images[view]) for view in total}
 
@@ -105,13 +107,12 @@ def _windows(
 ) -> Iterator[tuple[dict[str, Size], Images]]:
     """Each window's starts and images, one at a time."""
     for starts in tiles:
-        yield (
-            starts,
-            {
-                view: image[(..., *(slice(s, s + p) for s, p in zip(starts[view], patches[view], strict=True)))]
-                for view, image in images.items()
-            },
-        )
+        yield starts, {view: image[_window(starts[view], patches[view])] for view, image in images.items()}
+
+
+def _window(start: Size, size: Size) -> Where:
+    """Index of a window in the last axes."""
+    return (..., *(slice(s, s + n) for s, n in zip(start, size, strict=True)))
 
 
 def _probabilities(logits: Tensor, answer: Answer) -> Tensor:
@@ -131,4 +132,4 @@ def _logits(mean: Tensor, answer: Answer) -> Tensor:
 
 def _cut(values: Tensor, like: Tensor) -> Tensor:
     """Without what padding added at the end."""
-    return values[(..., *(slice(0, n) for n in like.shape[2:]))]
+    return values[_window((0,) * (like.ndim - 2), tuple(like.shape[2:]))]
