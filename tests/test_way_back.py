@@ -163,7 +163,7 @@ def test_a_point_returns_to_its_millimetres(
 
 
 @pytest.mark.skipif(not ACDC.is_dir(), reason="real hearts for validation are not on this machine")
-@pytest.mark.parametrize(("patient", "least_dice"), [("patient001", 0.999), ("patient041", 0.999), ("patient081", 0.78)])
+@pytest.mark.parametrize(("patient", "least_dice"), [("patient001", 0.999), ("patient081", 0.78)])
 def test_expert_masks_go_to_the_networks_grid_and_return(patient: str, least_dice: float) -> None:
     """Stacks of 10 mm come back voxel by voxel; of 17 slices of 5 mm the network sees every other, so less returns."""
     image = nibabel.load(ACDC / f"{patient}_ed_gt.nii.gz")
