@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from dicom_factory import set_tags, truncate, write_junk, write_lax, write_localizer, write_sax, write_study
 
 from cinema_cli.commands import scan as command
+from cinema_cli.commands import series_columns
 from cinema_cli.commands.app import run
 from cinema_cli.commands.console import Console
 from cinema_cli.commands.scan import SeriesFormat, scan
@@ -146,10 +148,14 @@ def test_a_terminal_gets_columns_to_read(cohort: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("NO_COLOR", "1")
     scan(cohort)
-    out = capsys.readouterr().out
-    assert "participant id" in out.splitlines()[0]
-    assert "," not in out.splitlines()[0]
-    assert any(line.startswith("sub-P002") and " sax " in line for line in out.splitlines())
+    lines = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()
+    assert lines[0].split() == ["participant", "session", "series", "view", "slices", "frames", "ms/frame"]
+    assert any(line.startswith("sub-P002") and " sax " in line and line.rstrip().endswith("used") for line in lines)
+    assert any("rejected: localizer" in line for line in lines)
+    monkeypatch.setattr(series_columns, "MOST_ROWS", 2)
+    scan(cohort)
+    streams = capsys.readouterr()
+    assert len(streams.out.splitlines()) == 3 and "14 more series are not shown" in streams.err
 
 
 def test_ids_can_be_hashed(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from cinema_cli.io.index import CohortIndex
 
 STDOUT = "-"
-_SHOWN = (
-    "participant_id",
-    "session_id",
-    "series_number",
-    "view",
-    "slices",
-    "frames",
-    "time_step_ms",
-    "verdict",
-    "reason",
-)
 
 
 class SeriesFormat(StrEnum):
@@ -137,13 +126,14 @@ def _meant(wanted: str, uids: Mapping[str, str], numbers: Container[str]) -> lis
 
 def _write(series: "pl.DataFrame", out: str | None, *, kind: SeriesFormat | None) -> None:
     """The table where it was asked for: a folder, a file, standard output, or as columns on a terminal."""
+    from cinema_cli.commands.series_columns import show
     from cinema_cli.io.atomic import is_stream, write_atomic
     from cinema_cli.io.tables import write_series
 
     path = Path(out or STDOUT)
     by_name = path.suffix[1:].lower()
     if out is None and kind is None and sys.stdout.isatty():
-        _show(series)
+        show(series)
     elif out in (None, STDOUT):
         sys.stdout.buffer.write(_content(series, kind or SeriesFormat.CSV))
         sys.stdout.buffer.flush()
@@ -163,22 +153,6 @@ def _content(series: "pl.DataFrame", kind: SeriesFormat) -> bytes:
     if kind is SeriesFormat.PARQUET:
         return to_parquet(series)
     return (to_csv(series) if kind is SeriesFormat.CSV else series.write_json() + "\n").encode()
-
-
-def _show(series: "pl.DataFrame") -> None:
-    """The columns that matter most, for people."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in _SHOWN:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in series.select(_SHOWN).iter_rows(named=True):
-        cells = [f"{value:.1f}" if isinstance(value, float) else str(value or "") for value in row.values()]
-        style = "" if row["verdict"] == "used" else "dim"
-        table.add_row(*(Text(cell) for cell in cells), style=style)
-    Console().print(table)
 
 
 def _summarise(index: "CohortIndex") -> None:
