@@ -250,7 +250,7 @@ def test_names_of_any_bytes_are_read_once_and_written_as_text(tmp_path: Path) ->
     table = read_headers(root)
     folders_read = [path.rpartition("/")[0] for path in table.instances["path"]]
     assert folders_read == ["A", "A", "Gr\\xf6be", "M\\x5cxfcller", "M\\xfcller"]
-    assert table.instances["path"][0] == "A/\\xe9.dcm"
+    assert "A/\\xe9.dcm" in table.instances["path"]
     assert table.problems.select("path", "code").rows() == [("A/cut\\xe9\\x0a.dcm", "truncated")]
 
 

@@ -279,7 +279,7 @@ def test_the_dictionary_of_the_series_says_what_the_columns_hold() -> None:
 def odd_value(random: Any, column: str) -> Any:
     """Nothing, zero, or something that does not belong."""
     kind = INSTANCE_SCHEMA[column]
-    if kind == pl.String:
+    if kind in (pl.String, pl.Categorical):
         return random.choice([None, "", "odd"])
     return random.choice([None, True, False] if kind == pl.Boolean else [None, 0, -1, 7])
 

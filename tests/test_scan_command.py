@@ -253,3 +253,14 @@ def test_a_folder_that_may_not_be_read_is_no_wrong_command(
     monkeypatch.setattr("cinema_cli.io.folders.os.scandir", refuses)
     assert run(["scan", str(tmp_path)]) == 66
     assert capsys.readouterr().err.endswith("cannot be read: Permission denied\nhint: Ask for the right to read it.\n")
+
+
+@pytest.mark.parametrize(
+    "options", [["--json", "--format", "csv"], ["--explain", "10", "-o", "x.csv"], ["--explain", "10", "--json"]]
+)
+def test_no_option_wins_silently_over_another(
+    options: list[str], cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["scan", str(cohort), *options]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == "" and "hint: " in streams.err

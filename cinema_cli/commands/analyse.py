@@ -12,9 +12,11 @@ from cinema_cli.commands.options import (
     Cohort,
     Config,
     Format,
+    IdFrom,
     NoProgress,
     Quiet,
     Verbose,
+    Views,
     labels,
     resolved,
     typed,
@@ -39,11 +41,11 @@ def analyse(
     participants: Annotated[
         Path | None, typer.Option(help="Only the participants in this file: one a line, or a participant_id column.")
     ] = None,
-    id_from: Annotated[str, typer.Option(help="patient-id, folder, or a CSV that maps them.")] = "patient-id",
+    id_from: IdFrom = "patient-id",
     hash_ids: Annotated[
         Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")
     ] = None,
-    views: Annotated[Path | None, typer.Option(help="CSV that overrules the views found.")] = None,
+    views: Views = None,
     allow_missing_frames: Annotated[
         int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
     ] = 0,

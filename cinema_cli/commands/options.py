@@ -48,6 +48,14 @@ def _config(context: typer.Context, value: Path | None) -> Path | None:
 Cohort = Annotated[  # `io.folders` says why one cannot be read, with the exit code for it
     Path, typer.Argument(metavar="COHORT", readable=False, help="Folder of DICOM, any layout, only read.")
 ]
+IdFrom = Annotated[
+    str,
+    typer.Option(help="patient-id, folder, or a CSV: participant_id by patient_id, folder or study_uid; session_id."),
+]
+Views = Annotated[
+    Path | None,
+    typer.Option(help="CSV that overrules the views found: series_uid or series_description, and view (or ignore)."),
+]
 Verbose = Annotated[
     int, typer.Option("-v", "--verbose", count=True, callback=_verbose, is_eager=True, help="Say more; show traces.")
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cinema_cli.commands.console import LogFormat
-from cinema_cli.commands.options import CONSOLE, Cohort, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.options import CONSOLE, Cohort, Config, Format, IdFrom, NoProgress, Quiet, Verbose, Views
 from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.processors import available_cpus
 
@@ -32,13 +32,18 @@ class SeriesFormat(StrEnum):
 def scan(
     cohort: Cohort,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Folder for series.parquet and .csv, a file, or - for stdout.")
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for series.parquet and .csv, a file (.csv, .parquet or .json), or - for stdout.",
+        ),
     ] = None,
-    id_from: Annotated[str, typer.Option(help="patient-id, folder, or a CSV that maps them.")] = "patient-id",
+    id_from: IdFrom = "patient-id",
     hash_ids: Annotated[
         Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")
     ] = None,
-    views: Annotated[Path | None, typer.Option(help="CSV that overrules the views found.")] = None,
+    views: Views = None,
     allow_missing_frames: Annotated[
         int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
     ] = 0,
@@ -66,6 +71,7 @@ def scan(
     from cinema_cli.io.identity import read_key, without_links
     from cinema_cli.io.ledger import refuse_inside
 
+    _refuse_contradictions(out, file_format, as_json=as_json, explain=explain)
     if out not in (None, STDOUT):
         refuse_inside(cohort, out=Path(str(out)))
     key = read_key(hash_ids) if hash_ids else None
@@ -86,6 +92,19 @@ def scan(
     _summarise(index)
     if index.lost_folders:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _refuse_contradictions(
+    out: str | None, file_format: SeriesFormat | None, *, as_json: bool, explain: str | None
+) -> None:
+    """Raise UsageError where one option would silently win over another."""
+    from cinema_cli.domain.errors import UsageError
+
+    if as_json and file_format not in (None, SeriesFormat.JSON):
+        raise UsageError(f"--json and --format {file_format} contradict each other", hint="Give one of them.")
+    if explain is not None and (out not in (None, STDOUT) or file_format or as_json):
+        said = "--explain tells a story on standard output: it writes no table"
+        raise UsageError(said, hint="Leave out --out, --format and --json, or --explain.")
 
 
 def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[str]:

@@ -16,6 +16,7 @@ from cinema_cli.io.names import to_text
 from cinema_cli.io.processes import each
 from cinema_cli.io.processors import available_cpus
 
+# A large cohort has millions of rows: what many images share is kept once (Categorical; `plain` makes it text again).
 INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     # where the image is
     "path": pl.String,  # relative to the root, "/" separated, as `io.names` writes it
@@ -26,28 +27,27 @@ INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "series_uid": pl.String,
     "study_uid": pl.String,
     "patient_id": pl.String,
-    "person_key": pl.String,  # digest of birth date, sex and name: tells people apart, is never written
+    "person_key": pl.Categorical(),  # digest of birth date, sex and name: tells people apart, is never written
     "instance_number": pl.Int32,
     "series_number": pl.Int32,
     "acquisition_number": pl.Int32,
     "study_date": pl.String,  # raw DA text; may be invalid
     # what was acquired
-    "sop_class_uid": pl.String,
+    "sop_class_uid": pl.Categorical(),
     "modality": pl.String,
-    "image_type": pl.String,  # joined with "\\"
-    "series_description": pl.String,
-    "protocol_name": pl.String,
-    "sequence_name": pl.String,
-    "scanning_sequence": pl.String,
-    "manufacturer": pl.String,
-    "model": pl.String,
+    "image_type": pl.Categorical(),  # joined with "\\"
+    "series_description": pl.Categorical(),
+    "protocol_name": pl.Categorical(),
+    "scanning_sequence": pl.Categorical(),
+    "manufacturer": pl.Categorical(),
+    "model": pl.Categorical(),
     "field_strength_t": pl.Float64,
     "echo_time_ms": pl.Float64,
     "repetition_time_ms": pl.Float64,
     "inversion_time_ms": pl.Float64,
     "flip_angle_deg": pl.Float64,
     "velocity_encoded": pl.Boolean,  # any phase-contrast marker
-    "transfer_syntax": pl.String,  # UID
+    "transfer_syntax": pl.Categorical(),  # UID
     # geometry: None where absent or not finite
     "rows": pl.Int32,
     "columns": pl.Int32,
@@ -64,7 +64,6 @@ INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "column_z": pl.Float64,
     "thickness_mm": pl.Float64,
     "spacing_between_mm": pl.Float64,
-    "frame_of_reference_uid": pl.String,
     # time
     "trigger_time_ms": pl.Float64,
     "temporal_position": pl.Int32,
@@ -99,7 +98,7 @@ _SALT = secrets.token_bytes(16)  # lives as long as the process: person keys com
 class HeaderTable:
     """Every image frame under a root, and what could not be read."""
 
-    instances: pl.DataFrame  # INSTANCE_SCHEMA, sorted by path and frame_item
+    instances: pl.DataFrame  # INSTANCE_SCHEMA, in order of paths (as the system has them) and frames
     problems: pl.DataFrame  # path, code, sentence
     n_files: int  # regular files seen
     n_opened: int  # of these: looked into
@@ -123,19 +122,24 @@ def read_headers(
     work = partial(_read_chunk, root=root, salt=_SALT)
     results: list[_Chunk] = []
     done = 0
-    for result in each(work, chunks, jobs=jobs or available_cpus()):
+    for result in each(work, chunks, total=len(chunks), jobs=jobs or available_cpus()):
         results.append(result)
         done += result.n_files
         report(done, len(tree.files))
-    instances = pl.concat([result.instances for result in results] or [pl.DataFrame(schema=INSTANCE_SCHEMA)])
+    instances = pl.concat([pl.DataFrame(schema=INSTANCE_SCHEMA), *(result.instances for result in results)])
     problems = [*tree.problems, *(problem for result in results for problem in result.problems)]
     return HeaderTable(
-        instances=instances.sort("path", "frame_item"),
+        instances=instances,
         problems=pl.DataFrame(problems, schema=PROBLEM_SCHEMA, orient="row").sort("path", "code"),
         n_files=len(tree.files) + tree.n_hidden,
         n_opened=len(tree.files),
         n_ignored=tree.n_hidden + sum(result.n_ignored for result in results),
     )
+
+
+def plain(instances: pl.DataFrame) -> pl.DataFrame:
+    """Rows of few images with all that is text as text."""
+    return instances.cast({pl.Categorical: pl.String})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,7 +55,8 @@ def assign_ids(
     units, split = _split_people(labelled, hash_key=hash_key)
     units = _with_sessions(units, rule if isinstance(rule, Mapping) else None)
     given = _given(units)
-    joined = table.join(given, on=UNIT, how="left", nulls_equal=True, maintain_order="left")
+    alike = given.cast({"person_key": table.schema["person_key"]})
+    joined = table.join(alike, on=UNIT, how="left", nulls_equal=True, maintain_order="left")
     studies = given.with_columns(study_uid="filled_uid").select(list(STUDIES_SCHEMA))
     return IdTable(
         studies=studies.unique(list(STUDIES_SCHEMA)[:3], keep="first", maintain_order=True).sort(

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,7 +15,7 @@ from cinema_cli.io import explain as explaining
 from cinema_cli.io.assembly import assemble
 from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
 from cinema_cli.io.folders import check_folder
-from cinema_cli.io.headers import read_headers
+from cinema_cli.io.headers import plain, read_headers
 from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
 from cinema_cli.io.index_rows import (
     IMAGES_SCHEMA,
@@ -148,26 +147,24 @@ def build_index(
 ) -> CohortIndex:
     """Index of instances that carry participant and session ids, some studies at a time, perhaps in processes of their
     own; `progress(done, total)` counts studies."""
-    studies = _by_study(instances)
-    pieces = [studies[start : start + _ASSEMBLED_AT_ONCE] for start in range(0, len(studies), _ASSEMBLED_AT_ONCE)]
+    rows = _rows_by_study(instances)
+    starts = range(0, len(rows), _ASSEMBLED_AT_ONCE)
+    pieces = ([instances[one] for one in rows[start : start + _ASSEMBLED_AT_ONCE]] for start in starts)
     work = partial(_tables, overrides=overrides, allow_missing_frames=allow_missing_frames)
     found: list[_Tables] = []
-    for number, tables in enumerate(each(work, pieces, jobs=jobs), start=1):
+    for number, tables in enumerate(each(work, pieces, total=len(starts), jobs=jobs), start=1):
         found.append(tables)
         if progress:
-            progress(min(number * _ASSEMBLED_AT_ONCE, len(studies)), len(studies))
+            progress(min(number * _ASSEMBLED_AT_ONCE, len(rows)), len(rows))
     series, images, stacks, facts = (pl.concat(parts) for parts in zip(work([]), *found, strict=True))
     lost = lost_folders(problems, instances)
     return CohortIndex(root, series, images, stacks, facts, problems, notes, lost_folders=lost)
 
 
-def _by_study(instances: pl.DataFrame) -> list[pl.DataFrame]:
-    """Instances of each study, in order; ids that are absent count as empty text."""
-    keys = list(KEY_SCHEMA)
-    filled = instances.with_columns(pl.col(keys).fill_null("")).sort(keys)
-    starts = filled.select(pl.struct(keys).rle_id().alias("study")).to_series().rle()
-    lengths = starts.struct.field("len").to_list()
-    return [filled.slice(end - n, n) for n, end in zip(lengths, accumulate(lengths), strict=True)]
+def _rows_by_study(instances: pl.DataFrame) -> pl.Series:
+    """Rows of each study, in order of participant, session and study; ids that are absent count as empty text."""
+    keys = instances.lazy().select(pl.col(*KEY_SCHEMA).fill_null("")).with_row_index("row")
+    return keys.group_by(*KEY_SCHEMA).agg("row").sort(*KEY_SCHEMA).collect()["row"]
 
 
 def _tables(studies: Sequence[pl.DataFrame], *, overrides: Mapping[str, str], allow_missing_frames: int) -> _Tables:
@@ -177,7 +174,7 @@ def _tables(studies: Sequence[pl.DataFrame], *, overrides: Mapping[str, str], al
     facts: list[dict[str, Any]] = []
     images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
     for unsorted in studies:
-        images_once = without_spoilt_copies(unsorted)
+        images_once = without_spoilt_copies(plain(unsorted).with_columns(pl.col(*KEY_SCHEMA).fill_null("")))
         table = images_once.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
         key = table.select(*KEY_SCHEMA).row(0, named=True)
         study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)

@@ -162,7 +162,8 @@ def _check_line(path: Path, number: int, named: str, view: str, overrides: Mappi
 
 def unused_overrides(overrides: Mapping[str, str], instances: pl.DataFrame) -> tuple[str, ...]:
     """Keys of the views file that no series of the cohort has as its uid or description, in order."""
-    names = pl.concat([instances["series_uid"].unique(), instances["series_description"].unique()]).drop_nulls()
+    said = [instances[name].unique().cast(pl.String) for name in ("series_uid", "series_description")]
+    names = pl.concat(said).drop_nulls()
     known = set(names.str.strip_chars().str.to_lowercase())
     return tuple(sorted(set(overrides) - known))
 

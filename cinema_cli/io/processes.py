@@ -3,8 +3,9 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TypeVar
@@ -13,21 +14,41 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 POOL_PAYS_S = 10.0  # starting processes costs about a second, several on a busy machine
+_AHEAD = 3  # pieces a process that wait for it
 
 
-def each(work: Callable[[Piece], Result], pieces: Sequence[Piece], *, jobs: int) -> Iterator[Result]:
-    """Results in order: in this process while that is quick, over `jobs` processes where the rest would take long."""
+def each(
+    work: Callable[[Piece], Result], pieces: Iterable[Piece], *, total: int, jobs: int
+) -> Generator[Result, None, None]:
+    """Results of `total` pieces in order: in this process while that is quick, over `jobs` processes where the rest
+    would take long. A piece is asked for when its turn is near, so that not all are in memory at once."""
     started = time.perf_counter()
-    for done, piece in enumerate(pieces):
-        if jobs > 1 and done and len(pieces) - done > 1:
-            remaining_s = (time.perf_counter() - started) / done * (len(pieces) - done)
+    waiting = iter(pieces)
+    for done in range(total):
+        if jobs > 1 and done and total - done > 1:
+            remaining_s = (time.perf_counter() - started) / done * (total - done)
             if remaining_s > POOL_PAYS_S:
-                with ProcessPoolExecutor(min(jobs, len(pieces) - done), mp_context=get_context("spawn")) as pool:
-                    with _deaf_children(), _one_thread_each():
-                        results = pool.map(work, pieces[done:])
-                    yield from results
+                yield from _over_processes(work, waiting, jobs=min(jobs, total - done))
                 return
-        yield work(piece)
+        yield work(next(waiting))
+
+
+def _over_processes(
+    work: Callable[[Piece], Result], pieces: Iterator[Piece], *, jobs: int
+) -> Generator[Result, None, None]:
+    running: deque[Future[Result]] = deque()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            for piece in pieces:
+                with _deaf_children(), _one_thread_each():
+                    running.append(pool.submit(work, piece))
+                if len(running) > _AHEAD * jobs:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
 
 
 @contextmanager
