@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 Piece = TypeVar("Piece")
@@ -37,7 +38,7 @@ def _over_processes(
     work: Callable[[Piece], Result], pieces: Iterator[Piece], *, jobs: int
 ) -> Generator[Result, None, None]:
     running: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
             for piece in pieces:
                 with _deaf_children(), _one_thread_each():
@@ -49,6 +50,17 @@ def _over_processes(
         finally:
             for future in running:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """In a process of the pool: end when the one that started it is killed, instead of waiting for work for ever."""
+    threading.Thread(target=_watch_parent, name="cinema-parent", daemon=True).start()
+
+
+def _watch_parent() -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -1,0 +1,70 @@
+"""Work over processes: results in order, pieces when their turn is near, nobody left behind."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cinema_cli.io import processes
+from cinema_cli.io.processes import each
+
+PROGRAM = """
+from cinema_cli.io import processes
+from test_processes import slow_pid
+processes.POOL_PAYS_S = -1.0
+for pid in processes.each(slow_pid, range(1000), total=1000, jobs=2):
+    print(pid, flush=True)
+"""
+
+
+def slow_pid(_: int) -> int:
+    time.sleep(0.02)
+    return os.getpid()
+
+
+def halved(number: int) -> float:
+    return 1 / number
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "POOL_PAYS_S", -1.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_results_are_in_order_and_pieces_are_asked_for_when_their_turn_is_near() -> None:
+    asked: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for number in range(1, 41):
+            asked.append(number)
+            yield number
+
+    results = each(halved, pieces(), total=40, jobs=2)
+    assert [next(results) for _ in range(3)] == [1, 1 / 2, 1 / 3]
+    assert len(asked) < 20
+    assert list(results) == [1 / number for number in range(4, 41)]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_error_of_a_piece_comes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(each(halved, [1, 2, 0, 3], total=4, jobs=2))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
+def test_processes_end_with_the_one_that_started_them() -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent) as run:
+        assert run.stdout is not None
+        pids = {int(run.stdout.readline()) for _ in range(20)} - {run.pid}
+        assert pids
+        run.kill()
+    deadline = time.monotonic() + 20
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
