@@ -104,14 +104,15 @@ def scan(
     n_jobs = jobs or available_cpus()
     headers = read_headers(root, jobs=n_jobs, progress=partial(progress, "files") if progress else None)
     check_any(headers.instances, headers.problems, n_files=headers.n_files)
+    problems, n_opened = headers.problems, headers.n_opened
     overrides = _by_uid(named, headers.instances["series_uid"].drop_nulls().unique(), hash_key=hash_key)
     ids = assign_ids(headers.instances, id_from=rule, hash_key=hash_key)
+    del headers  # by far the largest table, of which `ids` has a copy
     index = build_index(
-        root, ids.instances, headers.problems, ids.notes, overrides, allow_missing_frames, jobs=n_jobs,
+        root, ids.instances, problems, ids.notes, overrides, allow_missing_frames, jobs=n_jobs,
         progress=partial(progress, "studies") if progress else None,
     )  # fmt: skip
-    unused = unused_overrides(overrides, ids.instances)
-    index = replace(index, unused_overrides=unused, n_files=headers.n_opened)
+    index = replace(index, unused_overrides=unused_overrides(overrides, ids.instances), n_files=n_opened)
     return index if hash_key is None else replace(index, facts=year_only(index.facts))
 
 
