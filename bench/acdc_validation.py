@@ -49,7 +49,7 @@ def masks_of(cine: Cine, *, head: StackHead) -> np.ndarray:
     """What the engine makes of a cine: labels on the source grid."""
     stack = display_stack(cine)
     centre = locate(stack, head=head, guess=find_centre(cine))
-    return segment(stack, head=head, centre=centre.point)
+    return segment(stack, head=head, centre=centre.point).masks
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:

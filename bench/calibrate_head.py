@@ -41,7 +41,7 @@ def main() -> None:
     true = np.zeros(4)
     for _ in range(arguments.stacks):
         image, labels = picture(sample_tissue_stack(rng), rng)
-        probabilities = head.answer(image[None])[0]
+        probabilities = head.answer(image[None], turns_deg=head.card.turns_deg)[0]
         true += np.bincount(labels.ravel(), minlength=4)
         for weights, total in found.items():
             chosen = (probabilities * np.array(weights)[:, None, None]).argmax(axis=1)

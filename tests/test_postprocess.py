@@ -69,7 +69,8 @@ def test_made_errors_on_expert_masks_are_repaired(patient: str) -> None:
     bad = spoiled(truth, seed=3)
     cleaned = clean(sure(bad), spacing)
     for label in (1, 2, 3):
-        assert dice(cleaned, truth, label) > max(0.985, dice(bad, truth, label))
+        # made convex, a cavity that experts did not draw so loses a pixel here and there
+        assert dice(cleaned, truth, label) > max(0.985, dice(bad, truth, label) - 0.001)
 
 
 def test_one_frame_that_flickers_is_steadied() -> None:
@@ -184,3 +185,25 @@ def test_a_cavity_with_little_wall_is_no_ventricle(open_share: float, kept: bool
     cleaned = clean(sure(masks), SPACING, steps=["walled_cavities"])
     assert (cleaned[:, 0] == 3).any() == kept
     np.testing.assert_array_equal(cleaned[:, 1:], masks[:, 1:])
+
+
+def test_the_emptier_the_ventricle_the_more_wall_its_base_needs() -> None:
+    """Two thirds of the basal wall are open: still LV when full, atrium once the LV has emptied."""
+    masks = disk_masks(n_frames=10, n_slices=4, ed_frame=0)
+    angle = np.arctan2(*(np.indices(masks.shape[2:]) - 95.0 / 1.5))
+    masks[:, 0][:, (angle + np.pi) / (2 * np.pi) < 0.67] *= masks[:, 0][:, (angle + np.pi) / (2 * np.pi) < 0.67] != 2
+    shown = (clean(sure(masks), SPACING, steps=["walled_cavities"])[:, 0] == 3).any(axis=(1, 2))
+    assert shown[0] and not shown[5]
+
+
+def test_a_cavity_becomes_convex_and_the_wall_stays_closed() -> None:
+    masks = disk_masks(n_frames=1, n_slices=2)
+    rows, columns = np.nonzero(masks[0, 0] == 3)
+    middle = int(np.median(rows))
+    spoiled = masks.copy()
+    spoiled[0, 0, middle - 1 : middle + 2, int(np.median(columns)) :][
+        spoiled[0, 0, middle - 1 : middle + 2, int(np.median(columns)) :] == 3
+    ] = 2  # a papillary muscle from the wall to the middle
+    cleaned = clean(sure(spoiled), SPACING, steps=["fill_cavity"])
+    assert dice(cleaned, masks, 3) > 0.99
+    assert ring_closed(cleaned) in (None, 1.0)

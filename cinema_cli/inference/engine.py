@@ -3,17 +3,18 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.checks import Evidence, run_checks
-from cinema_cli.domain.cine import Cine, CineStudy, View
+from cinema_cli.domain.cine import Cine, CineStudy, Label, View
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure
 from cinema_cli.inference.centre import HeartCentre, find_centre
-from cinema_cli.inference.cycle import find_frames, volume_curves
+from cinema_cli.inference.cycle import find_frames, unimodality, volume_curves
 from cinema_cli.inference.locate import MIN_LV_ML, StackHead, locate
 from cinema_cli.inference.orientation import DisplayStack, axes_are_usual, display_stack, usual_display
 from cinema_cli.inference.postprocess import clean_probabilities, labels_of, ring_closed
@@ -65,20 +66,43 @@ class Engine:
             guess = find_centre(sax, long_axes=long_axes)
             centre = locate(display_stack(sax), head=self._head, guess=guess)
         with _timed(seconds, "segment"):
-            masks = segment(display_stack(sax), head=self._head, centre=centre.point)
+            found = segment(display_stack(sax), head=self._head, centre=centre.point)
         with _timed(seconds, "measure"):
-            return _result(study, sax, masks=masks, centre=centre, head=self._head.use, seconds=seconds)
+            return _result(study, sax, found=found, centre=centre, head=self._head.use, seconds=seconds)
 
 
-def segment(stack: DisplayStack, *, head: StackHead, centre: tuple[float, float]) -> NDArray[np.uint8]:
-    """Labels (frame, slice, row, column) on the source grid, from a crop of the head's size around `centre`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Labels (frame, slice, row, column) on the source grid, and the frames (from 0) that were looked at again."""
+
+    masks: NDArray[np.uint8]
+    ed_frame: int
+    es_frame: int
+
+
+def segment(stack: DisplayStack, *, head: StackHead, centre: tuple[float, float]) -> Segmentation:
+    """Masks from a crop of the head's size around `centre`.
+
+    A first look at all frames says which are ED and ES. What is reported is measured on these two, so the head looks at
+    them again, as well as it can.
+    """
     grid = head.grid
-    crop = np.stack(
-        [to_grid(f, pixel_spacing_mm=stack.pixel_spacing_mm, centre=centre, grid=grid) for f in stack.images]
+    spacing = (stack.spacing_mm[0], grid.spacing_mm, grid.spacing_mm)
+    crop = normalise(
+        np.stack([to_grid(f, pixel_spacing_mm=stack.pixel_spacing_mm, centre=centre, grid=grid) for f in stack.images])
     )
-    probabilities = clean_probabilities(
-        head.probabilities(normalise(crop)), (stack.spacing_mm[0], grid.spacing_mm, grid.spacing_mm)
-    )
+    probabilities = head.probabilities(crop)
+    first = clean_probabilities(probabilities, spacing)
+    cycle = find_frames(np.where(labels_of(first) >= Label.MYO, first[:, :, Label.LV], 0.0).sum(axis=(1, 2, 3)))
+    chosen = [cycle.ed_frame, cycle.es_frame]
+    probabilities[chosen] = head.look_again(crop, chosen)
+    return Segmentation(_on_source(clean_probabilities(probabilities, spacing), stack, centre, grid), *chosen)
+
+
+def _on_source(
+    probabilities: NDArray[np.float32], stack: DisplayStack, centre: tuple[float, float], grid: Grid
+) -> NDArray[np.uint8]:
+    """Labels (frame, slice, row, column) on the source grid of probabilities on the head's."""
     masks = np.zeros(stack.images.shape, np.uint8)
     box = _covered(stack, centre=centre, grid=grid)
     shape = (box[0].stop - box[0].start, box[1].stop - box[1].start)
@@ -103,23 +127,23 @@ def _result(
     study: CineStudy,
     sax: Cine,
     *,
-    masks: NDArray[np.uint8],
+    found: Segmentation,
     centre: HeartCentre,
     head: HeadUse,
     seconds: dict[str, float],
 ) -> StudyResult:
     """ED, ES, phenotypes and checks from the masks on the source grid."""
+    masks, ed_frame, es_frame = found.masks, found.ed_frame, found.es_frame
     curves = volume_curves(masks, voxel_ml=sax.voxel_ml, times_ms=sax.times_ms)
     if curves.lv_ml.max() < MIN_LV_ML:
         raise _nothing_found()
-    cycle = find_frames(curves.lv_ml)
     measurements = measure(
-        masks, voxel_ml=sax.voxel_ml, ed_frame=cycle.ed_frame, es_frame=cycle.es_frame, cycle_ms=sax.cycle_ms,
+        masks, voxel_ml=sax.voxel_ml, ed_frame=ed_frame, es_frame=es_frame, cycle_ms=sax.cycle_ms,
         facts=study.facts,
     )  # fmt: skip
     base_first = not usual_display(sax).reverse_slices if axes_are_usual(sax) else None
     evidence = Evidence(
-        masks=masks, curves=curves, ed_frame=cycle.ed_frame, es_frame=cycle.es_frame, unimodality=cycle.unimodality,
+        masks=masks, curves=curves, ed_frame=ed_frame, es_frame=es_frame, unimodality=unimodality(curves.lv_smooth_ml),
         slice_positions_mm=sax.origins_mm @ sax.normal, base_first=base_first,
         ring_closed=ring_closed(masks), centre_found=centre.found, centre_sentence=centre.sentence,
         notes=(*sax.notes, *study.notes),
@@ -127,7 +151,7 @@ def _result(
     return StudyResult(
         participant_id=study.participant_id, session_id=study.session_id, study_uid=study.study_uid, facts=study.facts,
         measurements=measurements, checks=run_checks(evidence), curves=curves, masks={View.SAX: masks},
-        ed_frame=cycle.ed_frame, es_frame=cycle.es_frame, heads=(head,), seconds=seconds,
+        ed_frame=ed_frame, es_frame=es_frame, heads=(head,), seconds=seconds,
     )  # fmt: skip
 
 

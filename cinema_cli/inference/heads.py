@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ class HeadCard:
     network: dict[str, object]  # as build() takes it
     grid: Grid
     cycle_percentiles: tuple[float, ...]  # over frames, that the network sees beside each image
-    turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers are averaged
+    turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers for ED and ES are averaged
     labels: tuple[str, ...]
     class_weights: tuple[float, ...]  # by which probabilities are multiplied, so that volumes of known hearts are right
     weights: str  # file name beside the card
@@ -172,14 +172,22 @@ class StackHead:
         seen = with_cycle(frames, self.card.cycle_percentiles)
         return np.concatenate([self.answer(seen[start : start + group]) for start in range(0, n_frames, group)])
 
+    def look_again(self, frames: Float32, chosen: Sequence[int]) -> Float32:
+        """Class probabilities (chosen, slice, class, size, size) of the `chosen` ones among the frames of a cycle.
+
+        They are averaged over the card's turns of the image: nearer to the truth, at the price of so many more looks.
+        """
+        seen = with_cycle(frames, self.card.cycle_percentiles)
+        return np.concatenate([self.answer(seen[[frame]], turns_deg=self.card.turns_deg) for frame in chosen])
+
     @torch.inference_mode()
-    def answer(self, frames: Float32) -> Float32:
+    def answer(self, frames: Float32, *, turns_deg: Sequence[float] = (0.0,)) -> Float32:
         """Class probabilities (frame, slice, class, y, x) of what the network sees, (frame, slice, channel, y, x)."""
         count, n_slices = frames.shape[:2]
         before, after = (index.to(self.device) for index in neighbours([n_slices] * count))
         images = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).to(self.device)
         total, weight = torch.zeros(()), torch.zeros(())
-        for degrees in self.card.turns_deg:
+        for degrees in turns_deg:
             seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
             with autocast(self.device, self.numbers):
                 logits = self.net(seen, before, after)

@@ -1,6 +1,6 @@
 """A coarse pass of the network: look where the heart was guessed to be, search where it is not, move to its centre."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +39,9 @@ class StackHead(Protocol):
 
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Normalised frames (frame, slice, size, size) -> class probabilities (frame, slice, 4, size, size)."""
+
+    def look_again(self, frames: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:
+        """The same for the `chosen` frames only, (chosen, slice, 4, size, size), as well as the head can."""
 
 
 def locate(stack: DisplayStack, *, head: StackHead, guess: HeartCentre) -> HeartCentre:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from cinema_cli.domain.cine import Label
 
@@ -14,7 +15,6 @@ Mask = NDArray[np.bool_]  # (frame, slice, row, column)
 Spacing = tuple[float, float, float]  # (slice, row, column) in mm
 Step = Callable[[Probabilities, Spacing], Probabilities]
 
-CAVITY_CLOSING_MM = 8.0  # half the width of the clefts between papillary muscles and wall that count as cavity
 NEAR_CENTRE_MM = 45.0  # crops are centred on the heart: a piece this far from the middle counts 0.6 of its size
 MAX_HOLE_MM2 = 60.0  # larger gaps inside LV and MYO are another chamber, not a hole
 MIN_CAVITY_MM2 = 50.0  # a cavity of 8 mm across; anything smaller is no evidence that the slice holds LV
@@ -22,7 +22,7 @@ ENCLOSED_SHARE = 0.95  # of a cavity's outline that borders on myocardium: a pix
 STEADY_SHARE = 0.25  # of the cycle: presence of LV in a slice is decided by the majority of so many frames
 MAYBE = 0.2  # probability from which blood may belong to a chamber
 MAINLY = 0.5  # share of such a piece of blood that must be labelled for all of it to be taken
-WALLED_SHARE = 0.1  # of the LV's outline: the wall may be open for most of the outline at the base, but not be missing
+WALLED_SHARE = (0.1, 0.5)  # least of the LV's outline, filled and emptied: at ES the rule of readers, half; see below
 RV_DESCENT_MM = 10.0  # of the tricuspid plane from ED to ES: under this in few patients (17 mm is called abnormal)
 RV_SHOWN_SHARE = 0.2  # of its largest slice: less RV at ED is no evidence that the slice lies below the valve
 MIN_FRAMES_FOR_SMOOTHING = 16  # below, neighbouring frames are too far apart in the cycle to be averaged
@@ -169,12 +169,18 @@ def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
 
 
 def walled_cavities(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
-    """A cavity with hardly any wall round it is the atrium, not the LV, where most cavities have one."""
+    """A cavity without enough wall round it is the atrium, not the LV, where most cavities have one.
+
+    Readers ask for myocardium round half of the blood. As the LV empties its base leaves the most basal slices and the
+    atrium takes its place; the fuller the LV, the less wall is asked for, since there it is thin and easily missed.
+    """
     labels = labels_of(probabilities)
     shares, shown = wall_share(labels), (labels == Label.LV).any(axis=(2, 3))
     if not shown.any() or np.median(shares[shown]) < MAINLY:
         return probabilities
-    bare = shares < WALLED_SHARE
+    lv = np.count_nonzero(labels == Label.LV, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
+    emptied = (lv.max() - lv) / max(1.0, float(np.ptp(lv)))
+    bare = shares < np.interp(emptied, (0.0, 1.0), WALLED_SHARE)[:, None]
     return _give(probabilities, (labels == Label.LV) & bare[..., None, None], 0)
 
 
@@ -231,14 +237,12 @@ def close_wall(probabilities: Probabilities, spacing_mm: Spacing) -> Probabiliti
 
 
 def fill_cavity(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
-    """Papillary muscles and trabeculae belong to the cavity: holes of the LV are filled, narrow clefts closed.
+    """Papillary muscles and trabeculae belong to the cavity: as readers draw it, it is convex in each image.
 
     Only myocardium is turned into cavity, and never the outermost pixels of the wall.
     """
     labels = labels_of(probabilities)
-    disk = _disk(CAVITY_CLOSING_MM, spacing_mm)
-    cavity = labels == Label.LV
-    filled = _per_image(cavity, lambda image: ndimage.binary_fill_holes(_closed(image, disk)))
+    filled = _per_image(labels == Label.LV, _convex)
     ring = ndimage.binary_erosion(labels >= Label.MYO, structure=_in_plane_cross())
     return _give(probabilities, filled & ring & (labels == Label.MYO), Label.LV)
 
@@ -323,18 +327,16 @@ def _small_holes(image: NDArray[np.bool_], largest_px: float) -> NDArray[np.bool
     return small
 
 
-def _closed(image: NDArray[np.bool_], disk: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Morphological closing that does not shrink the shape at the image's border."""
-    margin = disk.shape[0]
-    closed: NDArray[np.bool_] = ndimage.binary_closing(np.pad(image, margin), structure=disk)
-    return closed[margin:-margin, margin:-margin]
-
-
-def _disk(radius_mm: float, spacing_mm: Spacing) -> NDArray[np.bool_]:
-    """A disk of the given radius as a structuring element (row, column)."""
-    reach = [max(1, int(radius_mm / mm)) for mm in spacing_mm[1:]]
-    rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
-    inside: NDArray[np.bool_] = np.hypot(rows * spacing_mm[1], columns * spacing_mm[2]) <= radius_mm
+def _convex(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Convex hull of all pixels; the image itself where they lie on one line."""
+    points = np.argwhere(image)
+    if np.linalg.matrix_rank(points - points[0]) < 2:
+        return image
+    sides = ConvexHull(points).equations  # (side, 3): outward normal and offset
+    rows, columns = np.indices(image.shape)
+    inside = np.ones(image.shape, np.bool_)
+    for row, column, offset in sides:
+        inside &= row * rows + column * columns + offset < 1e-6
     return inside
 
 
