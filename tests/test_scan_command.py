@@ -28,6 +28,7 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Console:
     """A console that no other test has set up."""
     fresh = Console()
     monkeypatch.setattr(command, "CONSOLE", fresh)
+    monkeypatch.setattr(series_columns, "CONSOLE", fresh)
     return fresh
 
 

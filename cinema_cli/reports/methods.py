@@ -107,6 +107,8 @@ def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
             "labelled (right "
             f"ventricle, left ventricular myocardium, left ventricular cavity) by "
             f"{heads or 'the head named in each study page'}. "
+            "The end-diastolic and end-systolic frames are looked at again, turned as the head's card says, and the "
+            "answers averaged. "
             "Labels outside the one connected heart are removed; papillary muscles and trabeculae count as cavity.",
         ),
         (
