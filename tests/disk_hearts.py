@@ -83,6 +83,8 @@ class GreyHead:
         weight = np.exp(-40.0 * distance)
         return (weight / weight.sum(axis=2, keepdims=True)).astype(np.float32)
 
-    def look_again(self, frames: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:
+    def look_again(
+        self, frames: NDArray[np.float32], first: NDArray[np.float32], chosen: Sequence[int]
+    ) -> NDArray[np.float32]:
         """It sees the same again."""
-        return self.probabilities(frames[list(chosen)])
+        return first[list(chosen)]

@@ -95,7 +95,7 @@ def segment(stack: DisplayStack, *, head: StackHead, centre: tuple[float, float]
     first = clean_probabilities(probabilities, spacing)
     cycle = find_frames(np.where(labels_of(first) >= Label.MYO, first[:, :, Label.LV], 0.0).sum(axis=(1, 2, 3)))
     chosen = [cycle.ed_frame, cycle.es_frame]
-    probabilities[chosen] = head.look_again(crop, chosen)
+    probabilities[chosen] = head.look_again(crop, probabilities, chosen)
     return Segmentation(_on_source(clean_probabilities(probabilities, spacing), stack, centre, grid), *chosen)
 
 

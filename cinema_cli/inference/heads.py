@@ -172,30 +172,45 @@ class StackHead:
         seen = with_cycle(frames, self.card.cycle_percentiles)
         return np.concatenate([self.answer(seen[start : start + group]) for start in range(0, n_frames, group)])
 
-    def look_again(self, frames: Float32, chosen: Sequence[int]) -> Float32:
+    def look_again(self, frames: Float32, first: Float32, chosen: Sequence[int]) -> Float32:
         """Class probabilities (chosen, slice, class, size, size) of the `chosen` ones among the frames of a cycle.
 
         They are averaged over the card's turns of the image: nearer to the truth, at the price of so many more looks.
+        `first` is what `probabilities` found: the look without a turn is not taken again.
         """
-        seen = with_cycle(frames, self.card.cycle_percentiles)
-        return np.concatenate([self.answer(seen[[frame]], turns_deg=self.card.turns_deg) for frame in chosen])
+        seen, turns = with_cycle(frames, self.card.cycle_percentiles), [turn for turn in self.card.turns_deg if turn]
+        return np.concatenate([self.answer(seen[[f]], turns_deg=turns, known=first[[f]]) for f in chosen])
 
     @torch.inference_mode()
-    def answer(self, frames: Float32, *, turns_deg: Sequence[float] = (0.0,)) -> Float32:
-        """Class probabilities (frame, slice, class, y, x) of what the network sees, (frame, slice, channel, y, x)."""
+    def answer(self, frames: Float32, *, turns_deg: Sequence[float] = (0.0,), known: Float32 | None = None) -> Float32:
+        """Class probabilities (frame, slice, class, y, x) of what the network sees, (frame, slice, channel, y, x).
+
+        They are the mean over turns of the image, and over its `known` answer without a turn where that is given.
+        """
         count, n_slices = frames.shape[:2]
         before, after = (index.to(self.device) for index in neighbours([n_slices] * count))
         images = torch.from_numpy(np.ascontiguousarray(frames)).flatten(0, 1).to(self.device)
+        class_weights = torch.tensor(self.card.class_weights, device=self.device)[:, None, None]
         total, weight = torch.zeros(()), torch.zeros(())
+        if known is not None:
+            total, weight = (
+                _weighed(torch.from_numpy(known).flatten(0, 1).to(self.device), 1.0 / class_weights),
+                weight + 1,
+            )
         for degrees in turns_deg:
             seen = _turned(images, degrees).contiguous(memory_format=torch.channels_last)
             with autocast(self.device, self.numbers):
                 logits = self.net(seen, before, after)
             total = total + _turned(logits.float().softmax(1), -degrees)
             weight = weight + _turned(torch.ones_like(images[:1, :1]), -degrees)
-        weighted = total / weight * total.new_tensor(self.card.class_weights)[:, None, None]
-        p = np.asarray((weighted / weighted.sum(1, keepdim=True)).cpu().numpy(), dtype=np.float32)
+        p = np.asarray(_weighed(total / weight, class_weights).cpu().numpy(), dtype=np.float32)
         return p.reshape(count, n_slices, *p.shape[1:])
+
+
+def _weighed(probabilities: Tensor, weights: Tensor) -> Tensor:
+    """Probabilities (slice, class, y, x) times the weight of each class, scaled to sum to one again."""
+    weighted = probabilities * weights
+    return weighted / weighted.sum(1, keepdim=True)
 
 
 def _turned(images: Tensor, degrees: float) -> Tensor:

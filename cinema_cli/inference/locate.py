@@ -40,8 +40,10 @@ class StackHead(Protocol):
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Normalised frames (frame, slice, size, size) -> class probabilities (frame, slice, 4, size, size)."""
 
-    def look_again(self, frames: NDArray[np.float32], chosen: Sequence[int]) -> NDArray[np.float32]:
-        """The same for the `chosen` frames only, (chosen, slice, 4, size, size), as well as the head can."""
+    def look_again(
+        self, frames: NDArray[np.float32], first: NDArray[np.float32], chosen: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """The same for the `chosen` frames only, (chosen, slice, 4, size, size), better than what it `first` found."""
 
 
 def locate(stack: DisplayStack, *, head: StackHead, guess: HeartCentre) -> HeartCentre:

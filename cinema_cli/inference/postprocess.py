@@ -50,7 +50,14 @@ def clean_probabilities(
 
 def labels_of(probabilities: Probabilities) -> NDArray[np.uint8]:
     """Most probable class, (frame, slice, row, column)."""
-    labels: NDArray[np.uint8] = probabilities.argmax(axis=2).astype(np.uint8)
+    best, labels = (
+        probabilities[:, :, 0].copy(),
+        np.zeros((*probabilities.shape[:2], *probabilities.shape[3:]), np.uint8),
+    )
+    for label in range(1, probabilities.shape[2]):  # several times faster than argmax over an axis in the middle
+        better = probabilities[:, :, label] > best
+        labels[better] = label
+        np.maximum(best, probabilities[:, :, label], out=best)
     return labels
 
 
