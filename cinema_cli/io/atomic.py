@@ -48,8 +48,11 @@ def is_stream(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def output_errors(path: Path) -> Iterator[None]:
-    """Turn an operating-system error while writing `path` into an OutputError that says what to do."""
+def output_errors(path: Path, *, setting: str = "--out") -> Iterator[None]:
+    """Turn an operating-system error while writing `path` into an OutputError that says what to do.
+
+    `setting` is what decides the folder.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -58,7 +61,7 @@ def output_errors(path: Path) -> Iterator[None]:
         sentence = f"cannot write {path}: {os.strerror(error.errno) if error.errno else error}"
         if error.errno in _FULL:
             raise OutputError(
-                sentence, hint="Free some space and run the same command again: finished studies are kept.", code="full"
+                sentence, hint="Free some space and run the same command again: what is finished is kept.", code="full"
             ) from error
-        hint = "Choose a folder that you may write with --out." if error.errno in _REFUSED else "Check the disk."
+        hint = f"Choose a folder that you may write with {setting}." if error.errno in _REFUSED else "Check the disk."
         raise OutputError(sentence, hint=hint, code="cannot_write") from error

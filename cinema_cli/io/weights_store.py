@@ -1,0 +1,206 @@
+"""Published weights on this machine: files under their published paths, each with a record of its digest and origin."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from cinema_cli.domain.errors import ConfigError, InputError, LockedError, UnavailableError
+from cinema_cli.io.atomic import output_errors, write_atomic
+
+RECORD = ".json"  # added to a file's name: the name of its record
+PARTIAL = ".partial"
+CHUNK_BYTES = 4 * 2**20
+LEFT_BEHIND_SECONDS = 86400.0  # a partial file as old as this belongs to no living process
+SETTING = "CINEMA_WEIGHTS_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file of the store and what its record says: SHA-256, bytes, origin (`hub OWNER/NAME@COMMIT` or `import`)."""
+
+    path: Path
+    name: str  # the published path: finetuned/.../acdc_sax_0.safetensors
+    sha256: str
+    size: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    sha256: str
+    size: int
+    source: str
+
+
+def weights_directory() -> Path:
+    """Where weights are kept: $CINEMA_WEIGHTS_DIR, else cinema/weights in $XDG_CACHE_HOME or ~/.cache.
+
+    Raises ConfigError where there is neither a setting nor a home folder.
+    """
+    if chosen := os.environ.get(SETTING):
+        return Path(chosen).absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        return (cache if cache.is_absolute() else Path.home() / ".cache") / "cinema" / "weights"
+    except RuntimeError as error:
+        raise ConfigError("this account has no home folder to keep weights in", hint=f"Set {SETTING}.") from error
+
+
+def stored(name: str) -> StoredFile | None:
+    """The file published as `name` and its record; None unless both are here. Raises ConfigError for a bad name."""
+    path = _place(name)
+    record = _read_record(path)
+    return StoredFile(path, name, **asdict(record)) if record and path.is_file() else None
+
+
+def every_stored() -> tuple[StoredFile, ...]:
+    """All files of the store, by name."""
+    root = weights_directory()
+    names = (p.relative_to(root).as_posix().removesuffix(RECORD) for p in root.rglob(f"*{RECORD}"))
+    return tuple(found for name in sorted(names) if _is_name(name) and (found := stored(name)))
+
+
+def add(
+    name: str, content: Path | BinaryIO, *, source: str, sha256: str | None = None, link: bool = False
+) -> StoredFile:
+    """Keep `content` as the file published as `name`, in place of one that was there, and write its record.
+
+    `link`: a hard link instead of a second copy where the disk can, for files that nobody changes in place. What other
+    processes see is the old file, none, or the new one, whole. Raises UnavailableError where the digest is not
+    `sha256`, InputError where the content cannot be read, OutputError where the disk is full or refuses, LockedError
+    where another process stores something else under that name, ConfigError for a bad name.
+    """
+    path = _place(name)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+    with output_errors(path, setting=SETTING):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+    try:
+        record = _fill(partial, content, source=source, link=link)
+        if sha256 not in (None, record.sha256):
+            raise UnavailableError(
+                f"{name} has the SHA-256 {record.sha256}, but {sha256} was expected",
+                hint="It is damaged or another file. Nothing was stored: fetch it again.",
+                code="wrong_digest",
+            )
+        return _publish(partial, path, StoredFile(path, name, **asdict(record)))
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def forget(name: str) -> bool:
+    """Remove the file published as `name` and its record; whether there was one. Raises OutputError if refused."""
+    path = _place(name)
+    found = path.exists()
+    with output_errors(path, setting=SETTING):
+        _record_path(path).unlink(missing_ok=True)  # first: without it the file counts as absent
+        path.unlink(missing_ok=True)
+    return found
+
+
+def digest(path: Path) -> tuple[str, int]:
+    """Hexadecimal SHA-256 and size in bytes of a file. Raises InputError where it cannot be read."""
+    with _reading(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
+
+
+def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
+    """Give the partial file its name, then write its record; the record never stands beside another file."""
+    ours = partial.stat()
+    with output_errors(path, setting=SETTING):
+        _record_path(path).unlink(missing_ok=True)
+        partial.replace(path)
+    write_atomic(_record_path(path), json.dumps(asdict(_Record(file.sha256, file.size, file.source))) + "\n")
+    there = path.stat()
+    if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) and digest(path) != (file.sha256, file.size):
+        _record_path(path).unlink(missing_ok=True)
+        raise LockedError(
+            f"another process stored another file as {file.name} at the same time",
+            hint="Wait until it is done and run this again.",
+            code="locked",
+        )
+    return file
+
+
+def _fill(partial: Path, content: Path | BinaryIO, *, source: str, link: bool) -> _Record:
+    """Link or copy `content` to `partial`, flushed to disk; its digest and size."""
+    if isinstance(content, Path):
+        if link:
+            with contextlib.suppress(OSError):  # another disk, or one that knows no links: a copy then
+                partial.hardlink_to(content.resolve())
+                _flush(partial)
+                sha256, size = digest(partial)
+                return _Record(sha256, size, source)
+        with _reading(content) as stream:
+            return _copy(stream, partial, source=source)
+    return _copy(content, partial, source=source)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _copy(stream: BinaryIO, partial: Path, *, source: str) -> _Record:
+    state, size = hashlib.sha256(), 0
+    with output_errors(partial, setting=SETTING), partial.open("wb") as file:
+        while chunk := stream.read(CHUNK_BYTES):
+            state.update(chunk)
+            size += file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return _Record(state.hexdigest(), size, source)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[BufferedReader]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise InputError(f"cannot read {path}: {reason}", hint="Check the path.", code="cannot_read") from error
+    with stream:
+        yield stream
+
+
+def _read_record(path: Path) -> _Record | None:
+    try:
+        said = json.loads(_record_path(path).read_text("utf-8"))
+        return _Record(sha256=str(said["sha256"]), size=int(said["size"]), source=str(said["source"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that died long ago left beside `path`; a link has the age of what it is linked to."""
+    for left in path.parent.glob(f".{path.name}.*{PARTIAL}"):
+        with contextlib.suppress(FileNotFoundError):
+            about = left.stat()
+            if about.st_nlink == 1 and about.st_mtime < time.time() - LEFT_BEHIND_SECONDS:
+                left.unlink()
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(path.name + RECORD)
+
+
+def _place(name: str) -> Path:
+    if not _is_name(name):
+        raise ConfigError(f"{name!r} is not the path of a published file", code="bad_name")
+    return weights_directory() / name
+
+
+def _is_name(name: str) -> bool:
+    """Whether `name` is a plain relative path: it stays in the store, and is no record, partial or hidden file."""
+    parts = PurePosixPath(name).parts
+    plain = bool(parts) and "/".join(parts) == name and "\0" not in name and not name.startswith("/")
+    return plain and not any(part.startswith(".") for part in parts) and not name.endswith((RECORD, PARTIAL))
