@@ -7,7 +7,7 @@ import torch
 
 from cinema_models.build import build
 from cinema_models.stack_unet import StackUNet, neighbours
-from cinema_models.weights import WeightsError, load_weights, save_weights, sha256_of
+from cinema_models.weights import load_weights, save_weights, sha256_of
 
 SMALL = {"kind": "stack_unet", "in_chans": 1, "out_chans": 4, "widths": [8, 16], "fold": 2, "mix_from": 1}
 
@@ -59,28 +59,6 @@ def test_weights_come_back_as_they_were(tmp_path: Path) -> None:
     other = load_weights(small(4), path, sha256=sha256_of(path))
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in other.state_dict().items())
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
-
-
-def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    state = dict(small().state_dict())
-    state["head.bias"] = torch.zeros(3)
-    state["extra"] = torch.zeros(1)
-    del state["head.weight"]
-    save_weights(state, path)
-    with pytest.raises(WeightsError, match=r"head\.bias is \(3,\), not \(16,\); missing head.weight; unexpected ex"):
-        load_weights(small(), path)
-
-
-def test_damaged_missing_or_other_weights_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    with pytest.raises(WeightsError, match="no weights"):
-        load_weights(small(), path)
-    path.write_bytes(b"\x80\x04pickle")
-    with pytest.raises(WeightsError, match="not a safetensors file"):
-        load_weights(small(), path)
-    with pytest.raises(WeightsError, match="digest"):
-        load_weights(small(), path, sha256="0" * 64)
 
 
 def test_an_unknown_network_is_refused() -> None:
