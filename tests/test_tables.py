@@ -15,7 +15,7 @@ from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, StudyResult
-from cinema_cli.inference.heads import read_card
+from cinema_cli.inference.cards import read_card
 from cinema_cli.io.clinical import merge_facts, read_clinical, read_participants
 from cinema_cli.io.index import SERIES_SCHEMA
 from cinema_cli.io.ledger import Failure, Record, Status, read_records, record

@@ -11,7 +11,8 @@ import torch
 
 from cinema_cli.commands.app import run
 from cinema_cli.domain.errors import OutputError
-from cinema_cli.inference.heads import load_head, read_card
+from cinema_cli.inference.cards import read_card
+from cinema_cli.inference.heads import load_head
 from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter
 from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
 from cinema_models.weights import save_weights

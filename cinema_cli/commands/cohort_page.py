@@ -11,7 +11,7 @@ from cinema_cli import __version__
 from cinema_cli.commands.job_words import lost_words
 from cinema_cli.commands.options import without_folders
 from cinema_cli.domain.errors import CinemaError
-from cinema_cli.inference.heads import read_card
+from cinema_cli.inference.cards import StackCard, read_card
 from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.io.ledger import Record
 from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series
@@ -121,6 +121,8 @@ def _head(name: str, sha256: str) -> HeadFacts:
         card = read_card(name)
     except CinemaError:
         return HeadFacts(name, sha256)  # its card is not installed here
+    # figures of other weights say nothing of these
+    figures = card.figures if isinstance(card, StackCard) and card.sha256 == sha256 else {}
     return HeadFacts(
         name,
         sha256,
@@ -128,5 +130,5 @@ def _head(name: str, sha256: str) -> HeadFacts:
         training_data=card.training_data,
         intended_use=card.intended_use,
         limits=card.limits,
-        figures=card.figures if card.sha256 == sha256 else {},  # those of other weights say nothing of these
+        figures=figures,
     )

@@ -23,11 +23,11 @@ def list_models(
     no_progress: NoProgress = False,
 ) -> None:
     """List the heads that are here: name and title."""
-    from cinema_cli.inference.heads import list_heads
+    from cinema_cli.inference.cards import list_cards
 
-    cards = list_heads()
+    cards = list_cards()
     if as_json:
-        print(json.dumps([{"name": c.name, "title": c.title, "sha256": c.sha256} for c in cards], indent=2))
+        print(json.dumps([{"name": c.name, "title": c.title} for c in cards], indent=2))
         return
     for card in cards:
         print(f"{card.name}\t{card.title}")
@@ -44,7 +44,7 @@ def show_model(
     no_progress: NoProgress = False,
 ) -> None:
     """Show what a head's card says: training data, intended use, limits, licence."""
-    from cinema_cli.inference.heads import read_card
+    from cinema_cli.inference.cards import read_card
 
     card = asdict(read_card(name))
     if as_json:
@@ -64,8 +64,9 @@ def verify_models(
     no_progress: NoProgress = False,
 ) -> None:
     """Load the weights of heads strictly and compare their SHA-256 with their cards; exit code 69 where one differs."""
-    from cinema_cli.inference.heads import list_heads, load_head
+    from cinema_cli.inference.cards import StackCard, list_cards
+    from cinema_cli.inference.heads import load_head
 
-    for name in names or [card.name for card in list_heads()]:
+    for name in names or [card.name for card in list_cards() if isinstance(card, StackCard)]:
         head = load_head(name, device="cpu")
         CONSOLE.info(f"{name}: weights are those of its card ({head.use.sha256[:12]}…)")

@@ -1,12 +1,8 @@
-"""Trained heads: a card says what a head is, its weights are checked against it, and it labels stacks of slices."""
+"""This project's own heads: weights are checked against their card, and label stacks of slices."""
 
-import hashlib
-import json
 import math
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +14,7 @@ from torch import Tensor
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError, UnavailableError
 from cinema_cli.domain.result import HeadUse
+from cinema_cli.inference.cards import StackCard, read_card
 from cinema_cli.inference.preprocess import Grid, with_cycle
 from cinema_models.build import build
 from cinema_models.stack_unet import StackUNet, neighbours
@@ -27,75 +24,6 @@ Float32 = NDArray[np.float32]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 SLICES_AT_ONCE = 48  # slices sent through the network together: bounds memory, keeps two cores busy
-
-
-@dataclass(frozen=True, slots=True)
-class HeadCard:
-    """What `models/heads/<name>.toml` says of a head."""
-
-    name: str
-    title: str
-    network: dict[str, object]  # as build() takes it
-    grid: Grid
-    cycle_percentiles: tuple[float, ...]  # over frames, that the network sees beside each image
-    turns_deg: tuple[float, ...]  # in-plane turns (0 among them) over which the answers for ED and ES are averaged
-    labels: tuple[str, ...]
-    class_weights: tuple[float, ...]  # by which probabilities are multiplied, so that volumes of known hearts are right
-    weights: str  # file name beside the card
-    sha256: str
-    training_data: str
-    intended_use: str
-    limits: str
-    licence: str
-    figures: Mapping[str, float] = field(default_factory=dict)  # what it reached, by name: acdc_dice_lv
-
-    @property
-    def setup(self) -> str:
-        """Digest of all but the weights that decides what the head finds."""
-        said = (self.network, asdict(self.grid), self.cycle_percentiles, self.turns_deg, self.class_weights)
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def read_card(name: str, *, folder: Path | None = None) -> HeadCard:
-    """Read the card of head `name`. Raises ConfigError where there is none or it is incomplete."""
-    folder = heads_directory() if folder is None else folder
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml"))) or "none"
-        raise ConfigError(f"no head is called {name!r}", hint=f"Heads here: {known}.")
-    text = tomllib.loads(path.read_text("utf-8"))
-    try:
-        card = HeadCard(
-            name=text["name"],
-            title=text["title"],
-            network=text["network"],
-            grid=Grid(size_px=text["input"]["size_px"], spacing_mm=text["input"]["spacing_mm"]),
-            cycle_percentiles=tuple(float(level) for level in text["input"]["cycle_percentiles"]),
-            turns_deg=tuple(float(turn) for turn in text["input"]["turns_deg"]),
-            labels=tuple(text["output"]["labels"]),
-            class_weights=tuple(float(weight) for weight in text["output"]["class_weights"]),
-            weights=text["weights"]["file"],
-            sha256=text["weights"]["sha256"],
-            training_data=text["about"]["training_data"],
-            intended_use=text["about"]["intended_use"],
-            limits=text["about"]["limits"],
-            licence=text["about"]["licence"],
-            figures=text.get("figures", {}),
-        )
-    except KeyError as error:
-        raise ConfigError(f"the card of head {name!r} lacks {error}", hint=f"See {path}.") from error
-    if card.network["in_chans"] != 1 + len(card.cycle_percentiles):
-        raise ConfigError(
-            f"head {name!r} takes {card.network['in_chans']} channels, but its card names the image and "
-            f"{len(card.cycle_percentiles)} percentiles over the cycle",
-            hint=f"See {path}.",
-        )
-    return card
-
-
-def list_heads() -> tuple[HeadCard, ...]:
-    """Cards of all heads that ship with cinema, by name."""
-    return tuple(read_card(path.stem) for path in sorted(heads_directory().glob("*.toml")))
 
 
 def pick_device(device: str = "auto") -> torch.device:
@@ -141,7 +69,7 @@ class StackHead:
     """A segmentation head of short-axis stacks, loaded once."""
 
     def __init__(
-        self, card: HeadCard, net: StackUNet, device: torch.device, *, numbers: torch.dtype = torch.float32
+        self, card: StackCard, net: StackUNet, device: torch.device, *, numbers: torch.dtype = torch.float32
     ) -> None:
         self.card, self.net, self.device, self.numbers = card, net, device, numbers
 
@@ -228,6 +156,8 @@ def load_head(
 ) -> StackHead:
     """Load head `name`, its digest checked. Raises ConfigError (no such head), UnavailableError (weights, device)."""
     card = read_card(name, folder=folder)
+    if not isinstance(card, StackCard):
+        raise ConfigError(f"head {name!r} is not one of this project's own heads, which label short-axis stacks")
     chosen = pick_device(device)
     numbers = pick_precision(chosen, precision)
     net = build(card.network)
