@@ -86,9 +86,9 @@ def test_of_many_tensors_that_do_not_fit_some_are_named() -> None:
         (gzip.compress(b"w"), Fault.DAMAGED, "is a compressed file"),
         (b"<!doctype html><title>sign in</title>", Fault.DAMAGED, "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", Fault.DAMAGED, "LFS pointer"),
-        (b"", Fault.DAMAGED, "no safetensors file"),
-        (struct.pack("<Q", 2**40) + b"{}", Fault.DAMAGED, "no safetensors file"),
-        (struct.pack("<Q", 2) + b"no", Fault.DAMAGED, "no safetensors file"),
+        (b"", Fault.DAMAGED, "not a safetensors file"),
+        (struct.pack("<Q", 2**40) + b"{}", Fault.DAMAGED, "not a safetensors file"),
+        (struct.pack("<Q", 2) + b"no", Fault.DAMAGED, "not a safetensors file"),
     ],
 )
 def test_what_is_no_safetensors_file_is_said(path: Path, content: bytes, fault: Fault, match: str) -> None:

@@ -137,7 +137,7 @@ def _not_safetensors(path: Path, error: SafetensorError) -> WeightsError:
     if kind:
         fault = Fault.PICKLE if "pickle" in kind else Fault.DAMAGED
         return WeightsError(f"{path.name} is {kind}; only safetensors files are read", fault=fault)
-    return WeightsError(f"{path.name} is no safetensors file, or damaged: {error}", fault=Fault.DAMAGED)
+    return WeightsError(f"{path.name} is not a safetensors file, or a damaged one: {error}", fault=Fault.DAMAGED)
 
 
 def _refuse(name: str, fault: Fault, problems: list[str]) -> None:
