@@ -1,0 +1,83 @@
+"""From a card and a seed to a network that can be trusted: the files' digests and the published settings agree."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from cinema_cli.domain.errors import ConfigError, UnavailableError
+from cinema_cli.inference.cards import PublishedCard, WeightFile
+from cinema_cli.io.published_yaml import disagreements, read_published
+from cinema_cli.io.weights_store import StoredFile, stored
+from cinema_models.build import build
+from cinema_models.weights import WeightsError, adopt_weights, sha256_of
+
+
+def seeds_here(card: PublishedCard) -> tuple[int | None, ...]:
+    """The seeds of a head whose weights are stored on this machine, in the card's order."""
+    return tuple(file.seed for file in card.files if stored(file.path))
+
+
+def load(card: PublishedCard, *, seed: int | None) -> nn.Module:
+    """A published network with the weights of `seed`: float32, on the CPU, for inference.
+
+    The weights are not copied: they are read from disk as the network first uses them, and several processes share
+    them. Each file is hashed once a process. Raises UnavailableError for weights or config.yaml that are not stored,
+    are not what was stored, or do not fit the network; ConfigError for a seed that the card does not have and for a
+    config.yaml that says otherwise than the card.
+    """
+    weights = _checked(_weight_file(card, seed).path, card)
+    _check_agreement(card, _checked(card.config_file, card))
+    with torch.device("meta"):
+        net = build(card.network)
+    try:
+        return adopt_weights(net, weights.path).eval()
+    except WeightsError as error:
+        raise UnavailableError(
+            f"the weights of head {card.name!r} cannot be used: {error}",
+            hint=f"They are not those published for this head: `cinema models pull {card.name}` fetches these.",
+            code=str(error.fault),
+        ) from error
+
+
+def _weight_file(card: PublishedCard, seed: int | None) -> WeightFile:
+    for file in card.files:
+        if file.seed == seed:
+            return file
+    known = ", ".join(str(file.seed) for file in card.files)
+    raise ConfigError(f"head {card.name!r} has no seed {seed}", hint=f"It has {known}.")
+
+
+def _checked(name: str, card: PublishedCard) -> StoredFile:
+    """The stored file of that published path, after its digest was compared with the one recorded."""
+    fetch = f"`cinema models pull {card.name}` fetches it; without a network, `cinema models import`."
+    file = stored(name)
+    if file is None:
+        raise UnavailableError(f"head {card.name!r} lacks {name} on this machine", hint=fetch, code="not_stored")
+    about = file.path.stat()
+    found = _sha256(file.path, about.st_size, about.st_mtime_ns, about.st_ino)
+    if found != file.sha256:
+        raise UnavailableError(
+            f"{name} has the SHA-256 {found}, but {file.sha256} was recorded when it was stored",
+            hint=f"It was damaged or changed since. {fetch}",
+            code="wrong_digest",
+        )
+    return file
+
+
+@cache
+def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:
+    """Digest of a file; the rest tells a file that was changed or replaced from the one that was hashed."""
+    return sha256_of(path)
+
+
+def _check_agreement(card: PublishedCard, config: StoredFile) -> None:
+    """Raise ConfigError, with the dotted keys and both values, where card and config.yaml do not describe the same."""
+    if found := disagreements(card.network, read_published(config.path)):
+        said = "; ".join(f"{name} is {ours!r} in the card, {theirs!r} in the file" for name, ours, theirs in found)
+        raise ConfigError(
+            f"{config.name} says otherwise than the card of head {card.name!r}: {said}",
+            hint="The weights belong to what their config.yaml says: the card must be mended before they can be used.",
+            code="config_disagrees",
+        )
