@@ -28,7 +28,7 @@ def load(card: PublishedCard, *, seed: int | None) -> nn.Module:
     config.yaml that says otherwise than the card.
     """
     weights = _checked(_weight_file(card, seed).path, card)
-    _check_agreement(card, _checked(card.config_file, card))
+    check_agreement(card, _checked(card.config_file, card).path)
     with torch.device("meta"):
         net = build(card.network)
     try:
@@ -72,12 +72,12 @@ def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:
     return sha256_of(path)
 
 
-def _check_agreement(card: PublishedCard, config: StoredFile) -> None:
+def check_agreement(card: PublishedCard, config: Path) -> None:
     """Raise ConfigError, with the dotted keys and both values, where card and config.yaml do not describe the same."""
-    if found := disagreements(card.network, read_published(config.path)):
+    if found := disagreements(card.network, read_published(config)):
         said = "; ".join(f"{name} is {ours!r} in the card, {theirs!r} in the file" for name, ours, theirs in found)
         raise ConfigError(
-            f"{config.name} says otherwise than the card of head {card.name!r}: {said}",
+            f"{card.config_file} says otherwise than the card of head {card.name!r}: {said}",
             hint="The weights belong to what their config.yaml says: the card must be mended before they can be used.",
             code="config_disagrees",
         )
