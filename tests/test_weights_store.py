@@ -89,6 +89,18 @@ def test_another_digest_is_refused_and_leaves_what_was_there(file: Path, store: 
     assert names(store) == [NAME, f"{NAME}.json"]
 
 
+def test_what_a_check_refuses_is_not_stored(file: Path, store: Path) -> None:
+    seen = []
+
+    def check(path: Path) -> None:
+        seen.append((path.name, path.read_bytes()))
+        raise InputError("not this one")
+
+    with pytest.raises(InputError, match="not this one"):
+        add(NAME, file, source="import", check=check)
+    assert seen == [("acdc_sax_0.safetensors", CONTENT)] and names(store) == [] and stored(NAME) is None
+
+
 def test_a_file_without_its_record_is_not_stored(file: Path, store: Path) -> None:
     add(NAME, file, source="import")
     (store / f"{NAME}.json").write_text("{")
@@ -160,6 +172,7 @@ def test_a_process_that_dies_leaves_no_half_file(store: Path) -> None:
     process.stdin.close()
     assert stored(NAME) is None and not (store / NAME).exists()
     (left,) = store.rglob("*.partial")
+    assert (left / "acdc_sax_0.safetensors").is_file()
     add(NAME, io.BytesIO(CONTENT), source="import")
     assert left.exists()  # it might still be at work
     os.utime(left, (0, 0))

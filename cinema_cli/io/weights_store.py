@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
+import shutil
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from cinema_cli.io.atomic import output_errors, write_atomic
 RECORD = ".json"  # added to a file's name: the name of its record
 PARTIAL = ".partial"
 CHUNK_BYTES = 4 * 2**20
-LEFT_BEHIND_SECONDS = 86400.0  # a partial file as old as this belongs to no living process
+LEFT_BEHIND_SECONDS = 86400.0  # what is as old as this belongs to no living process
 SETTING = "CINEMA_WEIGHTS_DIR"
 
 
@@ -69,21 +70,25 @@ def every_stored() -> tuple[StoredFile, ...]:
 
 
 def add(
-    name: str, content: Path | BinaryIO, *, source: str, sha256: str | None = None, link: bool = False
+    name: str,
+    content: Path | BinaryIO,
+    *,
+    source: str,
+    sha256: str | None = None,
+    link: bool = False,
+    check: Callable[[Path], None] | None = None,
 ) -> StoredFile:
     """Keep `content` as the file published as `name`, in place of one that was there, and write its record.
 
-    `link`: a hard link instead of a second copy where the disk can, for files that nobody changes in place. What other
-    processes see is the old file, none, or the new one, whole. Raises UnavailableError where the digest is not
-    `sha256`, InputError where the content cannot be read, OutputError where the disk is full or refuses, LockedError
-    where another process stores something else under that name, ConfigError for a bad name.
+    `link`: a hard link instead of a second copy where the disk can, for files that nobody changes in place. `check`
+    looks at the file before it is stored, and raises where it must not be. What other processes see is the old file,
+    none, or the new one, whole. Raises UnavailableError where the digest is not `sha256`, InputError where the content
+    cannot be read, OutputError where the disk is full or refuses, LockedError where another process stores something
+    else under that name, ConfigError for a bad name.
     """
     path = _place(name)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
-    with output_errors(path, setting=SETTING):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-    try:
+    with _folder_beside(path) as folder:
+        partial = folder / path.name
         record = _fill(partial, content, source=source, link=link)
         if sha256 not in (None, record.sha256):
             raise UnavailableError(
@@ -91,10 +96,9 @@ def add(
                 hint="It is damaged or another file. Nothing was stored: fetch it again.",
                 code="wrong_digest",
             )
+        if check:
+            check(partial)
         return _publish(partial, path, StoredFile(path, name, **asdict(record)))
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def forget(name: str) -> bool:
@@ -111,6 +115,22 @@ def digest(path: Path) -> tuple[str, int]:
     """Hexadecimal SHA-256 and size in bytes of a file. Raises InputError where it cannot be read."""
     with _reading(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A folder for the file until it is whole; what processes that died long ago left there is removed."""
+    with output_errors(path, setting=SETTING):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".*{PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < time.time() - LEFT_BEHIND_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
+        made = Path(tempfile.mkdtemp(suffix=PARTIAL, prefix=".", dir=path.parent))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
@@ -178,15 +198,6 @@ def _read_record(path: Path) -> _Record | None:
         return _Record(sha256=str(said["sha256"]), size=int(said["size"]), source=str(said["source"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _sweep(path: Path) -> None:
-    """Remove what processes that died long ago left beside `path`; a link has the age of what it is linked to."""
-    for left in path.parent.glob(f".{path.name}.*{PARTIAL}"):
-        with contextlib.suppress(FileNotFoundError):
-            about = left.stat()
-            if about.st_nlink == 1 and about.st_mtime < time.time() - LEFT_BEHIND_SECONDS:
-                left.unlink()
 
 
 def _record_path(path: Path) -> Path:
