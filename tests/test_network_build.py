@@ -7,7 +7,7 @@ import torch
 from published_configs import CONFIGS, Config, with_changes
 from torch import nn
 
-from cinema_models.build import SIZES, build
+from cinema_models.build import SIZES, build, data_setting
 from cinema_models.convvit import ConvViT
 from cinema_models.mae import CineMA
 from cinema_models.resnet import ResNet
@@ -19,12 +19,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def tiny(name: str) -> Config:
     """A published configuration with the smallest sizes and images of 64 x 32 [x 2]."""
-    config = with_changes(CONFIGS[name], {"data.sax.patch_size": [64, 32, 2], "data.lax.patch_size": [64, 32]})
+    config = with_changes(CONFIGS[name], {})
+    for group, size in (("sax", [64, 32, 2]), ("lax", [64, 32])):
+        if group in config["data"]:
+            config["data"][group]["patch_size"] = size
     for part in (config["model"], config["model"].get("convunetr", {}), config["model"].get("convvit", {})):
         if "size" in part:
             part |= {"size": "tiny", "enc_conv_chans": [8, 12]}
     if "convunetr" in config["model"]:
         config["model"]["convunetr"]["dec_chans"] = [4, 6, 8, 10, 12]
+    if "unet" in config["model"]:
         config["model"]["unet"]["chans"] = [4, 6, 8]
     if "resnet" in config["model"]:
         config["model"]["resnet"] |= {"depth": 18, "layer_inplanes": [4, 6, 8, 10]}
@@ -33,7 +37,7 @@ def tiny(name: str) -> Config:
 
 def images(config: Config, *views: str, batch: int = 2) -> dict[str, torch.Tensor]:
     """Noise of the size that a tiny configuration takes."""
-    chans = config["model"].get("n_frames", 1) * config["data"]["sax"]["in_chans"]
+    chans = config["model"].get("n_frames", 1) * data_setting(config, views[0], "in_chans")
     generator = torch.Generator().manual_seed(0)
     return {
         view: torch.rand(batch, chans, *((64, 32, 2) if view == "sax" else (64, 32)), generator=generator)
@@ -48,7 +52,7 @@ def meta(config: Any) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "name", ["convunetr_sax", "convunetr_myops2020_sax", "convunetr_lax_4c", "unet_sax", "unet_lax_4c"]
+    "name", ["segmentation_acdc_sax", "myops2020_sax", "segmentation_mnms2_lax_4c", "unet_sax", "unet_lax_4c"]
 )
 def test_masks_have_the_size_of_the_image(name: str) -> None:
     config = tiny(name)
@@ -63,7 +67,7 @@ def test_masks_have_the_size_of_the_image(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "answers"),
-    [("convvit_cls_sex_sax", 2), ("convvit_reg_lax_4c", 1), ("convvit_landmark_coord_lax_2c", 6), ("resnet_sax", 5)],
+    [("sex_mnms_sax", 2), ("ef_mnms2_lax_4c", 1), ("landmark_coordinate_lax_2c", 6), ("resnet_sax", 5)],
 )
 def test_answers_are_as_many_as_the_configuration_says(name: str, answers: int) -> None:
     config = tiny(name)
@@ -72,7 +76,7 @@ def test_answers_are_as_many_as_the_configuration_says(name: str, answers: int) 
 
 
 def test_the_autoencoder_takes_any_of_its_four_views() -> None:
-    config = with_changes(tiny("mae"), {"model.views": ["sax"]})  # as published: the network has all four all the same
+    config = with_changes(tiny("backbone"), {"model.views": ["sax"]})  # which the published builder does not read
     net = build(config).eval()
     with torch.inference_mode():
         out = net(images(config, "lax_3c", "sax"))
@@ -80,7 +84,10 @@ def test_the_autoencoder_takes_any_of_its_four_views() -> None:
 
 
 def test_several_views_share_one_encoder() -> None:
-    config = with_changes(tiny("convunetr_sax"), {"model.views": ["sax", "lax_4c"]})
+    config = with_changes(
+        tiny("segmentation_acdc_sax"),
+        {"model.views": ["sax", "lax_4c"], "data.lax": {"patch_size": [64, 32], "in_chans": 1}},
+    )
     net, given = build(config).eval(), images(config, "sax", "lax_4c")
     with torch.inference_mode():
         out = net(given)
@@ -92,9 +99,9 @@ def test_several_views_share_one_encoder() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("mae", CineMA),
-        ("convunetr_sax", ConvUNetR),
-        ("convvit_reg_sax", ConvViT),
+        ("backbone", CineMA),
+        ("segmentation_acdc_sax", ConvUNetR),
+        ("ef_acdc_sax", ConvViT),
         ("unet_sax", UNet),
         ("resnet_sax", ResNet),
     ],
@@ -103,25 +110,31 @@ def test_the_name_or_the_parts_decide_the_network(name: str, kind: type[nn.Modul
     assert isinstance(meta(CONFIGS[name]), kind)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("convunetr_sax", ConvUNetR), ("convvit_reg_sax", ConvViT)])
+@pytest.mark.parametrize(
+    ("name", "task", "other", "kind"),
+    [
+        ("segmentation_acdc_sax", "segmentation", "convvit", ConvUNetR),
+        ("ef_acdc_sax", "regression", "convunetr", ConvViT),
+    ],
+)
 def test_without_a_name_the_task_decides_and_without_both_the_part_that_is_there(
-    name: str, kind: type[nn.Module]
+    name: str, task: str, other: str, kind: type[nn.Module]
 ) -> None:
     nameless = with_changes(CONFIGS[name], {"model.name": None})
     assert isinstance(meta(nameless), kind)
-    assert isinstance(meta(with_changes(nameless, {"task": None})), kind)
+    assert isinstance(meta(with_changes(nameless, {"task": task, f"model.{other}": {}})), kind)
 
 
 def test_sizes_are_known_by_name() -> None:
     for size, (encoder, decoder) in SIZES.items():
-        net = meta(with_changes(CONFIGS["mae"], {"model.size": size}))
+        net = meta(with_changes(CONFIGS["backbone"], {"model.size": size}))
         assert isinstance(net, CineMA)
         assert (len(net.encoder.blocks), net.encoder.cls_token.shape[-1]) == (encoder.depth, encoder.width)
         assert (len(net.decoder.blocks), net.dec_linear.out_features) == (decoder.depth, decoder.width)
 
 
 def test_a_long_axis_view_may_have_data_of_its_own() -> None:
-    config = tiny("convvit_reg_lax_4c")
+    config = tiny("ef_mnms2_lax_4c")
     config["data"]["lax_4c"] = config["data"].pop("lax")
     assert isinstance(build(config), ConvViT)
 
@@ -148,7 +161,7 @@ def test_a_long_axis_view_may_have_data_of_its_own() -> None:
 )
 def test_settings_that_do_not_fit_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        meta(with_changes(CONFIGS["convunetr_sax"], change))
+        meta(with_changes(CONFIGS["segmentation_acdc_sax"], change))
 
 
 def test_a_resnet_has_one_of_the_known_depths() -> None:
@@ -160,7 +173,7 @@ def test_a_resnet_has_one_of_the_known_depths() -> None:
     "name", ["model", "data", "model.views", "model.out_chans", "model.convunetr", "data.sax", "data.sax.in_chans"]
 )
 def test_a_missing_setting_is_named(name: str) -> None:
-    config = with_changes(CONFIGS["convunetr_sax"], {})
+    config = with_changes(CONFIGS["segmentation_acdc_sax"], {})
     *path, last = name.split(".")
     part = config
     for key in path:
