@@ -69,3 +69,21 @@ CONFIGS |= {
     "resnet_sax": with_changes(CONFIGS["cvd_acdc_sax"], {"model.name": "resnet", "model.resnet": RESNET}),
     "resnet_lax_4c": with_changes(CONFIGS["cvd_mnms2_lax_4c"], {"model.name": "resnet", "model.resnet": RESNET}),
 }  # fmt: skip
+
+
+def tiny(name: str) -> Config:
+    """A published configuration with the smallest sizes and images of 64 x 32 [x 2]."""
+    config = with_changes(CONFIGS[name], {})
+    for group, size in (("sax", [64, 32, 2]), ("lax", [64, 32])):
+        if group in config["data"]:
+            config["data"][group]["patch_size"] = size
+    for part in (config["model"], config["model"].get("convunetr", {}), config["model"].get("convvit", {})):
+        if "size" in part:
+            part |= {"size": "tiny", "enc_conv_chans": [8, 12]}
+    if "convunetr" in config["model"]:
+        config["model"]["convunetr"]["dec_chans"] = [4, 6, 8, 10, 12]
+    if "unet" in config["model"]:
+        config["model"]["unet"]["chans"] = [4, 6, 8]
+    if "resnet" in config["model"]:
+        config["model"]["resnet"] |= {"depth": 18, "layer_inplanes": [4, 6, 8, 10]}
+    return config

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from published_configs import CONFIGS, Config, with_changes
+from published_configs import CONFIGS, Config, tiny, with_changes
 from torch import nn
 
 from cinema_models.build import SIZES, build, data_setting
@@ -15,24 +15,6 @@ from cinema_models.unet import UNet
 from cinema_models.unetr import ConvUNetR
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-def tiny(name: str) -> Config:
-    """A published configuration with the smallest sizes and images of 64 x 32 [x 2]."""
-    config = with_changes(CONFIGS[name], {})
-    for group, size in (("sax", [64, 32, 2]), ("lax", [64, 32])):
-        if group in config["data"]:
-            config["data"][group]["patch_size"] = size
-    for part in (config["model"], config["model"].get("convunetr", {}), config["model"].get("convvit", {})):
-        if "size" in part:
-            part |= {"size": "tiny", "enc_conv_chans": [8, 12]}
-    if "convunetr" in config["model"]:
-        config["model"]["convunetr"]["dec_chans"] = [4, 6, 8, 10, 12]
-    if "unet" in config["model"]:
-        config["model"]["unet"]["chans"] = [4, 6, 8]
-    if "resnet" in config["model"]:
-        config["model"]["resnet"] |= {"depth": 18, "layer_inplanes": [4, 6, 8, 10]}
-    return config
 
 
 def images(config: Config, *views: str, batch: int = 2) -> dict[str, torch.Tensor]:

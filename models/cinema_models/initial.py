@@ -13,5 +13,5 @@ def linear(in_width: int, out_width: int) -> nn.Linear:
 
 
 def learnable_token(width: int) -> nn.Parameter:
-    """A token (1, 1, width) that is learned, normal with standard deviation 0.02."""
-    return nn.Parameter(nn.init.normal_(torch.empty(1, 1, width), std=0.02))
+    """A token (1, 1, width) that is learned: normal, spread 0.02, and always on the CPU like `position_embedding`."""
+    return nn.Parameter(0.02 * torch.randn(1, 1, width, device="cpu"))

@@ -13,10 +13,12 @@ def position_embedding(grid: Sequence[int], width: int) -> Tensor:
     As in the published weights, coordinates come from a Cartesian ("xy") mesh: tokens run row by row, x slowest, but
     the first block of channels holds the coordinate along y and the second that along x. On grids that are not square
     in plane the mesh does not even follow the order of the tokens: weights depend on it, so it is kept.
+
+    Always on the CPU: on the meta device `arange`, like `normal_`, loads the compiler of torch, 80 MB and seconds.
     """
     per_axis = width // len(grid) // 2 * 2
-    rates = 10000.0 ** (-torch.arange(per_axis // 2, dtype=torch.float64) / (per_axis / 2))
-    axes = [torch.arange(n, dtype=torch.float64) for n in grid]
+    rates = 10000.0 ** (-torch.arange(per_axis // 2, dtype=torch.float64, device="cpu") / (per_axis / 2))
+    axes = [torch.arange(n, dtype=torch.float64, device="cpu") for n in grid]
     waves: list[Tensor] = []
     for coordinate in torch.meshgrid(*axes, indexing="xy"):
         angle = coordinate.reshape(-1, 1) * rates  # (token, per_axis / 2)
