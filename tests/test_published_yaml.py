@@ -105,6 +105,8 @@ def test_a_view_may_have_sizes_under_its_own_name() -> None:
     named = with_changes(config, {"data.lax_4c": {**config["data"]["lax"]}})
     del named["data"]["lax"]
     assert disagreements(config, named) == ()
+    del named["data"]["lax_4c"]["spacing"]
+    assert disagreements(config, named) == ()
     named["data"]["lax_4c"]["patch_size"] = [128, 128]
     assert disagreements(config, named) == (("data.lax_4c.patch_size", [256, 256], [128, 128]),)
     pretrained = CONFIGS["backbone"]
