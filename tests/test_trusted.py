@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from published_configs import CARDS, CONFIGS, tiny, with_changes
+from published_configs import CARDS, CONFIGS, Config, tiny, with_changes
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -156,6 +156,24 @@ def test_settings_that_disagree_with_the_card_are_refused_with_both_values() -> 
     assert isinstance(error, ConfigError) and error.code == "config_disagrees"
     assert "data.age.mean is 52.026666666666664 in the card, 41.5 in the file" in error.message
 
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model.convvit.size": "giant"}, "unknown size 'giant'"),
+        ({"data.sax.patch_size": [64, 30, 2]}, "is not a multiple of"),
+        ({"model.convvit": {}}, "no model.convvit.enc_patch_size"),
+    ],
+)
+def test_a_card_that_describes_no_network_says_so(change: Config, said: str) -> None:
+    card = tiny_card("sex_mnms_sax")
+    state = network(card).state_dict()
+    card = dataclasses.replace(card, network=with_changes(dict(card.network), change))
+    keep(card, state)
+    error = refused(card)
+    assert isinstance(error, ConfigError) and error.message.startswith("the card of head 'sex_mnms_sax' describes no")
+    assert said in error.message and "models/heads/sex_mnms_sax.toml" in error.hint
 
 
 BREAK: dict[str, tuple[Callable[[State], State], str]] = {

@@ -24,13 +24,17 @@ def load(card: PublishedCard, *, seed: int | None) -> nn.Module:
 
     The weights are not copied: they are read from disk as the network first uses them, and several processes share
     them. Each file is hashed once a process. Raises UnavailableError for weights or config.yaml that are not stored,
-    are not what was stored, or do not fit the network; ConfigError for a seed that the card does not have and for a
-    config.yaml that says otherwise than the card.
+    are not what was stored, or do not fit the network; ConfigError for a seed that the card does not have, for a
+    config.yaml that says otherwise than the card, and for a card that describes no network.
     """
     weights = _checked(_weight_file(card, seed).path, card)
     check_agreement(card, _checked(card.config_file, card).path)
-    with torch.device("meta"):
-        net = build(card.network)
+    try:
+        with torch.device("meta"):
+            net = build(card.network)
+    except (KeyError, ValueError) as error:
+        said = f"the card of head {card.name!r} describes no network: {error.args[0]}"
+        raise ConfigError(said, hint=f"See [network] in models/heads/{card.name}.toml.", code="bad_card") from error
     try:
         return adopt_weights(net, weights.path).eval()
     except WeightsError as error:
