@@ -21,6 +21,11 @@ class Norm(StrEnum):
     GROUP = "group"
 
 
+def laid_out_as(x: Tensor, like: Tensor) -> Tensor:
+    """`x`, whose channels lie last in memory, as `like` has its own: first or last. It decides which kernels follow."""
+    return x.contiguous() if like.is_contiguous() else x
+
+
 class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over the channels of each voxel.
 
@@ -28,8 +33,9 @@ class ChannelNorm(nn.LayerNorm):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channel, x, y[, z]) -> the same shape."""
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        """(batch, channel, x, y[, z]) -> the same shape and memory format."""
+        y = super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return laid_out_as(y, x)
 
 
 def make_norm(norm: Norm, chans: int, dims: int) -> nn.Module:

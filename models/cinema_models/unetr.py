@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from cinema_models.blocks import CONV, ConvRes, Norm, tiling_conv, tiling_up
+from cinema_models.blocks import CONV, ConvRes, Norm, laid_out_as, tiling_conv, tiling_up
 from cinema_models.downsampling import ConvStages, view_encoders
 from cinema_models.recompute import run
 from cinema_models.views import ViewGeometry, check_exact_size, check_images
@@ -151,7 +151,8 @@ class ConvUNetR(nn.Module):
     def _decode(self, view: str, image: Tensor, tokens: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """Logits (batch, out_chans, x, y[, z]) of one view."""
         grid = self.views[view].grid(self.n_stages)
-        maps = [*skips, tokens.transpose(1, 2).reshape(len(image), -1, *grid)]  # the last (batch, width, *grid)
+        coarse = tokens.transpose(1, 2).reshape(len(image), -1, *grid)  # (batch, width, *grid)
+        maps = [*skips, laid_out_as(coarse, skips[-1])]
         for down in cast(nn.ModuleList, self.dec_down_blocks_dict[view]):
             maps.append(down(maps[-1]))
         blocks = cast(nn.ModuleList, self.dec_conv_blocks_dict[view])
