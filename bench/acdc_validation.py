@@ -20,10 +20,10 @@ from provenance import ROOT, provenance
 
 from cinema_cli.domain.cine import Cine, Label, View
 from cinema_cli.inference.centre import find_centre
-from cinema_cli.inference.engine import segment
 from cinema_cli.inference.heads import StackHead, load_head
 from cinema_cli.inference.locate import locate
 from cinema_cli.inference.orientation import display_stack
+from cinema_cli.inference.segmenters import segment_stack
 
 NAMES = {Label.RV: "rv", Label.MYO: "myo", Label.LV: "lv"}
 
@@ -49,7 +49,7 @@ def masks_of(cine: Cine, *, head: StackHead) -> np.ndarray:
     """What the engine makes of a cine: labels on the source grid."""
     stack = display_stack(cine)
     centre = locate(stack, head=head, guess=find_centre(cine))
-    return segment(stack, head=head, centre=centre.point).masks
+    return segment_stack(stack, head=head, centre=centre.point)[0]
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:

@@ -5,6 +5,7 @@ As a program: `python disk_cohort.py SECONDS analyse ...` takes that long for ea
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from cinema_cli.commands import app
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.inference.engine import Engine
+from cinema_cli.inference.segmenters import StackSegmenter
 
 SLICES, FRAMES, SIZE = 6, 8, 72
 MASKS = disk_masks(
@@ -44,11 +46,6 @@ class DiskEngine(Engine):
 
     seconds_each = 0.0
 
-    @classmethod
-    def load(cls, name: str = "", *, device: str = "auto", precision: str = "auto") -> "DiskEngine":
-        """No weights are needed."""
-        return cls(GreyHead())
-
     def analyse(self, study: CineStudy) -> StudyResult:
         """See Engine."""
         if self.seconds_each:
@@ -57,9 +54,14 @@ class DiskEngine(Engine):
         return super().analyse(study)
 
 
+def load_disk_engine(names: Sequence[str] = (), *, device: str = "auto", precision: str = "auto") -> DiskEngine:
+    """No weights are needed."""
+    return DiskEngine(StackSegmenter(GreyHead()))
+
+
 if __name__ == "__main__":
     from cinema_cli.commands import job
 
     DiskEngine.seconds_each = float(sys.argv.pop(1))
-    job.Engine = DiskEngine  # type: ignore[misc]
+    job.load_engine = load_disk_engine
     app.main()

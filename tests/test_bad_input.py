@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from dicom_factory import set_tags
-from disk_cohort import FRAMES, SLICES, DiskEngine, paint, write_heart
+from disk_cohort import FRAMES, SLICES, load_disk_engine, paint, write_heart
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -30,7 +30,7 @@ PROGRAM = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
 
 @pytest.fixture(autouse=True)
 def made_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "Engine", DiskEngine)
+    monkeypatch.setattr(job, "load_engine", load_disk_engine)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class MadeEngine:
     """Gives the made result, and remembers which studies it was asked for with which facts."""
 
     def __init__(self, sha256: str = "ab" * 32) -> None:
-        self.heads = (HeadUse("starter_sax", sha256),)
+        self.heads, self.columns = (HeadUse("starter_sax", sha256),), ()
         self.asked: list[tuple[str, StudyFacts]] = []
 
     def analyse(self, study: CineStudy) -> StudyResult:

@@ -153,11 +153,11 @@ def test_settings_come_from_the_line_then_the_environment_then_the_file(
     assert run(base) == 0
     assert run([*base, "--device", "cpu", "--participant-label", "0001", "sub-0002"]) == 0
     assert [j.device for j in seen] == ["cuda:1", "cuda:2", "cpu"]
-    assert {j.head for j in seen} == {"mine"} and {j.scan["allow_missing_frames"] for j in seen} == {2}
+    assert {j.heads for j in seen} == {("mine",)} and {j.scan["allow_missing_frames"] for j in seen} == {2}
     assert seen[2].participants == {"sub-0001", "sub-0002"} and not seen[0].participants
     assert seen[0].out == tmp_path / "c-cinema"
     assert seen[2].command == "cinema analyse c --participant-label 0001 --participant-label sub-0002 --device cpu"
-    assert seen[0].options["head"] == "mine" and 'head = "mine"' in to_toml(seen[0].options)
+    assert seen[0].options["head"] == ["mine"] and 'head = ["mine"]' in to_toml(seen[0].options)
 
 
 def test_labels_may_follow_one_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

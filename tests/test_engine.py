@@ -11,6 +11,7 @@ from cinema_cli.domain.errors import StudyError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.orientation import usual_display
+from cinema_cli.inference.segmenters import StackSegmenter
 
 
 def true_ml(masks: np.ndarray, label: Label, frame: int, voxel_ml: float) -> float:
@@ -24,7 +25,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 def test_a_painted_heart_is_found_and_measured() -> None:
     masks = disk_masks(shape=(170, 190), centre_mm=(90.0, 160.0), ed_frame=7)
     study = disk_study(masks, facts=StudyFacts(height_cm=180.0, weight_kg=80.0))
-    result = Engine(GreyHead()).analyse(study)
+    result = Engine(StackSegmenter(GreyHead())).analyse(study)
     found = result.masks[View.SAX]
     assert found.shape == masks.shape and found.dtype == np.uint8
     for label, first in ((Label.RV, 1), (Label.MYO, 0), (Label.LV, 0)):  # the painted base stays: above it is atrium
@@ -37,7 +38,7 @@ def test_a_painted_heart_is_found_and_measured() -> None:
     assert result.value("bsa_m2") == pytest.approx(2.0)
     assert [m.name for m in result.measurements] == [p.name for p in PHENOTYPES]
     assert all((m.value is None) == bool(m.reason) for m in result.measurements)
-    assert result.seconds.keys() == {"centre", "segment", "measure"}
+    assert result.seconds.keys() == {"segment", "predict", "measure"}
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0), (1.2, 1.9), (2.2, 2.2)])
@@ -45,7 +46,7 @@ def test_numbers_do_not_depend_on_the_voxels(spacing: tuple[float, float]) -> No
     shape = (int(190 / spacing[0]), int(190 / spacing[1]))
     masks = disk_masks(n_frames=10, shape=shape, spacing_mm=spacing)
     reference = disk_masks(n_frames=10)
-    result = Engine(GreyHead()).analyse(disk_study(masks, spacing_mm=spacing))
+    result = Engine(StackSegmenter(GreyHead())).analyse(disk_study(masks, spacing_mm=spacing))
     edv = true_ml(reference, Label.LV, 0, 8 * 1.5 * 1.5 / 1000)
     esv = true_ml(reference, Label.LV, 5, 8 * 1.5 * 1.5 / 1000)
     assert result.value("lvedv_ml") == pytest.approx(edv, rel=0.04)
@@ -66,7 +67,7 @@ def test_any_turn_of_the_image_gives_the_same_heart(quarter: int, mirrored: bool
     sax = study.cines[View.SAX]
     upright = usual_display(sax).apply(sax.pixels)
     np.testing.assert_array_equal(upright, disk_study(masks).cines[View.SAX].pixels)
-    found = Engine(GreyHead()).analyse(study).masks[View.SAX]
+    found = Engine(StackSegmenter(GreyHead())).analyse(study).masks[View.SAX]
     assert dice(found == Label.LV, turned == Label.LV) > 0.95
     assert dice(found == Label.RV, turned == Label.RV) > 0.9
 
@@ -83,7 +84,7 @@ def test_axes_that_no_short_axis_has_are_left_alone() -> None:
 
 def test_two_frames_one_slice_and_no_rate_still_give_a_row() -> None:
     masks = disk_masks(n_frames=2, n_slices=1, shortening=0.4)
-    result = Engine(GreyHead()).analyse(disk_study(masks, cycle_ms=None))
+    result = Engine(StackSegmenter(GreyHead())).analyse(disk_study(masks, cycle_ms=None))
     assert (result.ed_frame, result.es_frame) == (0, 1)
     assert result.value("lvef_pct") == pytest.approx(100 * (1 - 0.6**2), abs=3)
     assert result.value("heart_rate_bpm") is None
@@ -94,9 +95,9 @@ def test_two_frames_one_slice_and_no_rate_still_give_a_row() -> None:
 def test_no_short_axis_and_no_heart_are_told_apart() -> None:
     study = disk_study(disk_masks(n_frames=2, n_slices=2))
     with pytest.raises(StudyError) as missing:
-        Engine(GreyHead()).analyse(dataclasses.replace(study, cines={}))
+        Engine(StackSegmenter(GreyHead())).analyse(dataclasses.replace(study, cines={}))
     assert (missing.value.stage, missing.value.code) == ("segment", "no_sax")
     empty = np.zeros((4, 3, 64, 64), np.uint8)
     with pytest.raises(StudyError) as nothing:
-        Engine(GreyHead()).analyse(disk_study(empty))
+        Engine(StackSegmenter(GreyHead())).analyse(disk_study(empty))
     assert nothing.value.code == "no_heart_found" and nothing.value.hint

@@ -15,7 +15,7 @@ from instance_rows import lax, sax, table
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io import index as indexing
 from cinema_cli.io import processes
-from cinema_cli.io.dictionary import data_dictionary
+from cinema_cli.io.dictionary import data_dictionary, words_of
 from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
 from cinema_cli.io.problems import problem_words
@@ -269,7 +269,8 @@ def index_of(rows: list[dict[str, Any]]) -> CohortIndex:
 
 def test_the_dictionary_of_the_series_says_what_the_columns_hold() -> None:
     index = index_of(sax(8))
-    said = {name: entry["Description"] for name, entry in data_dictionary("series", index.series.columns).items()}
+    words = data_dictionary(words_of("series"), index.series.columns)
+    said = {name: entry["Description"] for name, entry in words.items()}
     used = index.series.filter(verdict="used").row(0, named=True)
     assert used["reason"].startswith("used as sax") and said["reason"].startswith("What the series is used as")
     assert used["transfer_syntax"] == "explicit little endian" and "in words" in said["transfer_syntax"]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cinema_cli import __version__
-from cinema_cli.commands import analyse, models, phenotypes, report, scan, simulate, train
+from cinema_cli.commands import analyse, infer, models, phenotypes, report, scan, simulate, train
 from cinema_cli.commands.ending import STDOUT, Terminated, exit_code_of, occupy_streams, silence, stdout_error
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import CinemaError, ExitCode
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("analyse", short_help="The main job: a cohort's folders to its table and report.")(analyse.analyse)
+app.command("infer", short_help="What trained heads say of a cohort, as tables.")(infer.infer)
 app.command("scan", short_help="What each series of a cohort is, and whether it is used.")(scan.scan)
 app.command("phenotypes", short_help="The phenotype table, for other programs.")(phenotypes.phenotypes)
 app.command("report", short_help="Make the report again.")(report.report)
@@ -102,7 +103,8 @@ def run(arguments: list[str]) -> int:
 
 def _hint(arguments: Sequence[str]) -> str:
     """What a stopped command leaves behind, if anything."""
-    return "Finished studies are kept: run the same command again to go on." if "analyse" in arguments[:1] else ""
+    goes_on = bool(arguments) and arguments[0] in {"analyse", "infer"}
+    return "Finished studies are kept: run the same command again to go on." if goes_on else ""
 
 
 def _say(error: CinemaError) -> int:

@@ -27,6 +27,7 @@ from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.errors import CinemaError, ExitCode, InputError
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.inference.batch import FailurePage, Pages, RunSummary, StudyEvent, run_cohort
+from cinema_cli.inference.chosen import load_engine
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import pick_device
 from cinema_cli.inference.plan import RunSettings, StudyInput, plan
@@ -38,6 +39,7 @@ from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, sc
 from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
+from cinema_cli.io.predictions import PREDICTIONS, write_cohort_tables
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
 from cinema_cli.io.tables import (
@@ -61,10 +63,11 @@ class Job:
     clinical: Path | None
     participants: frozenset[str]  # empty: everybody
     scan: Mapping[str, Any]  # options of io.index.scan
-    head: str
+    heads: tuple[str, ...]  # empty: all whose weights are here
     device: str
     precision: str
     settings: RunSettings
+    report: bool  # whether report.html is made
     fail_on_qc: bool
     options: Mapping[str, Any]  # as resolved from command line, environment and file
     command: str = ""  # as typed, without folders
@@ -74,7 +77,7 @@ def run_job(job: Job) -> ExitCode:
     """Do it all under the output folder's lock; the exit code says how it went. Raises CinemaError."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
-    engine = Engine.load(job.head, device=job.device, precision=job.precision)
+    engine = load_engine(job.heads, device=job.device, precision=job.precision)
     with run_lock(job.out), _log(job) as log:
         index = scan_cohort(job, hash_key=key)
         everybody, chosen = studies(index), inputs(index, participants=job.participants)
@@ -88,13 +91,13 @@ def run_job(job: Job) -> ExitCode:
             summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
         except BaseException:  # stopped, or a full disk: what is recorded is in the tables all the same
             with suppress(CinemaError):
-                _write_cohort(job.out, read_records(job.out, studies=everybody), changed=True)
+                _write_cohort(job, read_records(job.out, studies=everybody), engine=engine, changed=True)
             raise
         code = exit_code(job, summary, index=index)
         log.finish(exit_code=code, facts={"seconds": round(summary.seconds, 1), "counts": counts(summary)})
         records = read_records(job.out, studies=everybody)
-        _write_cohort(job.out, records, changed=changed or summary.n_run > 0)
-    CONSOLE.info(last_words(summary, report=job.out / REPORT_NAME, n_lost=_n_lost(job, index)))
+        _write_cohort(job, records, engine=engine, changed=changed or summary.n_run > 0)
+    CONSOLE.info(last_words(summary, result=job.out / _result_name(job, engine), n_lost=_n_lost(job, index)))
     return code
 
 
@@ -102,7 +105,7 @@ def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
-    engine = Engine.load(job.head, device=job.device, precision=job.precision)
+    engine = load_engine(job.heads, device=job.device, precision=job.precision)
     index = scan_cohort(job, hash_key=key)
     chosen = inputs(index, participants=job.participants)
     match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
@@ -251,13 +254,25 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
     return True
 
 
-def _write_cohort(out: Path, records: Sequence[Record], *, changed: bool) -> None:
-    """Report and tables, unless they already say the same: the table that is asked is written last of all."""
-    there = all((out / name).is_file() for name in (*TABLE_FILES, REPORT_NAME))
+def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, changed: bool) -> None:
+    """Report and tables, unless they already say the same: the table that is asked is written last of all.
+
+    A report that is there is made again also where none was asked for: it must not say what no table says.
+    """
+    out, report = job.out, job.report or (job.out / REPORT_NAME).is_file()
+    wanted = (*TABLE_FILES, *([REPORT_NAME] if report else []), *([PREDICTIONS] if engine.columns else []))
+    there = all((out / name).is_file() for name in wanted)
     if not changed and there and read_written(out).equals(phenotypes(records)):
         return
-    write_report(out, records)
+    if report:
+        write_report(out, records)
+    write_cohort_tables(out, records, engine.columns)
     write_tables(out, records, version=__version__)
+
+
+def _result_name(job: Job, engine: Engine) -> str:
+    """The file that a user looks at first."""
+    return REPORT_NAME if job.report else PREDICTIONS if engine.columns else TABLE_FILES[-1]
 
 
 def _text(path: Path) -> str:

@@ -70,8 +70,8 @@ def counts(summary: RunSummary) -> dict[str, int]:
     return {name: getattr(summary, name) for name in names}
 
 
-def last_words(summary: RunSummary, *, report: Path, n_lost: int) -> str:
-    """One sentence: what happened, and where the report is."""
+def last_words(summary: RunSummary, *, result: Path, n_lost: int) -> str:
+    """One sentence: what happened, and where to look."""
     parts = [f"{summary.n_run} of {n_studies(summary.n_studies)} run in {clock(summary.seconds)}"]
     if not summary.n_run:
         hold = "the record of the only study holds"
@@ -88,4 +88,4 @@ def last_words(summary: RunSummary, *, report: Path, n_lost: int) -> str:
         parts.append(f"{summary.n_flagged} flagged (see qc.csv)")
     if summary.n_left:
         parts.append(f"{summary.n_left} not reached (--max-failures)")
-    return f"{', '.join(parts)}; report: {report}"
+    return f"{', '.join(parts)}; {'report' if result.suffix == '.html' else 'table'}: {result}"

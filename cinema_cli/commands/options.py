@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from cinema_cli.commands.console import Console, LogFormat
-from cinema_cli.domain.errors import ConfigError
+from cinema_cli.domain.errors import ConfigError, ExitCode
 from cinema_cli.io.names import printable
 
 CONSOLE = Console()
 """The console of this process; the options below set it up before a command begins."""
 
-_COMMON = {"config", "verbose", "quiet", "log_format", "no_progress"}
+_COMMON = {"config", "list_heads", "verbose", "quiet", "log_format", "no_progress"}
 
 
 def _verbose(value: int) -> int:
@@ -45,6 +45,16 @@ def _config(context: typer.Context, value: Path | None) -> Path | None:
     return value
 
 
+def _list_heads(asked: bool) -> None:
+    if not asked:
+        return
+    from cinema_cli.inference.chosen import chosen_cards
+
+    for card in chosen_cards(()):
+        print(f"{card.name}\t{card.title}")
+    raise typer.Exit(ExitCode.DONE)
+
+
 Cohort = Annotated[  # `io.folders` says why one cannot be read, with the exit code for it
     Path, typer.Argument(metavar="COHORT", readable=False, help="Folder of DICOM, any layout, only read.")
 ]
@@ -71,6 +81,36 @@ Config = Annotated[
 ]
 
 
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Output folder [default: <cohort>-cinema, beside].")
+]
+ParticipantLabel = Annotated[
+    list[str] | None, typer.Option(help="Only these participants, with or without `sub-`.")
+]
+Participants = Annotated[
+    Path | None, typer.Option(help="Only the participants in this file: one a line, or a participant_id column.")
+]
+HashIds = Annotated[Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")]
+AllowMissingFrames = Annotated[
+    int, typer.Option(min=0, help="Frames a stack may lack (interpolated) or hold twice (latest kept); flagged.")
+]
+Heads = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME...", help="Trained heads to run [default: all whose weights are here]."),
+]
+ListHeads = Annotated[
+    bool, typer.Option("--list-heads", is_eager=True, callback=_list_heads, help="List the heads that could run.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16: arithmetic of the networks.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")]
+Force = Annotated[bool, typer.Option("--force", help="Run every study again.")]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed studies again.")]
+MaxFailures = Annotated[int | None, typer.Option(min=0, help="Stop after more failures than this.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Say what would run and why.")]
+NoMasks = Annotated[bool, typer.Option("--no-masks", help="Do not write masks.")]
+
+
 def read_settings(path: Path, *, context: typer.Context) -> dict[str, Any]:
     """Options of `context`'s command from a TOML file: those at the top and those in the command's own [section].
 
@@ -86,6 +126,7 @@ def read_settings(path: Path, *, context: typer.Context) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", hint="See https://toml.io.", code="bad_config") from error
+    several = {p.name for p in context.command.params if getattr(p, "multiple", False)}
     known = {str(p.name) for p in context.command.params} - {"config"}
     own = settings.get(context.info_name or "", {})
     top = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
@@ -96,7 +137,7 @@ def read_settings(path: Path, *, context: typer.Context) -> dict[str, Any]:
             hint=f"`{context.info_name}` knows {', '.join(sorted(known))}.",
             code="unknown_setting",
         )
-    return found
+    return {name: [value] if name in several and isinstance(value, str) else value for name, value in found.items()}
 
 
 def resolved(context: typer.Context) -> dict[str, Any]:

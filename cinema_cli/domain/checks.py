@@ -71,6 +71,11 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     )
 
 
+def not_checked(reason: str) -> tuple[Check, ...]:
+    """Every check of a study without masks: none could be made."""
+    return tuple(Check(name, CheckStatus.NOT_RUN, f"Not checked: {reason}.") for name in CHECKS)
+
+
 def _verdict(name: str, good: bool, value: float | None, *, fine: str, bad: str) -> Check:
     return Check(name, CheckStatus.PASS if good else CheckStatus.FLAG, fine if good else bad, value)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import StudyFacts, View
+from cinema_cli.domain.prediction import Embedding, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class HeadUse:
     """Which trained head was used and how: digests of its weights and of its card's settings, number type."""
 
     name: str
-    sha256: str
-    setup: str = ""  # digest of what the card says of network, grid, cycle, turns and class weights
+    sha256: str  # of the weights; of all seeds' digests where there are several
+    setup: str = ""  # digest of what the card says that decides answers: network, grid, turns, ...
     precision: str = ""  # of the network's arithmetic: fp32, bf16, fp16
+    weights: Mapping[str, str] = field(default_factory=dict)  # file -> its sha256, where there are several
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +75,8 @@ class StudyResult:
     ed_frame: int | None
     es_frame: int | None
     heads: tuple[HeadUse, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    embeddings: tuple[Embedding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
 
     def value(self, name: str) -> float | None:

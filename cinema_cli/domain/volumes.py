@@ -84,6 +84,15 @@ def measure(
     return sheet.measurements()
 
 
+def not_measured(reason: str, *, facts: StudyFacts) -> tuple[Measurement, ...]:
+    """Every phenotype of a study without masks: the body surface area where it is known, else the reason."""
+    sheet = _Sheet()
+    for p in PHENOTYPES:
+        sheet.omit(p.name, reason)
+    _index(sheet, facts)
+    return sheet.measurements()
+
+
 class _Sheet:
     """Values and reasons while they are being worked out."""
 
@@ -93,6 +102,7 @@ class _Sheet:
 
     def put(self, name: str, value: float) -> None:
         self._values[name] = value
+        self._reasons.pop(name, None)
 
     def omit(self, name: str, reason: str) -> None:
         self._reasons[name] = reason

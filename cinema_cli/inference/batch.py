@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError, StudyError
+from cinema_cli.domain.prediction import PredictionColumn
 from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
 from cinema_cli.inference.plan import Planned, RunSettings, StudyInput, facts_of, plan
 from cinema_cli.io.atomic import output_errors, write_atomic
@@ -25,6 +26,7 @@ from cinema_cli.io.ledger import (
     without_uids,
 )
 from cinema_cli.io.nifti import mask_path, write_mask
+from cinema_cli.io.predictions import STUDY_TABLES, write_study_tables
 
 Pages = Callable[[CineStudy, StudyResult], Mapping[str, bytes | str]]
 """Files of a study's own page: path below the study's folder -> content."""
@@ -46,6 +48,10 @@ class Analyser(Protocol):
     @property
     def heads(self) -> tuple[HeadUse, ...]:
         """Heads whose weights count in the digest of a record."""
+
+    @property
+    def columns(self) -> tuple[PredictionColumn, ...]:
+        """What its predictions hold."""
 
     def analyse(self, study: CineStudy) -> StudyResult:
         """Masks, numbers, checks of one study. Raises StudyError."""
@@ -169,7 +175,7 @@ def _one(
         result = engine.analyse(study)
         stage = "write"
         _forget(out, item.study)
-        _write(out, study, result, settings=settings, pages=pages)
+        _write(out, study, result, columns=engine.columns, settings=settings, pages=pages)
         return result, ""
     except OutputError:
         raise  # the disk, not the study
@@ -242,13 +248,22 @@ def _forget(out: Path, study: StudyInput) -> None:
     """Take away what an earlier run wrote for this study: no file may outlive its record."""
     folder = study_folder(out, study)
     with output_errors(folder):
-        pages = (folder / "study.html", folder / "figures" / "thumbnail.jpg")
-        for path in (folder / RECORD_NAME, *folder.glob("*_dseg.nii.gz"), *pages):
+        files = [folder / name for name in (*STUDY_TABLES, "study.html", "figures/thumbnail.jpg")]
+        for path in (folder / RECORD_NAME, *folder.glob("*_dseg.nii.gz"), *files):
             path.unlink(missing_ok=True)
 
 
-def _write(out: Path, study: CineStudy, result: StudyResult, *, settings: RunSettings, pages: Pages | None) -> None:
-    """Masks and pages; the record comes after them, so that a record vouches for its files."""
+def _write(
+    out: Path,
+    study: CineStudy,
+    result: StudyResult,
+    *,
+    columns: Sequence[PredictionColumn],
+    settings: RunSettings,
+    pages: Pages | None,
+) -> None:
+    """Masks, predictions and pages; the record comes after them, so that a record vouches for its files."""
+    write_study_tables(out, result, columns)
     if settings.write_masks:
         for view, mask in result.masks.items():
             write_mask(mask_path(out, result, view), mask, cine=study.cines[view])

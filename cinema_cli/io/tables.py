@@ -13,7 +13,7 @@ from cinema_cli.domain.checks import CHECKS
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus
 from cinema_cli.io.atomic import write_atomic
-from cinema_cli.io.dictionary import data_dictionary
+from cinema_cli.io.dictionary import Entry, data_dictionary, words_of
 from cinema_cli.io.ledger import RECORD_NAME, Record, Status, read_records
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
@@ -150,7 +150,7 @@ def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.Da
 def read_written(out: Path) -> pl.DataFrame:
     """The phenotype table as it was last written; an empty one where it cannot be read."""
     try:
-        return _read_parquet(out / TABLE_FILES[-1])
+        return read_parquet(out / TABLE_FILES[-1])
     except (OSError, pl.exceptions.PolarsError):
         return pl.DataFrame(schema=PHENOTYPE_SCHEMA)
 
@@ -199,10 +199,10 @@ def write_series(out: Path, series: pl.DataFrame) -> None:
 def read_series(out: Path) -> pl.DataFrame:
     """The series table of an output folder; an empty one where there is none."""
     path = out / "series.parquet"
-    return _read_parquet(path) if path.is_file() else pl.DataFrame(schema=ID_SCHEMA)
+    return read_parquet(path) if path.is_file() else pl.DataFrame(schema=ID_SCHEMA)
 
 
-def _read_parquet(path: Path) -> pl.DataFrame:
+def read_parquet(path: Path) -> pl.DataFrame:
     """A table; Polars itself opens no file whose name is not UTF-8."""
     return pl.read_parquet(io.BytesIO(path.read_bytes()))
 
@@ -244,9 +244,13 @@ def _fact_reasons(record: Record) -> dict[str, str]:
 
 
 def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
-    """A table in each of its formats, and the dictionary of its columns beside it."""
+    write_table(out, name, table, words_of(name), *suffixes)
+
+
+def write_table(out: Path, name: str, table: pl.DataFrame, words: Mapping[str, Entry], *suffixes: str) -> None:
+    """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
     forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
-    write_atomic(out / f"{name}.json", _json(data_dictionary(name, table.columns)))
+    write_atomic(out / f"{name}.json", _json(data_dictionary(words, table.columns)))
     for suffix in suffixes:
         write_atomic(out / f"{name}{suffix}", forms[suffix](table))
 
@@ -273,8 +277,10 @@ _BIDSIGNORE = """\
 *.csv
 /phenotypes.json
 /curves.json
+/embeddings.json
 /failures.json
 /notes.json
+/predictions.json
 /qc.json
 /series.json
 /report/
@@ -290,6 +296,7 @@ report.html             the cohort, to be read first
 phenotypes.csv          one row a study, also as .parquet
 series.csv              one row a DICOM series: what it is, whether it was used, and why not; also as .parquet
 curves.parquet          volumes over the cardiac cycle
+predictions.parquet     what published heads said of each study and frame; embeddings.parquet: vectors of the backbone
 failures.csv  qc.csv    studies without a result; checks that did not pass
 notes.csv               doubts about participants: two under one id, one under two, several visits
 <table>.json            what each column of that table means

@@ -1,0 +1,54 @@
+"""From the options of `analyse` and `infer` to their job, run or planned."""
+
+import os
+from typing import Any
+
+import typer
+
+from cinema_cli import __version__
+from cinema_cli.commands.options import labels, resolved, typed
+from cinema_cli.domain.errors import ExitCode
+from cinema_cli.io.processors import available_cpus
+
+
+def start(context: typer.Context, *, report: bool) -> ExitCode:
+    """Do what the command's options ask for; `report`: with report.html at the end. Raises CinemaError."""
+    asked: dict[str, Any] = context.params
+    n_cpus = asked["jobs"] or available_cpus()
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_cpus))  # torch reads it when it is first imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
+    from cinema_cli.commands.job import Job, run_job, show_plan
+    from cinema_cli.inference.plan import RunSettings
+    from cinema_cli.io.clinical import read_participants
+    from cinema_cli.io.ledger import check_output
+
+    listed = read_participants(asked["participants"]) if asked["participants"] else ()
+    job = Job(
+        cohort=asked["cohort"],
+        out=check_output(asked["cohort"], out=asked["out"]),
+        clinical=asked.get("clinical"),
+        participants=frozenset(labels([*(asked["participant_label"] or []), *listed])),
+        scan={
+            "id_from": asked["id_from"],
+            "hash_key": asked["hash_ids"],
+            "views_file": asked["views"],
+            "allow_missing_frames": asked["allow_missing_frames"],
+            "jobs": n_cpus,
+        },
+        heads=tuple(asked["head"] or ()),
+        device=asked["device"],
+        precision=asked["precision"],
+        settings=RunSettings(
+            version=__version__,
+            results={"allow_missing_frames": str(asked["allow_missing_frames"])},
+            force=asked["force"],
+            retry_failed=asked["retry_failed"],
+            max_failures=asked["max_failures"],
+            write_masks=not asked["no_masks"],
+        ),
+        report=report,
+        fail_on_qc=asked.get("fail_on_qc", False),
+        options=resolved(context),
+        command=typed(context, hidden=("cohort", "out") if asked["hash_ids"] else ()),
+    )
+    return show_plan(job) if asked["dry_run"] else run_job(job)

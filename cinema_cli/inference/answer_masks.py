@@ -1,0 +1,110 @@
+"""Heads that segment: labels of every frame, sizes of the chambers over the cycle, ED and ES from them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinema_cli.domain.cine import Cine, CineStudy, Label, View
+from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn
+from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
+from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.cycle import find_frames
+from cinema_cli.inference.fast import frames_at_once
+from cinema_cli.inference.look import StudyLook
+from cinema_cli.inference.moments import Moments
+from cinema_cli.inference.published_head import PublishedHead
+from cinema_cli.inference.published_run import SeenLabels, segment_view
+
+CHAMBERS = (Label.LV, Label.MYO, Label.RV)
+VOLUMES = ("lvedv_ml", "lvesv_ml", "lvef_pct", "lvm_g", "rvedv_ml", "rvesv_ml", "rvef_pct")  # of domain.phenotypes
+MM2_PER_CM2 = 100.0
+NO_LV = "no left ventricle was found"
+
+
+def mask_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
+    """Columns of a segmentation head: volumes of a short axis, areas of a long one."""
+    name, is_sax = card.name, card.views == (View.SAX,)
+    what, unit = ("Volume", "ml") if is_sax else ("Area", "cm2")
+    study = (
+        [PredictionColumn(f"{name}_{p}", f"{p}, as in the table of phenotypes, by this head.") for p in VOLUMES]
+        if is_sax
+        else [_area_column(name, side, kind) for side in ("lv", "rv") for kind in ("ed_cm2", "es_cm2", "fac_pct")]
+    )
+    frames = [
+        PredictionColumn(f"{name}_{c.name.lower()}_{unit}", f"{what} of {c.name} in the frame.", unit, per_frame=True)
+        for c in CHAMBERS
+    ]
+    apart = "Share of the labelled voxels of the frame on which the seeds do not agree, 0 to 1; empty from one seed."
+    return (*study, *frames, PredictionColumn(f"{name}_disagreement", apart, per_frame=True))
+
+
+def masks_said(head: PublishedHead, look: StudyLook) -> Prediction:
+    """Labels of every frame, which stay in `look` together with ED and ES, and the sizes they have."""
+    (view,) = head.card.views
+    seen = see_labels(head, look)
+    look.keep_masks(view, seen.labels, moments=moments_of(look.study.cines[view], seen.labels))
+    return sizes_said(head, look, seen)
+
+
+def see_labels(head: PublishedHead, look: StudyLook) -> SeenLabels:
+    """Labels of every frame of a head's view, on the source grid."""
+    (view,) = head.card.views
+    networks = head.networks
+    at_once = frames_at_once(networks[0], head.device)
+    return segment_view(look.prepared(view), networks, device=str(head.device), frames_at_once=at_once)
+
+
+def moments_of(cine: Cine, masks: NDArray[np.uint8]) -> Moments | None:
+    """ED and ES by the LV's volume over the cycle (of one slice: its area); None where no LV was found."""
+    lv = volumes_per_frame_ml(masks, label=Label.LV, voxel_ml=cine.voxel_ml)
+    if not lv.max() > 0:
+        return None
+    found = find_frames(lv)
+    return Moments(cine.view, found.ed_frame, found.es_frame)
+
+
+def sizes_said(head: PublishedHead, look: StudyLook, seen: SeenLabels) -> Prediction:
+    """The sizes over the cycle of what a head labelled, and at ED and ES where `look` knows these."""
+    (view,) = head.card.views
+    cine, name = look.study.cines[view], head.name
+    unit = "ml" if view is View.SAX else "cm2"
+    sizes = {c: volumes_per_frame_ml(seen.labels, label=c, voxel_ml=_unit_size(cine)) for c in CHAMBERS}
+    frames = {f"{name}_{c.name.lower()}_{unit}": size for c, size in sizes.items()}
+    frames[f"{name}_disagreement"] = seen.disagreement
+    if look.moments is None or not sizes[Label.LV].max() > 0:
+        return Prediction(name, {}, view, frames, NO_LV)
+    ed, es = look.moments.frames(look.study, view)
+    values = _volumes(look.study, seen.labels, ed, es) if view is View.SAX else _areas(sizes, ed, es)
+    return Prediction(name, {f"{name}_{key}": value for key, value in values.items()}, view, frames)
+
+
+def _area_column(name: str, side: str, kind: str) -> PredictionColumn:
+    moments = {"ed_cm2": "at ED", "es_cm2": "at ES"}
+    if kind in moments:
+        return PredictionColumn(f"{name}_{side}_{kind}", f"Area of the {side.upper()} {moments[kind]}.", "cm2")
+    change = f"Fractional area change of the {side.upper()}: 100 x (area at ED - area at ES) / area at ED."
+    return PredictionColumn(f"{name}_{side}_{kind}", change, "%")
+
+
+def _unit_size(cine: Cine) -> float:
+    """Millilitres of a short-axis voxel, square centimetres of a long-axis pixel."""
+    return cine.voxel_ml if cine.view is View.SAX else float(np.prod(cine.pixel_spacing_mm)) / MM2_PER_CM2
+
+
+def _volumes(study: CineStudy, masks: NDArray[np.uint8], ed: int, es: int) -> Mapping[str, Cell]:
+    cine = study.cines[View.SAX]
+    measured = measure(
+        masks, voxel_ml=cine.voxel_ml, ed_frame=ed, es_frame=es, cycle_ms=cine.cycle_ms, facts=study.facts
+    )
+    return {m.name: m.value for m in measured if m.name in VOLUMES}
+
+
+def _areas(sizes: Mapping[Label, Floats], ed: int, es: int) -> Mapping[str, Cell]:
+    values: dict[str, Cell] = {}
+    for side in (Label.LV, Label.RV):
+        at_ed, at_es = float(sizes[side][ed]), float(sizes[side][es])
+        prefix = side.name.lower()
+        values |= {f"{prefix}_ed_cm2": at_ed, f"{prefix}_es_cm2": at_es}
+        values[f"{prefix}_fac_pct"] = 100.0 * (at_ed - at_es) / at_ed if at_ed > 0 else None
+    return values

@@ -1,0 +1,65 @@
+"""Which heads a run uses: the ones that were named, or all whose weights are here; one of them measures."""
+
+from collections.abc import Iterator, Sequence
+
+from cinema_cli.domain.cine import View
+from cinema_cli.domain.errors import UsageError
+from cinema_cli.inference.cards import Card, PublishedCard, StackCard, Task, list_cards, read_card
+from cinema_cli.inference.engine import Engine
+from cinema_cli.inference.heads import load_head, pick_device, pick_precision
+from cinema_cli.inference.pool import NetworkPool
+from cinema_cli.inference.published_head import PublishedHead
+from cinema_cli.inference.segmenters import PublishedSegmenter, Segmenter, StackSegmenter
+from cinema_cli.inference.trusted import seeds_here
+
+STARTER = "starter_sax"
+MEASURES = ("segmentation_mnms_sax", "segmentation_mnms2_sax", "segmentation_acdc_sax")
+"""Published heads that may replace the starter, the first whose weights are here: by how many scanners and centres
+their training data came from (M&Ms: 4 vendors, 6 centres; M&Ms2: 3 vendors, 9 scanners; ACDC: one centre)."""
+
+
+def chosen_cards(names: Sequence[str]) -> tuple[Card, ...]:
+    """The card of the head that measures, then those of the other heads in use, each once.
+
+    Without `names`, every published head whose weights are here. The first named head that segments the short axis
+    measures; where none is named, the first of `MEASURES` whose weights are here, else the starter. Raises ConfigError
+    for an unknown name, UsageError for the starter beside another head that measures.
+    """
+    named = [read_card(name) for name in dict.fromkeys(names)]
+    others = named or [card for card in list_cards() if isinstance(card, PublishedCard) and seeds_here(card)]
+    measures = next((card for card in named if _segments_sax(card)), None) or _usual()
+    if any(isinstance(card, StackCard) and card.name != measures.name for card in others):
+        raise UsageError(
+            f"{STARTER} was named beside {measures.name}, which measures",
+            hint=f"Only one head measures, the first one named: leave one out, or name {STARTER} first.",
+        )
+    return (measures, *(card for card in others if card.name != measures.name))
+
+
+def load_engine(names: Sequence[str] = (), *, device: str = "auto", precision: str = "auto") -> Engine:
+    """An engine with these heads, see `chosen_cards`, on a device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) in `auto`,
+    `fp32`, `bf16` or `fp16` arithmetic. Raises UnavailableError (device, weights), ConfigError, UsageError.
+    """
+    measures, *others = chosen_cards(names)
+    chosen = pick_device(device)
+    pool = NetworkPool(device=chosen, numbers=pick_precision(chosen, precision))
+    segmenter: Segmenter = (
+        PublishedSegmenter(PublishedHead(measures, pool))
+        if isinstance(measures, PublishedCard)
+        else StackSegmenter(load_head(measures.name, device=device, precision=precision))
+    )
+    return Engine(segmenter, [PublishedHead(card, pool) for card in _published(others)])
+
+
+def _published(cards: Sequence[Card]) -> Iterator[PublishedCard]:
+    return (card for card in cards if isinstance(card, PublishedCard))
+
+
+def _segments_sax(card: Card) -> bool:
+    return isinstance(card, StackCard) or (card.task is Task.SEGMENTATION and card.views == (View.SAX,))
+
+
+def _usual() -> Card:
+    """The head that measures where none was named."""
+    published = (card for name in MEASURES if isinstance(card := read_card(name), PublishedCard))
+    return next((card for card in published if seeds_here(card)), None) or read_card(STARTER)

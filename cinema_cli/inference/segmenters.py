@@ -1,0 +1,176 @@
+"""What labels the short axis of a study: the starter head, which looks for the heart itself, or a published one."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cinema_cli.domain.cine import Label, View
+from cinema_cli.domain.errors import StudyError
+from cinema_cli.domain.prediction import Prediction
+from cinema_cli.domain.result import HeadUse
+from cinema_cli.domain.volumes import volumes_per_frame_ml
+from cinema_cli.inference.answer_masks import moments_of, see_labels, sizes_said
+from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.centre import HeartCentre, find_centre
+from cinema_cli.inference.cycle import find_frames
+from cinema_cli.inference.locate import MIN_LV_ML, StackHead, locate
+from cinema_cli.inference.look import StudyLook
+from cinema_cli.inference.moments import Moments
+from cinema_cli.inference.orientation import DisplayStack, display_stack
+from cinema_cli.inference.postprocess import clean_probabilities, labels_of
+from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid
+from cinema_cli.inference.published_head import PublishedHead
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Labels of a short axis, its ED and ES, and where the heart was looked for."""
+
+    masks: NDArray[np.uint8]  # (frame, slice, row, column), source grid
+    moments: Moments
+    centre: HeartCentre
+    prediction: Prediction | None = None  # of a published head
+
+
+class Segmenter(Protocol):
+    """Labels the short axis of a study."""
+
+    @property
+    def use(self) -> HeadUse:
+        """Its name and the digest of its weights."""
+
+    @property
+    def precision(self) -> str:
+        """Number type of its arithmetic."""
+
+    def segment(self, look: StudyLook) -> Segmentation:
+        """Labels of every frame; they stay in `look`, with ED and ES.
+
+        Raises StudyError `no_heart_found` where nothing looks like a left ventricle, KeyError without a short axis.
+        """
+
+
+class StackSegmenter:
+    """The starter head, which refines a first guess of the heart's centre with its own looks."""
+
+    def __init__(self, head: StackHead) -> None:
+        """Use a head that is loaded already."""
+        self._head = head
+
+    @property
+    def use(self) -> HeadUse:
+        """Its name and the digest of its weights."""
+        return self._head.use
+
+    @property
+    def precision(self) -> str:
+        """Number type of its arithmetic."""
+        return self._head.precision
+
+    def segment(self, look: StudyLook) -> Segmentation:
+        """Labels of every frame, as `Segmenter` says."""
+        sax = look.study.cines[View.SAX]
+        others = [cine for view, cine in look.study.cines.items() if view is not View.SAX]
+        stack = display_stack(sax)
+        centre = locate(stack, head=self._head, guess=find_centre(sax, long_axes=others))
+        masks, moments = segment_stack(stack, head=self._head, centre=centre.point)
+        return _kept(look, Segmentation(masks, moments, centre))
+
+
+class PublishedSegmenter:
+    """A published head, whose crop lies round the heart as motion and planes tell it."""
+
+    def __init__(self, head: PublishedHead) -> None:
+        """Use a head whose task is to segment the short axis."""
+        self._head = head
+
+    @property
+    def card(self) -> PublishedCard:
+        """What the head is."""
+        return self._head.card
+
+    @property
+    def use(self) -> HeadUse:
+        """Its name and the digests of its weights."""
+        return self._head.use
+
+    @property
+    def precision(self) -> str:
+        """Number type of its arithmetic."""
+        return self._head.precision
+
+    def segment(self, look: StudyLook) -> Segmentation:
+        """Labels of every frame, as `Segmenter` says."""
+        centre = look.centre(View.SAX)
+        seen = see_labels(self._head, look)
+        moments = moments_of(look.study.cines[View.SAX], seen.labels)
+        if moments is None:
+            raise _nothing_found()
+        found = _kept(look, Segmentation(seen.labels, moments, centre))
+        return replace(found, prediction=sizes_said(self._head, look, seen))
+
+
+def _kept(look: StudyLook, found: Segmentation) -> Segmentation:
+    """What was found, left in `look`. Raises StudyError where it is too small for a left ventricle."""
+    voxel_ml = look.study.cines[View.SAX].voxel_ml
+    if volumes_per_frame_ml(found.masks, label=Label.LV, voxel_ml=voxel_ml).max() < MIN_LV_ML:
+        raise _nothing_found()
+    look.keep_masks(View.SAX, found.masks, moments=found.moments)
+    return found
+
+
+def segment_stack(
+    stack: DisplayStack, *, head: StackHead, centre: tuple[float, float]
+) -> tuple[NDArray[np.uint8], Moments]:
+    """Labels (frame, slice, row, column) on the source grid from a crop of the head's size around `centre`.
+
+    A first look at all frames says which are ED and ES. What is reported is measured on these two, so the head looks at
+    them again, as well as it can.
+    """
+    grid = head.grid
+    spacing = (stack.spacing_mm[0], grid.spacing_mm, grid.spacing_mm)
+    crop = normalise(
+        np.stack([to_grid(f, pixel_spacing_mm=stack.pixel_spacing_mm, centre=centre, grid=grid) for f in stack.images])
+    )
+    probabilities = head.probabilities(crop)
+    first = clean_probabilities(probabilities, spacing)
+    cycle = find_frames(np.where(labels_of(first) >= Label.MYO, first[:, :, Label.LV], 0.0).sum(axis=(1, 2, 3)))
+    chosen = [cycle.ed_frame, cycle.es_frame]
+    probabilities[chosen] = head.look_again(crop, probabilities, chosen)
+    masks = _on_source(clean_probabilities(probabilities, spacing), stack, centre, grid)
+    return masks, Moments(View.SAX, *chosen)
+
+
+def _on_source(
+    probabilities: NDArray[np.float32], stack: DisplayStack, centre: tuple[float, float], grid: Grid
+) -> NDArray[np.uint8]:
+    """Labels (frame, slice, row, column) on the source grid of probabilities on the head's."""
+    masks = np.zeros(stack.images.shape, np.uint8)
+    box = _covered(stack, centre=centre, grid=grid)
+    shape = (box[0].stop - box[0].start, box[1].stop - box[1].start)
+    inside = (centre[0] - box[0].start, centre[1] - box[1].start)
+    for frame, values in enumerate(probabilities):  # one at a time: all frames at source resolution are too large
+        back = from_grid(values, source_shape=shape, pixel_spacing_mm=stack.pixel_spacing_mm, centre=inside, grid=grid)
+        masks[frame][(slice(None), *box)] = labels_of(back[None])[0]
+    return np.ascontiguousarray(stack.turn.undo(masks))
+
+
+def _covered(stack: DisplayStack, *, centre: tuple[float, float], grid: Grid) -> tuple[slice, slice]:
+    """Rows and columns of the source that the grid covers."""
+    box = []
+    for size, mm, middle in zip(stack.images.shape[2:], stack.pixel_spacing_mm, centre, strict=True):
+        reach = grid.side_mm / 2 / mm
+        first = min(max(0, int(np.floor(middle - reach))), size - 1)
+        box.append(slice(first, min(size, max(first + 1, int(np.ceil(middle + reach)) + 1))))
+    return (box[0], box[1])
+
+
+def _nothing_found() -> StudyError:
+    return StudyError(
+        "nothing in the short-axis cine looks like a left ventricle",
+        stage="segment",
+        code="no_heart_found",
+        hint="Is this a short-axis cine, and is its pixel spacing right? Look at it; see `cinema scan --explain`.",
+    )

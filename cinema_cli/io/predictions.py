@@ -1,0 +1,130 @@
+"""What published heads said: two small tables beside a study's record, and those of the cohort made of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from cinema_cli.domain.prediction import Embedding, PredictionColumn
+from cinema_cli.domain.result import StudyResult
+from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.dictionary import Entry, entry
+from cinema_cli.io.ledger import Record, Status, StudyIds, study_folder
+from cinema_cli.io.tables import ID_SCHEMA, Schema, read_parquet, to_parquet, write_table
+
+PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.parquet"
+STUDY_TABLES = (PREDICTIONS, EMBEDDINGS)
+PREDICTION_KEYS: Schema = ID_SCHEMA | {"view": pl.String, "frame": pl.Int64}
+EMBEDDING_SCHEMA: Schema = ID_SCHEMA | {
+    "head": pl.String,
+    "moment": pl.String,
+    "frame": pl.Int64,
+    **dict.fromkeys(("cls", "sax", "lax_2c", "lax_3c", "lax_4c"), pl.List(pl.Float32)),
+    "reasons": pl.String,
+}
+_REASONS = "reasons"
+
+
+def prediction_schema(columns: Iterable[PredictionColumn]) -> Schema:
+    """Schema of a prediction table: ids, view and frame (empty in the row of the study), `columns`, reasons."""
+    cells: Schema = {c.name: pl.String if c.is_text else pl.Float64 for c in columns}
+    return PREDICTION_KEYS | cells | {_REASONS: pl.String}
+
+
+def prediction_table(result: StudyResult, columns: Sequence[PredictionColumn]) -> pl.DataFrame:
+    """One row for the study, then one for each frame of each view that a head answered frame by frame."""
+    ids = {"participant_id": result.participant_id, "session_id": result.session_id}
+    schema = prediction_schema(columns)
+    cells = {name: value for said in result.predictions for name, value in said.study.items()}
+    reasons = "; ".join(f"{said.head}: {said.reason}" for said in result.predictions if said.reason)
+    parts = [pl.DataFrame([ids | cells | {_REASONS: reasons}], schema=schema)]
+    for view in dict.fromkeys(said.view for said in result.predictions if said.view and said.frames):
+        frames = {n: x for said in result.predictions if said.view is view for n, x in said.frames.items()}
+        table = pl.DataFrame({"frame": range(len(next(iter(frames.values()))))} | frames)
+        keys = {name: pl.lit(value) for name, value in (ids | {"view": str(view)}).items()}
+        missing = {name: pl.lit(None) for name in schema if name not in {*table.columns, *keys}}
+        ordered = [pl.col(name).cast(kind) for name, kind in schema.items()]
+        parts.append(table.with_columns(**keys, **missing).select(ordered))
+    return pl.concat(parts).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def embedding_table(study: StudyIds, embeddings: Iterable[Embedding]) -> pl.DataFrame:
+    """One row for each moment (ED, ES): EMBEDDING_SCHEMA, vectors as lists of float32."""
+    rows = [
+        {
+            "participant_id": study.participant_id,
+            "session_id": study.session_id,
+            "head": one.head,
+            "moment": one.moment,
+            "frame": one.frame,
+            **{name: vector.tolist() for name, vector in one.vectors.items()},
+            _REASONS: "; ".join(f"{name}: {why}" for name, why in one.reasons.items()),
+        }
+        for one in embeddings
+    ]
+    return pl.DataFrame(rows, schema=EMBEDDING_SCHEMA)
+
+
+def write_study_tables(out: Path, result: StudyResult, columns: Sequence[PredictionColumn]) -> None:
+    """Write what heads said of a study beside where its record will lie. Raises OutputError."""
+    folder = study_folder(out, result)
+    if result.predictions:
+        write_atomic(folder / PREDICTIONS, to_parquet(prediction_table(result, columns)))
+    if result.embeddings:
+        write_atomic(folder / EMBEDDINGS, to_parquet(embedding_table(result, result.embeddings)))
+
+
+def write_cohort_tables(out: Path, records: Sequence[Record], columns: Sequence[PredictionColumn]) -> None:
+    """predictions.parquet and embeddings.parquet of a cohort, each with its dictionary; every study has a row.
+
+    A table of which no study has anything is not written, and one that is left from an earlier run goes. Columns that
+    only earlier records have, of heads no longer in use, stand after `columns`. Raises OutputError.
+    """
+    _write(out, records, PREDICTIONS, prediction_schema(columns), _prediction_words(columns))
+    _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS)
+
+
+def _write(out: Path, records: Sequence[Record], name: str, schema: Schema, words: Mapping[str, Entry]) -> None:
+    found = [(r, path) for r in records if r.status is Status.DONE and (path := study_folder(out, r) / name).is_file()]
+    stem = Path(name).stem
+    if not found:
+        with output_errors(out):
+            for path in (out / name, out / f"{stem}.json"):
+                path.unlink(missing_ok=True)
+        return
+    told = {(r.participant_id, r.session_id) for r, _ in found}
+    silent = [_silent_row(r) for r in records if (r.participant_id, r.session_id) not in told]
+    parts = [pl.DataFrame(schema=schema), *(read_parquet(path) for _, path in found)]
+    table = pl.concat([*parts, pl.DataFrame(silent, schema=_SILENT)], how="diagonal")
+    last = [name for name in table.columns if name != _REASONS]
+    order = pl.col("participant_id"), pl.col("session_id")
+    write_table(out, stem, table.select(*last, _REASONS).sort(order, maintain_order=True), words, ".parquet")
+
+
+def _silent_row(record: Record) -> dict[str, str]:
+    """The row of a study of which no head said anything."""
+    why = record.reason if record.status is not Status.DONE else "analysed without these heads"
+    return {"participant_id": record.participant_id, "session_id": record.session_id, _REASONS: f"all: {why}"}
+
+
+_SILENT: Schema = ID_SCHEMA | {_REASONS: pl.String}
+_WHY = entry("Why cells of a head are empty: `head: reason`, separated by `; `; `all` where the study has no answer.")
+
+
+def _prediction_words(columns: Iterable[PredictionColumn]) -> dict[str, Entry]:
+    return {
+        "view": entry("View that the frame belongs to; empty in the row of the study."),
+        "frame": entry("Frame of that view, from 0; empty in the row of the study."),
+        **{c.name: entry(c.meaning, units=c.unit) for c in columns},
+        _REASONS: _WHY,
+    }
+
+
+_EMBEDDING_WORDS: Mapping[str, Entry] = {
+    "head": entry("The pre-trained backbone that made the vectors."),
+    "moment": entry("Moment of the cycle.", levels={"ed": "end-diastole", "es": "end-systole"}),
+    "frame": entry("Its frame, from 0, in the view on which ED and ES were found."),
+    "cls": entry("Class token over all the views that the study has."),
+    **{view: entry(f"Mean over the tokens of view {view}.") for view in ("sax", "lax_2c", "lax_3c", "lax_4c")},
+    _REASONS: entry("Why a vector is missing: `view: reason`, separated by `; `; `all` where the study has none."),
+}
