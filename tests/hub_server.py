@@ -62,11 +62,19 @@ class Hub:
     downloads: Counter[str] = field(default_factory=Counter)  # file -> requests for its content
     ranges: list[str] = field(default_factory=list)  # as asked for
     tokens: dict[str, str | None] = field(default_factory=dict)  # host -> the last authorization it was shown
+    agents: set[str] = field(default_factory=set)  # what the client says it is
+    asked: Counter[str] = field(default_factory=Counter)  # path -> requests for it
+    news: threading.Event = field(default_factory=threading.Event)  # set with each request
+
+    def replace(self, name: str, path: Path) -> None:
+        """Serve the file at `path` under that name from now on."""
+        self.files[name] = Served(name, path)
 
     @property
     def environment(self) -> dict[str, str]:
         """What makes the client talk to this hub and to nobody else."""
-        return {"HF_ENDPOINT": self.address, "NO_PROXY": "127.0.0.1,localhost", "HF_HUB_DISABLE_XET": "1"}
+        patience = {"HF_HUB_DOWNLOAD_TIMEOUT": "120"}  # seconds; a busy machine, and files that are held
+        return {"HF_ENDPOINT": self.address, "NO_PROXY": "127.0.0.1,localhost", "HF_HUB_DISABLE_XET": "1"} | patience
 
 
 @contextlib.contextmanager
@@ -96,6 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         hub = self.hub
         hub.tokens[self.headers["Host"].split(":")[0]] = self.headers["Authorization"]
+        hub.agents.add(self.headers["User-Agent"])
+        hub.asked[path] += 1
+        hub.news.set()
         if hub.web_page:
             self._answer(200, b"<html>Welcome to our network</html>", {"Content-Type": "text/html"})
         elif hub.status:

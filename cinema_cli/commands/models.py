@@ -1,19 +1,24 @@
-"""`cinema models`: which heads are here, what they are for, and whether their weights are what their cards say."""
+"""`cinema models`: which heads there are, what they are for, where their weights are and what these are worth."""
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cinema_cli.commands.console import LogFormat
+from cinema_cli.commands.model_weights import FILE_COLUMNS, Json, import_weights, pull
 from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.domain.errors import ExitCode, UnavailableError
+
+if TYPE_CHECKING:
+    from cinema_cli.inference.cards import Card
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Trained heads and their weights.")
-Json = Annotated[bool, typer.Option("--json", help="For other programs.")]
+Name = Annotated[str, typer.Argument(help="As `cinema models list` says it.")]
 
 
-@models.command("list", short_help="The heads that are here.")
+@models.command("list", short_help="Every head, and whether its weights are here.")
 def list_models(
     as_json: Json = False,
     config: Config = None,
@@ -22,20 +27,20 @@ def list_models(
     log_format: Format = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
-    """List the heads that are here: name and title."""
+    """List every head: name, title, task, views, licence, and the seeds whose weights are here.
+
+    `embedded` weights come with cinema; the others are pulled or imported.
+    """
+    from cinema_cli.commands.model_words import head_facts, head_row, print_rows
     from cinema_cli.inference.cards import list_cards
 
-    cards = list_cards()
-    if as_json:
-        print(json.dumps([{"name": c.name, "title": c.title} for c in cards], indent=2))
-        return
-    for card in cards:
-        print(f"{card.name}\t{card.title}")
+    rows = [head_facts(card) if as_json else head_row(card) for card in list_cards()]
+    print_rows(rows, columns=("name", "weights", "task", "views", "title", "licence"), as_json=as_json)
 
 
 @models.command("show", short_help="The card of a head.")
 def show_model(
-    name: Annotated[str, typer.Argument(help="As `cinema models list` says it.")],
+    name: Name,
     as_json: Json = False,
     config: Config = None,
     verbose: Verbose = 0,
@@ -43,30 +48,102 @@ def show_model(
     log_format: Format = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
-    """Show what a head's card says: training data, intended use, limits, licence."""
+    """Show what a head's card says: what goes in and comes out, training data, intended use, limits, licence."""
+    from cinema_cli.commands.model_words import card_text, head_facts
     from cinema_cli.inference.cards import read_card
 
-    card = asdict(read_card(name))
+    card = read_card(name)
     if as_json:
-        print(json.dumps(card, indent=2, default=str))
+        print(json.dumps(asdict(card) | head_facts(card), indent=2, default=str))
         return
-    for field, value in card.items():
-        print(f"{field}: {value}")
+    for line in card_text(card):
+        print(line)
 
 
-@models.command("verify", short_help="Compare weights with their cards.")
-def verify_models(
-    names: Annotated[list[str] | None, typer.Argument(help="Heads; default: all.")] = None,
+@models.command("path", short_help="Where the weights of a head lie.")
+def path_of_model(
+    name: Name,
+    seed: Annotated[int | None, typer.Option(help="Only the weights of this seed.")] = None,
+    as_json: Json = False,
     config: Config = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     log_format: Format = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
-    """Load the weights of heads strictly and compare their SHA-256 with their cards; exit code 69 where one differs."""
-    from cinema_cli.inference.cards import StackCard, list_cards
-    from cinema_cli.inference.heads import load_head
+    """Print the paths of a head's files that are here, one a line: config.yaml, then weights; exit code 69 if none is.
 
-    for name in names or [card.name for card in list_cards() if isinstance(card, StackCard)]:
-        head = load_head(name, device="cpu")
-        CONSOLE.info(f"{name}: weights are those of its card ({head.use.sha256[:12]}…)")
+    CINEMA_WEIGHTS_DIR is the folder of weights that are pulled or imported; without it they lie in the user's cache.
+    """
+    from cinema_cli.inference.cards import read_card
+
+    files = _files_here(read_card(name), seed)
+    if not files:
+        raise UnavailableError(
+            f"no weights of {name}{'' if seed is None else f', seed {seed},'} are on this machine",
+            hint=f"`cinema models pull {name}` fetches them; `cinema models import` takes them from a file or folder.",
+            code="not_stored",
+        )
+    if as_json:
+        print(json.dumps(files, indent=2))
+        return
+    for file in files:
+        print(file["path"])
+
+
+models.command("pull", short_help="Fetch weights from the hub.")(pull)
+models.command("import", short_help="Take weights from a file or folder.")(import_weights)
+
+
+@models.command("verify", short_help="Compare weights with what was stored and with their cards.")
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(help="Heads; default: all that is here.")] = None,
+    as_json: Json = False,
+    config: Config = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_format: Format = LogFormat.TEXT,
+    no_progress: NoProgress = False,
+) -> None:
+    """Hash every file of heads and compare it with its record, and its content with the card.
+
+    Exit code 69 where one differs, or where nothing is here of a head that was named.
+    """
+    from cinema_cli.commands.model_words import outcome_row, print_rows
+    from cinema_cli.inference.cards import list_cards, read_card
+    from cinema_cli.inference.verify_weights import verify, verify_others
+    from cinema_cli.inference.weight_outcomes import State
+
+    cards = [read_card(name) for name in names] if names else list_cards()
+    outcomes = [*verify(cards, absent=bool(names)), *(() if names else verify_others(cards))]
+    print_rows(map(outcome_row, outcomes), columns=FILE_COLUMNS, as_json=as_json)
+    bad = [outcome for outcome in outcomes if outcome.state is not State.HERE]
+    CONSOLE.info(f"{len(outcomes) - len(bad)} of {len(outcomes)} are what they should be")
+    if bad:
+        CONSOLE.error(
+            f"{len(bad)} of {len(outcomes)} are not what they should be, or not here",
+            hint="`cinema models pull` or `import` brings the files of a head; what is embedded comes with cinema.",
+        )
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+
+
+def _files_here(card: "Card", seed: int | None) -> list[dict[str, object]]:
+    """The files of a head that are here, or the weights of one seed; config.yaml goes with all seeds."""
+    from cinema_cli.domain.assets import heads_directory
+    from cinema_cli.inference.cards import StackCard
+    from cinema_cli.io.weights_store import stored
+
+    if isinstance(card, StackCard):
+        path = heads_directory() / card.weights
+        embedded: dict[str, object] = {"file": card.weights, "seed": None, "path": str(path), "sha256": card.sha256}
+        embedded["source"] = "embedded"
+        return [embedded] if seed is None and path.is_file() else []
+    wanted: list[tuple[str, int | None]] = [(file.path, file.seed) for file in card.files if seed in (None, file.seed)]
+    if seed is None and any(stored(name) for name, _ in wanted):
+        wanted.insert(0, (card.config_file, None))
+    found = [(stored(name), seed) for name, seed in wanted]
+    return [
+        {"file": f.name, "seed": seed, "path": str(f.path), "sha256": f.sha256, "source": f.source}
+        for f, seed in found
+        if f
+    ]

@@ -62,6 +62,12 @@ def stored(name: str) -> StoredFile | None:
     return StoredFile(path, name, **asdict(record)) if record and path.is_file() else None
 
 
+def stored_whole(name: str) -> StoredFile | None:
+    """The file published as `name`, if it still has the digest that was recorded: all of it is read."""
+    file = stored(name)
+    return file if file and digest(file.path) == (file.sha256, file.size) else None
+
+
 def every_stored() -> tuple[StoredFile, ...]:
     """All files of the store, by name."""
     root = weights_directory()

@@ -1,0 +1,145 @@
+"""Pulls weights of published heads from the hub: what is missing is planned, fetched, checked and stored."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cinema_cli.domain.errors import CinemaError, UsageError
+from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.weight_outcomes import Outcome, State, failed
+from cinema_cli.io.hub import HubFile, fetch, files_at, is_commit, source_of
+from cinema_cli.io.weights_store import add, every_stored, stored_whole
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes have arrived, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A file of a head that was asked for: what is known of it, and what is to be fetched, if anything."""
+
+    card: PublishedCard
+    outcome: Outcome
+    file: HubFile | None = None
+
+
+def plan_pull(
+    cards: Sequence[PublishedCard],
+    *,
+    revision: str | None = None,
+    seeds: Collection[int] | None = None,
+    repository: str | None = None,
+) -> tuple[Step, ...]:
+    """What is to be fetched so that these heads can run, config.yaml of each before its weights; nothing is stored.
+
+    `revision` is a commit, or a branch or tag, which is resolved to its commit; None is the commit that the store's
+    files of that repository came from. `seeds`: only these; `repository`: another than the cards name. Where all is
+    here at a commit, nobody is asked. Raises UsageError where the revision or a seed is not known, UnavailableError
+    where the hub cannot be reached or refuses.
+    """
+    _refuse_unknown(seeds, cards)
+    steps: list[Step] = []
+    for name in dict.fromkeys(repository or card.repository for card in cards):
+        ours = [card for card in cards if (repository or card.repository) == name]
+        steps += _plan_one(name, revision or _commit_here(name), _wanted(ours, seeds))
+    return tuple(steps)
+
+
+def pull(steps: Sequence[Step], *, progress: Progress) -> Iterator[Outcome]:
+    """Carry out a plan, file by file; what one file's error is about is an outcome.
+
+    Raises what concerns all: UnavailableError for the hub, OutputError for the disk. What is stored by then stays.
+    """
+    from cinema_cli.inference.weight_checks import check_of  # here: torch takes seconds to load, a plan needs none
+
+    total = sum(step.file.size for step in steps if step.file)
+    done, refused = 0, set[str]()
+    checks = {step.card.name: check_of(step.card) for step in steps if step.file}
+
+    def after(before: int) -> Callable[[int], None]:
+        return lambda got: progress(before + got, total)
+
+    for step in steps:
+        if not step.file:
+            yield step.outcome
+            continue
+        if step.card.name in refused:
+            yield replace(step.outcome, state=State.FAILED, reason="not fetched: config.yaml of the head was refused")
+            continue
+        outcome = _fetch(step.file, step, checks[step.card.name], after(done))
+        if outcome.state is State.FAILED and step.file.name == step.card.config_file:
+            refused.add(step.card.name)
+        done += step.file.size
+        progress(done, total)
+        yield outcome
+
+
+def _fetch(file: HubFile, step: Step, check: Callable[[Path], None], progress: Callable[[int], None]) -> Outcome:
+    """Fetch one file, unless what is stored under its name, from elsewhere, is the same."""
+    try:
+        if (same := stored_whole(file.name)) and same.sha256 == file.digest:
+            add(file.name, same.path, source=file.source, sha256=file.digest, link=True, check=check)
+        else:
+            fetch(file, check=check, progress=progress)
+        return replace(step.outcome, state=State.STORED)
+    except CinemaError as error:
+        return failed(step.card.name, file.name, error)
+
+
+def _wanted(cards: Sequence[PublishedCard], seeds: Collection[int] | None) -> list[tuple[PublishedCard, str]]:
+    """The files that were asked for, with their cards."""
+    return [
+        (card, name)
+        for card in cards
+        for name in (
+            card.config_file,
+            *(file.path for file in card.files if seeds is None or file.seed is None or file.seed in seeds),
+        )
+    ]
+
+
+def _plan_one(repository: str, revision: str, wanted: Sequence[tuple[PublishedCard, str]]) -> list[Step]:
+    names = [name for _, name in wanted]
+    here = {name for name in names if _is_here(name, source_of(repository, revision))} if is_commit(revision) else set()
+    found: Mapping[str, HubFile] = files_at(repository, revision, names) if len(here) < len(names) else {}
+    here |= {name for name, file in found.items() if name not in here and _is_here(name, file.source)}
+    where = f"{repository} at {revision}"
+    return [_step(card, name, found.get(name), here=name in here, where=where) for card, name in wanted]
+
+
+def _step(card: PublishedCard, name: str, file: HubFile | None, *, here: bool, where: str) -> Step:
+    if here:
+        return Step(card, Outcome(card.name, name, State.HERE))
+    if file is None:
+        return Step(card, Outcome(card.name, name, State.FAILED, reason=f"{where} does not hold this file"))
+    return Step(card, Outcome(card.name, name, State.PLANNED, file.size), file)
+
+
+def _is_here(name: str, source: str) -> bool:
+    """Whether the file is stored from that source, and whole."""
+    file = stored_whole(name)
+    return file is not None and file.source == source
+
+
+def _commit_here(repository: str) -> str:
+    """The commit that the stored files of a repository came from. Raises UsageError unless there is exactly one."""
+    begin = source_of(repository, "")
+    commits = sorted({f.source.removeprefix(begin) for f in every_stored() if f.source.startswith(begin)})
+    if len(commits) == 1:
+        return commits[0]
+    known = f"files of {' and '.join(commits)} are here" if commits else "nothing of it is here yet"
+    raise UsageError(
+        f"at which revision {repository} is to be pulled is not said, and {known}",
+        hint="Give --revision a commit (40 digits) or a branch such as main. The commit is recorded, and is what "
+        "later pulls take if none is given.",
+        code="no_revision",
+    )
+
+
+def _refuse_unknown(seeds: Collection[int] | None, cards: Sequence[PublishedCard]) -> None:
+    known = sorted({file.seed for card in cards for file in card.files if file.seed is not None})
+    if known and (unknown := sorted(set(seeds or ()) - set(known))):
+        raise UsageError(
+            f"no head that was named has the seed {', '.join(map(str, unknown))}",
+            hint=f"There are {', '.join(map(str, known))}.",
+        )
