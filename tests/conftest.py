@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cinema_cli.domain.cine import Cine, CineStudy, StudyFacts, View
+from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, StudyResult, VolumeCurves
 
@@ -94,8 +95,7 @@ def a_result(study: CineStudy) -> StudyResult:
         ),
         curves=VolumeCurves(cine.times_ms, volumes, volumes + 10.0, volumes * 0 + 90.0, volumes),
         masks={View.SAX: mask},
-        ed_frame=0,
-        es_frame=3,
+        moments=Moments(View.SAX, 0, 3),
         heads=(HeadUse("starter_sax", "ab" * 32),),
         seconds={"segment": 1.25},
     )

@@ -10,7 +10,8 @@ from published_configs import CARDS
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import ConfigError
-from cinema_cli.inference.cards import Frames, PublishedCard, StackCard, Task, list_cards, read_card
+from cinema_cli.domain.prediction import Task
+from cinema_cli.inference.cards import Frames, PublishedCard, StackCard, list_cards, read_card
 from cinema_cli.inference.published import format_of
 
 ROOT = Path(__file__).parents[1]

@@ -11,11 +11,11 @@ from made_heads import Backbone, MadeHead, constant, grey_network, shares
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts, View
 from cinema_cli.domain.errors import StudyError
+from cinema_cli.domain.moments import Moments, cycle_shares
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus, StudyResult
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.moments import Moments, cycle_shares
 from cinema_cli.inference.segmenters import PublishedSegmenter, StackSegmenter
 from cinema_cli.io.ledger import Failure, read_records, record
 from cinema_cli.io.predictions import prediction_table, write_cohort_tables, write_study_tables

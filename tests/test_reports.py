@@ -18,6 +18,7 @@ from cinema_cli.commands.cohort_page import write_report
 from cinema_cli.domain.assets import heads_directory, templates_directory
 from cinema_cli.domain.cine import Cine, CineStudy, Label, Note, StudyFacts, View
 from cinema_cli.domain.errors import OutputError
+from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, StudyResult, VolumeCurves
 from cinema_cli.io.index import SERIES_SCHEMA
@@ -143,8 +144,7 @@ def a_study(*, sex: str | None = "M", n_frames: int = 6, participant: str = "sub
         checks=FLAGS,
         curves=VolumeCurves(cine.times_ms, lv, rv, myo, lv),
         masks={View.SAX: masks},
-        ed_frame=0,
-        es_frame=n_frames // 2,
+        moments=Moments(View.SAX, 0, n_frames // 2),
         heads=(HeadUse("starter_sax", "ab12" * 16),),
         seconds={"read": 1.25, "infer": 8.0},
     )
@@ -308,12 +308,12 @@ def test_film_moves_and_has_a_still_for_those_who_ask_for_calm() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"curves": None, "masks": {}, "ed_frame": None, "es_frame": None, "heads": (), "seconds": {}, "checks": ()},
+        {"curves": None, "masks": {}, "moments": None, "heads": (), "seconds": {}, "checks": ()},
         {"masks": {View.SAX: np.zeros((6, 4, 48, 48), np.uint8)}},
         {"masks": {View.SAX: np.zeros((1, 1, 3, 3), np.uint8)}},  # of another grid: not shown as if it fitted
         {"measurements": ()},
         {"facts": StudyFacts()},
-        {"ed_frame": 99, "es_frame": 3},
+        {"moments": Moments(View.SAX, 99, 3)},
     ],
     ids=["failed-quality", "empty-masks", "foreign-masks", "no-numbers", "no-facts", "frame-outside"],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,17 @@ from cinema_cli.domain.cine import View
 
 Cell = float | str | None
 Floats = NDArray[np.float64]
+
+
+class Task(StrEnum):
+    """What a published head answers."""
+
+    SEGMENTATION = "segmentation"
+    HEAT_MAPS = "landmark_heatmap"
+    COORDINATES = "landmark_coordinate"
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+    EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import StudyFacts, View
+from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.prediction import Embedding, Prediction
 
 
@@ -72,12 +73,25 @@ class StudyResult:
     checks: tuple[Check, ...]
     curves: VolumeCurves | None
     masks: Mapping[View, NDArray[np.uint8]]  # (frame, slice, row, column), labels of domain.cine.Label, source grid
-    ed_frame: int | None
-    es_frame: int | None
+    moments: Moments | None = None  # ED and ES, on the view where they were found
     heads: tuple[HeadUse, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
+
+    @property
+    def ed_frame(self) -> int | None:
+        """End-diastole in the short axis; None where it was not found there."""
+        return self._of_sax.ed_frame if self._of_sax else None
+
+    @property
+    def es_frame(self) -> int | None:
+        """End-systole in the short axis; None where it was not found there."""
+        return self._of_sax.es_frame if self._of_sax else None
+
+    @property
+    def _of_sax(self) -> Moments | None:
+        return self.moments if self.moments and self.moments.view is View.SAX else None
 
     def value(self, name: str) -> float | None:
         """Value of the phenotype `name`; None where it is missing. Raises KeyError for an unknown name."""

@@ -1,8 +1,8 @@
 """Heads that find landmarks: mitral points and apex of every frame in mm and pixels, and the function they show."""
 
 from cinema_cli.domain.long_axis import LongAxisPoints
-from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn
-from cinema_cli.inference.cards import PublishedCard, Task
+from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn, Task
+from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.fast import frames_at_once
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published_head import PublishedHead

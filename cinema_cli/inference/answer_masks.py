@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, Label, View
+from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn
 from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.cycle import find_frames
 from cinema_cli.inference.fast import frames_at_once
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.moments import Moments
 from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.published_run import SeenLabels, segment_view
 

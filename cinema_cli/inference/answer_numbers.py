@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-from cinema_cli.domain.prediction import Cell, Prediction, PredictionColumn
-from cinema_cli.inference.cards import PublishedCard, Task
+from cinema_cli.domain.prediction import Cell, Prediction, PredictionColumn, Task
+from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published import Float32
 from cinema_cli.inference.published_head import PublishedHead

@@ -1,10 +1,10 @@
 """What each kind of published head answers: the one place that goes from a card's task to columns and to a run."""
 
-from cinema_cli.domain.prediction import Prediction, PredictionColumn
+from cinema_cli.domain.prediction import Prediction, PredictionColumn, Task
 from cinema_cli.inference.answer_landmarks import landmark_columns, landmarks_said
 from cinema_cli.inference.answer_masks import mask_columns, masks_said
 from cinema_cli.inference.answer_numbers import class_columns, numbers_said, value_columns
-from cinema_cli.inference.cards import PublishedCard, Task
+from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published_head import PublishedHead
 

@@ -11,19 +11,9 @@ from pathlib import Path
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import ConfigError
+from cinema_cli.domain.prediction import Task
 from cinema_cli.inference.card_table import CardTable
 from cinema_cli.inference.preprocess import Grid
-
-
-class Task(StrEnum):
-    """What a published head answers."""
-
-    SEGMENTATION = "segmentation"
-    HEAT_MAPS = "landmark_heatmap"
-    COORDINATES = "landmark_coordinate"
-    CLASSIFICATION = "classification"
-    REGRESSION = "regression"
-    EMBEDDING = "embedding"
 
 
 class Frames(StrEnum):

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import UsageError
-from cinema_cli.inference.cards import Card, PublishedCard, StackCard, Task, list_cards, read_card
+from cinema_cli.domain.prediction import Task
+from cinema_cli.inference.cards import Card, PublishedCard, StackCard, list_cards, read_card
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import load_head, pick_device, pick_precision
 from cinema_cli.inference.pool import NetworkPool

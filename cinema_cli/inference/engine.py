@@ -8,12 +8,11 @@ from dataclasses import replace
 from cinema_cli.domain.checks import Evidence, not_checked, run_checks
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError
-from cinema_cli.domain.prediction import Prediction, PredictionColumn
+from cinema_cli.domain.prediction import Prediction, PredictionColumn, Task
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure, not_measured
 from cinema_cli.inference.answer_embedding import embeddings_said
 from cinema_cli.inference.answers import columns, predict
-from cinema_cli.inference.cards import Task
 from cinema_cli.inference.cycle import unimodality, volume_curves
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.orientation import axes_are_usual, usual_display
@@ -69,8 +68,8 @@ class Engine:
         with _timed(seconds, "measure"):
             result = _unmeasured(look, found) if isinstance(found, StudyError) else _measured(look, found)
         return replace(
-            result, masks=look.masks, heads=self.heads, predictions=tuple(said), embeddings=tuple(vectors),
-            seconds=seconds,
+            result, masks=look.masks, moments=look.moments, heads=self.heads, predictions=tuple(said),
+            embeddings=tuple(vectors), seconds=seconds,
         )  # fmt: skip
 
     def _segmented(self, look: StudyLook) -> Segmentation | StudyError:
@@ -111,8 +110,7 @@ def _measured(look: StudyLook, found: Segmentation) -> StudyResult:
     )  # fmt: skip
     return StudyResult(
         participant_id=study.participant_id, session_id=study.session_id, study_uid=study.study_uid, facts=study.facts,
-        measurements=measurements, checks=run_checks(evidence), curves=curves, masks={}, ed_frame=ed_frame,
-        es_frame=es_frame,
+        measurements=measurements, checks=run_checks(evidence), curves=curves, masks={},
     )  # fmt: skip
 
 
@@ -122,7 +120,7 @@ def _unmeasured(look: StudyLook, error: StudyError) -> StudyResult:
     return StudyResult(
         participant_id=study.participant_id, session_id=study.session_id, study_uid=study.study_uid, facts=study.facts,
         measurements=not_measured(error.message, facts=study.facts), checks=not_checked(error.message), curves=None,
-        masks={}, ed_frame=None, es_frame=None,
+        masks={},
     )  # fmt: skip
 
 

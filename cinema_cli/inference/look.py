@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import CineStudy, Label, View
+from cinema_cli.domain.moments import Moments
 from cinema_cli.inference.centre import HeartCentre
-from cinema_cli.inference.moments import Moments
 from cinema_cli.inference.planes import view_centre
 from cinema_cli.inference.published import NetworkView, prepare
 

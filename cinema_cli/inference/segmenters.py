@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Label, View
 from cinema_cli.domain.errors import StudyError
+from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.prediction import Prediction
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.domain.volumes import volumes_per_frame_ml
@@ -17,7 +18,6 @@ from cinema_cli.inference.centre import HeartCentre, find_centre
 from cinema_cli.inference.cycle import find_frames
 from cinema_cli.inference.locate import MIN_LV_ML, StackHead, locate
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.moments import Moments
 from cinema_cli.inference.orientation import DisplayStack, display_stack
 from cinema_cli.inference.postprocess import clean_probabilities, labels_of
 from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid
