@@ -105,7 +105,8 @@ def _by_its_path(path: Path, cards: Sequence[PublishedCard]) -> Found:
     best = [Found(card, name, path) for count, card, name in alike if count == most > 0]
     if len(best) == 1:
         return best[0]
-    _refuse_other_files(path)
+    if not best:
+        _refuse_other_files(path)
     heads = ", ".join(found.card.name for found in best) or "none"
     raise UsageError(
         f"which head {path.name} belongs to is not clear: its name fits {heads}",
