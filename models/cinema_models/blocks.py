@@ -84,10 +84,14 @@ class ConvRes(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_chans, x, y[, z]) -> (batch, out_chans, x, y[, z])."""
+        y: Tensor = self.branch(x) + self.shortcut(x)
+        return y
+
+    def branch(self, x: Tensor) -> Tensor:
+        """What the two convolutions add to the shortcut, of the same shape."""
         h = self.conv1(F.gelu(self.norm1(x)))
         h = self.conv2(self.dropout(F.gelu(self.norm2(h))))
-        y: Tensor = h + self.shortcut(x)
-        return y
+        return h
 
 
 class ConvMlp(nn.Module):

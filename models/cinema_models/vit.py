@@ -1,6 +1,6 @@
 """The transformer: attention, blocks, and the encoder that all views share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,12 @@ class TransformerSize:
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention with separate query and key-value maps."""
+    """Scaled dot-product attention with separate query and key-value maps.
+
+    `attend` takes queries, keys and values, each (batch, head, token, channel); another way to the same may replace it.
+    """
+
+    attend: Callable[[Tensor, Tensor, Tensor], Tensor] = staticmethod(F.scaled_dot_product_attention)
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -40,7 +45,7 @@ class Attention(nn.Module):
         each = width // self.heads
         q = self.q(x).view(batch, tokens, self.heads, each).transpose(1, 2)
         k, v = self.kv(context).view(batch, context.shape[1], 2, self.heads, each).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v)  # each (batch, head, token, channel)
+        y = self.attend(q, k, v)  # each (batch, head, token, channel)
         out: Tensor = self.proj(y.transpose(1, 2).reshape(batch, tokens, width))
         return out
 
