@@ -55,13 +55,15 @@ def pull(
     for name in sorted({card.name for card in cards} - {card.name for card in published} if names else ()):
         CONSOLE.info(f"{name} is embedded: its weights come with cinema")
     steps = plan_pull(published, revision=revision, seeds=_numbers(seeds), repository=repository)
-    with counting(CONSOLE, "MB", total=None) as counter:
+    outcomes = [step.outcome for step in steps]
+    if not dry_run:
+        with counting(CONSOLE, "MB", total=None) as counter:
 
-        def follow(done: int, total: int) -> None:
-            counter.step(failed=None, done=done // MEGABYTE, total=total // MEGABYTE)
+            def follow(done: int, total: int) -> None:
+                counter.step(failed=None, done=done // MEGABYTE, total=total // MEGABYTE)
 
-        planned = [step.outcome for step in steps]
-        outcomes = _report(planned if dry_run else carry_out(steps, progress=follow), as_json=as_json)
+            outcomes = list(carry_out(steps, progress=follow))
+    _report(outcomes, as_json=as_json)
     raise typer.Exit(_exit_code(outcomes))
 
 

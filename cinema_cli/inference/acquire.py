@@ -8,7 +8,7 @@ from cinema_cli.domain.errors import CinemaError, UsageError
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.weight_outcomes import Outcome, State, failed
 from cinema_cli.io.hub import HubFile, fetch, files_at, is_commit, source_of
-from cinema_cli.io.weights_store import add, every_stored, stored_whole
+from cinema_cli.io.weights_store import StoredFile, add, every_stored, stored, stored_whole
 
 Progress = Callable[[int, int], None]
 """Told how many bytes have arrived, and of how many."""
@@ -50,11 +50,9 @@ def pull(steps: Sequence[Step], *, progress: Progress) -> Iterator[Outcome]:
 
     Raises what concerns all: UnavailableError for the hub, OutputError for the disk. What is stored by then stays.
     """
-    from cinema_cli.inference.weight_checks import check_of  # here: torch takes seconds to load, a plan needs none
-
     total = sum(step.file.size for step in steps if step.file)
     done, refused = 0, set[str]()
-    checks = {step.card.name: check_of(step.card) for step in steps if step.file}
+    checks = _checks({step.card.name: step.card for step in steps if step.file})
 
     def after(before: int) -> Callable[[int], None]:
         return lambda got: progress(before + got, total)
@@ -72,6 +70,15 @@ def pull(steps: Sequence[Step], *, progress: Progress) -> Iterator[Outcome]:
         done += step.file.size
         progress(done, total)
         yield outcome
+
+
+def _checks(cards: Mapping[str, PublishedCard]) -> dict[str, Callable[[Path], None]]:
+    """The check of each head's files."""
+    if not cards:
+        return {}
+    from cinema_cli.inference.weight_checks import check_of  # here: torch takes seconds to load
+
+    return {name: check_of(card) for name, card in cards.items()}
 
 
 def _fetch(file: HubFile, step: Step, check: Callable[[Path], None], progress: Callable[[int], None]) -> Outcome:
@@ -100,25 +107,26 @@ def _wanted(cards: Sequence[PublishedCard], seeds: Collection[int] | None) -> li
 
 def _plan_one(repository: str, revision: str, wanted: Sequence[tuple[PublishedCard, str]]) -> list[Step]:
     names = [name for _, name in wanted]
-    here = {name for name in names if _is_here(name, source_of(repository, revision))} if is_commit(revision) else set()
+    source = source_of(repository, revision)
+    here = {name: file for name in names if is_commit(revision) and (file := _here(name, source))}
     found: Mapping[str, HubFile] = files_at(repository, revision, names) if len(here) < len(names) else {}
-    here |= {name for name, file in found.items() if name not in here and _is_here(name, file.source)}
+    here |= {name: file for name, it in found.items() if name not in here and (file := _here(name, it.source))}
     where = f"{repository} at {revision}"
-    return [_step(card, name, found.get(name), here=name in here, where=where) for card, name in wanted]
+    return [_step(card, name, found.get(name), here=here.get(name), where=where) for card, name in wanted]
 
 
-def _step(card: PublishedCard, name: str, file: HubFile | None, *, here: bool, where: str) -> Step:
+def _step(card: PublishedCard, name: str, file: HubFile | None, *, here: StoredFile | None, where: str) -> Step:
     if here:
-        return Step(card, Outcome(card.name, name, State.HERE))
+        return Step(card, Outcome(card.name, name, State.HERE, here.size))
     if file is None:
         return Step(card, Outcome(card.name, name, State.FAILED, reason=f"{where} does not hold this file"))
     return Step(card, Outcome(card.name, name, State.PLANNED, file.size), file)
 
 
-def _is_here(name: str, source: str) -> bool:
-    """Whether the file is stored from that source, and whole."""
-    file = stored_whole(name)
-    return file is not None and file.source == source
+def _here(name: str, source: str) -> StoredFile | None:
+    """The stored file, if it comes from that source and is whole."""
+    file = stored(name)
+    return stored_whole(name) if file and file.source == source else None
 
 
 def _commit_here(repository: str) -> str:
