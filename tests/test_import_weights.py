@@ -175,6 +175,14 @@ def test_every_fault_of_a_file_concerns_that_file_only() -> None:
     assert {str(fault) for fault in Fault} - ONE_FILE == {"no_weights"}
 
 
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(folder: Path) -> None:
+    """A device error, as bad sectors give; root reads everything else."""
+    (folder / SEED_1).unlink()
+    (folder / SEED_1).symlink_to("/proc/self/mem")
+    found = bring(folder, HEAD)
+    assert states(found) == {CONFIG: "stored", SEED_0: "stored", SEED_1: "failed", SEED_2: "stored"}
+
+
 def test_verify_tells_what_was_damaged_since(folder: Path) -> None:
     bring(folder)
     add("other/x.safetensors", folder / SEED_0, source="import")

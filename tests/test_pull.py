@@ -212,6 +212,11 @@ def test_offline_what_the_clients_cache_holds_is_taken(pull: Pull, hub: Hub, tmp
     done = pull(HEAD, "--revision", COMMIT, HF_HUB_OFFLINE="1")
     assert rows(done) == {CONFIG: "stored", SEED_0: "stored", SEED_1: "failed", SEED_2: "failed"}
     assert done.returncode == 3 and stored(SEED_0).source == SOURCE
+    refs = tmp_path / "hf" / "hub" / "models--mathpluscode--CineMA" / "refs"
+    refs.mkdir()
+    (refs / "v1").write_text(COMMIT)
+    tagged = pull(HEAD, "--seeds", "0", "--revision", "v1", HF_HUB_OFFLINE="1")  # as other programs leave it there
+    assert (tagged.returncode, set(rows(tagged).values())) == (0, {"here"})
     unknown = pull(HEAD, "--revision", "main", HF_HUB_OFFLINE="1")
     assert unknown.returncode == 69 and "HF_HUB_OFFLINE is set" in unknown.stderr
     assert dict(hub.asked) == asked

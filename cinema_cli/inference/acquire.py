@@ -62,7 +62,8 @@ def pull(steps: Sequence[Step], *, progress: Progress) -> Iterator[Outcome]:
             yield step.outcome
             continue
         if step.card.name in refused:
-            yield replace(step.outcome, state=State.FAILED, reason="not fetched: config.yaml of the head was refused")
+            reason = "not fetched: config.yaml of the head was refused"
+            yield replace(step.outcome, state=State.FAILED, size=0, reason=reason)
             continue
         outcome = _fetch(step.file, step, checks[step.card.name], after(done))
         if outcome.state is State.FAILED and step.file.name == step.card.config_file:

@@ -35,11 +35,11 @@ def verify_others(cards: Sequence[Card]) -> Iterator[Outcome]:
 
 
 def _stored(file: StoredFile, head: str, check: Callable[[Path], None]) -> Outcome:
-    found, size = digest(file.path)
-    if (found, size) != (file.sha256, file.size):
-        reason = f"has the SHA-256 {found}, but {file.sha256} was recorded when it was stored"
-        return Outcome(head, file.name, State.FAILED, size, reason)
     try:
+        found, size = digest(file.path)
+        if (found, size) != (file.sha256, file.size):
+            reason = f"has the SHA-256 {found}, but {file.sha256} was recorded when it was stored"
+            return Outcome(head, file.name, State.FAILED, size, reason)
         check(file.path)
     except CinemaError as error:
         return failed(head, file.name, error)

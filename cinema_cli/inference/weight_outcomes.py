@@ -16,6 +16,7 @@ ONE_FILE = {
     "wrong_dtype",
     "config_disagrees",
     "bad_yaml",
+    "cannot_read",
 }
 """Codes of errors that say something of one file, so that the next one may still do."""
 

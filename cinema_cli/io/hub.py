@@ -200,7 +200,9 @@ def _client_errors(repository: str, revision: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise _explained(error, repository, revision) from error
-    except (KeyError, ValueError) as error:  # an answer that is none of a hub's: a sign-in page of some network
+    except (KeyError, ValueError) as error:
+        if error.__cause__:  # the client could not fetch again what had arrived damaged
+            raise _explained(error.__cause__, repository, revision) from error
         raise _unreachable(f"its answer is not that of a hub ({error})") from error
 
 

@@ -119,8 +119,12 @@ def forget(name: str) -> bool:
 
 def digest(path: Path) -> tuple[str, int]:
     """Hexadecimal SHA-256 and size in bytes of a file. Raises InputError where it cannot be read."""
+    state, size = hashlib.sha256(), 0
     with _reading(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
+        for chunk in _chunks(stream):
+            state.update(chunk)
+            size += len(chunk)
+    return state.hexdigest(), size
 
 
 @contextlib.contextmanager
@@ -179,7 +183,7 @@ def _flush(path: Path) -> None:
 def _copy(stream: BinaryIO, partial: Path, *, source: str) -> _Record:
     state, size = hashlib.sha256(), 0
     with output_errors(partial, setting=SETTING), partial.open("wb") as file:
-        while chunk := stream.read(CHUNK_BYTES):
+        for chunk in _chunks(stream):
             state.update(chunk)
             size += file.write(chunk)
         file.flush()
@@ -189,13 +193,27 @@ def _copy(stream: BinaryIO, partial: Path, *, source: str) -> _Record:
 
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[BufferedReader]:
+    """The file, open. Raises InputError where that is refused."""
     try:
         stream = path.open("rb")
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
-        raise InputError(f"cannot read {path}: {reason}", hint="Check the path.", code="cannot_read") from error
+        raise _unreadable(path.name, error) from error
     with stream:
         yield stream
+
+
+def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """What is left in the stream. Raises InputError where the disk does not give it."""
+    try:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+    except OSError as error:
+        raise _unreadable(PurePosixPath(str(getattr(stream, "name", "the content"))).name, error) from error
+
+
+def _unreadable(name: str, error: OSError) -> InputError:
+    reason = os.strerror(error.errno) if error.errno else error
+    return InputError(f"cannot read {name}: {reason}", hint="Check the path and the disk.", code="cannot_read")
 
 
 def _read_record(path: Path) -> _Record | None:
