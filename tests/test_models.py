@@ -124,7 +124,8 @@ def test_where_files_lie(cinema: Starter, published: Path, store: Path) -> None:
     assert cinema.run("models", "path", HEAD, "--seed", "1").returncode == 69
     (said,) = json.loads(cinema.run("models", "path", HEAD, "--seed", "0", "--json").stdout)
     assert said["source"].endswith(COMMIT) and said["sha256"] == stored(SEED_0).sha256
-    (embedded,) = cinema.run("models", "path", "starter_sax").stdout.splitlines()
+    others = {"CINEMA_SEED": "7", "CINEMA_HEAD": "other"}  # meant for simulate and infer
+    (embedded,) = cinema.run("models", "path", "starter_sax", **others).stdout.splitlines()
     assert Path(embedded).is_file()
 
 

@@ -69,10 +69,10 @@ def pull(
 
 def import_weights(
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR", readable=False, help="Laid out as published.")],
-    head: Annotated[
+    belongs_to: Annotated[
         str | None, typer.Option("--as", metavar="HEAD", help="The head that FILE, or all in DIR, belongs to.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed that FILE is, with --as.")] = None,
+    weights_seed: Annotated[int | None, typer.Option("--seed", help="The seed that FILE is, with --as.")] = None,
     as_json: Json = False,
     config: Config = None,
     verbose: Verbose = 0,
@@ -89,12 +89,12 @@ def import_weights(
     from cinema_cli.inference.cards import PublishedCard, list_cards, read_card
     from cinema_cli.inference.import_weights import heads_without_settings, import_files
 
-    if head is not None and not isinstance(read_card(head), PublishedCard):
-        raise UsageError(f"{head} is embedded: its weights come with cinema", hint="Name a published head.")
-    if seed is not None and (head is None or path.is_dir()):
+    if belongs_to is not None and not isinstance(read_card(belongs_to), PublishedCard):
+        raise UsageError(f"{belongs_to} is embedded: its weights come with cinema", hint="Name a published head.")
+    if weights_seed is not None and (belongs_to is None or path.is_dir()):
         raise UsageError("--seed says which seed of a head one FILE is", hint="Name the head with --as, or leave it.")
     cards = [card for card in list_cards() if isinstance(card, PublishedCard)]
-    outcomes = _report(import_files(path, cards, head=head, seed=seed), as_json=as_json)
+    outcomes = _report(import_files(path, cards, head=belongs_to, seed=weights_seed), as_json=as_json)
     for name in heads_without_settings(cards, {outcome.head for outcome in outcomes}):
         CONSOLE.warn(f"{name} cannot be used yet: its config.yaml is not here; import it too")
     raise typer.Exit(_exit_code(outcomes))

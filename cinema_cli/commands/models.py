@@ -63,7 +63,7 @@ def show_model(
 @models.command("path", short_help="Where the weights of a head lie.")
 def path_of_model(
     name: Name,
-    seed: Annotated[int | None, typer.Option(help="Only the weights of this seed.")] = None,
+    weights_seed: Annotated[int | None, typer.Option("--seed", help="Only the weights of this seed.")] = None,
     as_json: Json = False,
     config: Config = None,
     verbose: Verbose = 0,
@@ -77,10 +77,10 @@ def path_of_model(
     """
     from cinema_cli.inference.cards import read_card
 
-    files = _files_here(read_card(name), seed)
+    files = _files_here(read_card(name), weights_seed)
     if not files:
         raise UnavailableError(
-            f"no weights of {name}{'' if seed is None else f', seed {seed},'} are on this machine",
+            f"no weights of {name}{'' if weights_seed is None else f', seed {weights_seed},'} are on this machine",
             hint=f"`cinema models pull {name}` fetches them; `cinema models import` takes them from a file or folder.",
             code="not_stored",
         )
