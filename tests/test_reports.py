@@ -26,7 +26,7 @@ from cinema_cli.io.ledger import Failure, read_records, record
 from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
-from cinema_cli.reports.methods import figure_sentences
+from cinema_cli.reports.heads import figure_sentences
 from cinema_cli.reports.numbers import number_rows
 from cinema_cli.reports.outliers import method_words, robust_z, studies
 from cinema_cli.reports.planes import cut_line, heart_point

@@ -1,30 +1,22 @@
 """Charts with axes, drawn by matplotlib: curves, distributions, scatter; the style sheet gives the colours."""
 
-import io
-import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from cinema_cli.domain.phenotypes import ReferenceRange
 from cinema_cli.domain.result import VolumeCurves
+from cinema_cli.reports.drawing import INK, canvas, round_ends, round_up, say, svg
 from cinema_cli.reports.figures import SEXES
 from cinema_cli.reports.render import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Each stands for a variable of the style sheet until the drawing is text: one drawing serves light, dark and paper.
-INK = {
-    name: f"#f0e1{k:02x}"
-    for k, name in enumerate(("ink", "soft", "line", "accent", "band", "lv", "rv", "warn", "far", "wash"))
-}
 DOTS_BELOW = 40  # values in a row of a distribution; from there on a histogram
 ROW = 66.0  # height of a row of a distribution
 DASHES = (0, (5.0, 2.5))
@@ -44,22 +36,22 @@ class Point:
 
 def volume_curve(curves: VolumeCurves, *, ed_frame: int | None, es_frame: int | None) -> Markup:
     """LV and RV volume (ml) over the cycle (ms), with ED and ES marked."""
-    figure, axes = _canvas(720.0, 300.0, left=56, right=46, top=28, bottom=46)
+    figure, axes = canvas(720.0, 300.0, left=56, right=46, top=28, bottom=46)
     times = curves.times_ms
     axes.plot(times, curves.rv_ml, color=INK["rv"], lw=2.2, linestyle=DASHES)
     axes.plot(times, curves.lv_smooth_ml, color=INK["lv"], lw=2.2)
     axes.plot(times, curves.lv_ml, "o", color=INK["lv"], ms=4.5, mew=0)
     known = [c[np.isfinite(c)] for c in (curves.lv_ml, curves.rv_ml, curves.lv_smooth_ml)]
-    axes.set_ylim(0.0, _round_up(max((float(c.max()) for c in known if c.size), default=1.0)))
+    axes.set_ylim(0.0, round_up(max((float(c.max()) for c in known if c.size), default=1.0)))
     axes.set_xlim(float(times[0]), max(float(times[-1]), float(times[0]) + 1.0))
     for name, frame in (("ED", ed_frame), ("ES", es_frame)):
         if frame is not None and 0 <= frame < len(times):
             axes.axvline(float(times[frame]), color=INK["soft"], lw=1, linestyle=(0, (3, 3)))
-            _say(axes, float(times[frame]), 1.03, name, ha="center", data="x", weight="bold", colour="ink")
+            say(axes, float(times[frame]), 1.03, name, ha="center", data="x", weight="bold", colour="ink")
     _end_labels(axes, {"LV": curves.lv_smooth_ml, "RV": curves.rv_ml})
     axes.set_xlabel(f"time since the {'first frame' if times[0] == 0 else 'R wave'}, ms")
     axes.set_ylabel("volume, ml")
-    return _svg(figure, title="Volume of the left and right ventricle over the cardiac cycle")
+    return svg(figure, title="Volume of the left and right ventricle over the cardiac cycle")
 
 
 def _end_labels(axes: "Axes", series: Mapping[str, NDArray[np.float64]]) -> None:
@@ -71,7 +63,29 @@ def _end_labels(axes: "Axes", series: Mapping[str, NDArray[np.float64]]) -> None
         middle = (ends[order[0]] + ends[order[1]]) / 2
         ends = {order[0]: middle - 0.035, order[1]: middle + 0.035}
     for name, at in ends.items():
-        _say(axes, 1.012, at, name, va="center", weight="bold", colour=name.lower())
+        say(axes, 1.012, at, name, va="center", weight="bold", colour=name.lower())
+
+
+def lengths(
+    times_ms: NDArray[np.float64],
+    lines: Mapping[str, NDArray[np.float64]],
+    *,
+    moments: tuple[int, int] | None,
+    title: str,
+) -> Markup:
+    """Length (mm) of the long axis over the cycle (ms), a line a head; `moments` are the frames of ED and ES."""
+    figure, axes = canvas(340.0, 200.0, left=44, right=12, top=26, bottom=42)
+    for k, values in enumerate(lines.values()):
+        axes.plot(times_ms, values, color=INK["accent"], lw=2.0, linestyle=DASHES if k else "solid")
+    known = [float(v) for values in lines.values() for v in values[np.isfinite(values)]]
+    axes.set_ylim(*round_ends([min(known) - 2.0, max(known) + 2.0]))
+    axes.set_xlim(float(times_ms[0]), max(float(times_ms[-1]), float(times_ms[0]) + 1.0))
+    for name, frame in zip(("ED", "ES"), moments or (), strict=False):
+        axes.axvline(float(times_ms[frame]), color=INK["soft"], lw=1, linestyle=(0, (3, 3)))
+        say(axes, float(times_ms[frame]), 1.04, name, ha="center", data="x", weight="bold", colour="ink")
+    axes.set_xlabel("time, ms")
+    axes.set_ylabel("length, mm")
+    return svg(figure, title=title)
 
 
 def distribution(
@@ -83,10 +97,10 @@ def distribution(
     """
     rows = [(sex, sorted(values)) for sex, values in groups if values]
     height = ROW * max(1, len(rows))
-    figure, axes = _canvas(340.0, height + 22, left=20, right=20, top=0, bottom=22, grid=False)
+    figure, axes = canvas(340.0, height + 22, left=20, right=20, top=0, bottom=22, grid=False)
     bands = [r for r in ranges if any(sex in (r.sex, "") for sex, _ in rows)]
     values = [v for _, several in rows for v in several]
-    ends = _round_ends([*values, *(r.lower for r in bands), *(r.upper for r in bands)])
+    ends = round_ends([*values, *(r.lower for r in bands), *(r.upper for r in bands)])
     axes.set_xlim(*ends)
     axes.set_ylim(height, 0.0)  # y is in units of the drawing, downwards
     axes.yaxis.set_visible(False)
@@ -100,9 +114,9 @@ def distribution(
         median = float(np.median(several))
         axes.plot([median, median], [base + 2, base - 42], color=INK["ink"], lw=1.6, clip_on=False)
         axes.plot(ends, [base, base], color=INK["soft"], lw=1)
-        _say(axes, 0, base - 46, f"{SEXES[sex]}, n = {number(len(several), decimals=0)}", data="y")
-        _say(axes, 1, base - 46, f"median {number(median, decimals=decimals)}", data="y", ha="right")
-    return _svg(figure, title=title)
+        say(axes, 0, base - 46, f"{SEXES[sex]}, n = {number(len(several), decimals=0)}", data="y")
+        say(axes, 1, base - 46, f"median {number(median, decimals=decimals)}", data="y", ha="right")
+    return svg(figure, title=title)
 
 
 def _histogram(axes: "Axes", values: Sequence[float], base: float) -> None:
@@ -138,9 +152,9 @@ def scatter(
 
     The axes hold at least `x_span` and `y_span`, so that two reports look alike; no dot lies on their ends.
     """
-    figure, axes = _canvas(720.0, 400.0, left=62, right=16, top=14, bottom=50)
-    axes.set_xlim(*_round_ends([*x_span, *(k * p.x for p in points for k in ROOM)]))
-    axes.set_ylim(*_round_ends([*y_span, *(k * p.y for p in points for k in ROOM)]))
+    figure, axes = canvas(720.0, 400.0, left=62, right=16, top=14, bottom=50)
+    axes.set_xlim(*round_ends([*x_span, *(k * p.x for p in points for k in ROOM)]))
+    axes.set_ylim(*round_ends([*y_span, *(k * p.y for p in points for k in ROOM)]))
     plain = [p for p in points if not p.mark]
     if len(plain) > dots_up_to:
         _count_map(axes, plain)
@@ -155,7 +169,7 @@ def scatter(
             dots.set_urls([p.link for p in several])
     axes.set_xlabel(x_title)
     axes.set_ylabel(y_title)
-    return _svg(figure, title=title, role="group", said={p.link: p.label for p in points})
+    return svg(figure, title=title, role="group", said={p.link: p.label for p in points})
 
 
 def _count_map(axes: "Axes", points: Sequence[Point]) -> None:
@@ -186,7 +200,7 @@ def cycles(
 
     `band` is x and the 5th, 50th and 95th percentile (3, x), drawn for cohorts too large for a line each.
     """
-    figure, axes = _canvas(720.0, 340.0, left=62, right=16, top=14, bottom=50)
+    figure, axes = canvas(720.0, 340.0, left=62, right=16, top=14, bottom=50)
     for x, y in lines:
         axes.plot(x, y, color=INK["accent"], lw=1.1, alpha=0.55 if len(lines) < 60 else 0.3)
     if band is not None:
@@ -197,99 +211,7 @@ def cycles(
         axes.plot(x, y, color=INK["warn"], lw=1.5, alpha=0.9 if len(marked) < 20 else 0.5)
     seen = [y for _, y in (*lines, *marked)] + ([] if band is None else [band[1].ravel()])
     axes.set_xlim(0.0, 100.0)
-    axes.set_ylim(*_round_ends([20.0, 100.0, *(float(v) for y in seen for v in (y.min(), y.max()))]))
+    axes.set_ylim(*round_ends([20.0, 100.0, *(float(v) for y in seen for v in (y.min(), y.max()))]))
     axes.set_xlabel("share of the cardiac cycle after end-diastole, %")
     axes.set_ylabel("LV volume, % of its EDV")
-    return _svg(figure, title=title)
-
-
-def _canvas(
-    width: float, height: float, *, left: float, right: float, top: float, bottom: float, grid: bool = True
-) -> tuple["Figure", "Axes"]:
-    """A figure of width x height SVG units with one pair of axes inside the margins, in the style of the pages."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports on its font cache where nobody can help it
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-    box = (left / width, bottom / height, (width - left - right) / width, (height - top - bottom) / height)
-    axes = figure.add_axes(box)
-    figure.patch.set_visible(False)
-    axes.patch.set_visible(False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(colors=INK["soft"], labelsize=12, width=1, length=4)
-    axes.tick_params(axis="y", length=0)
-    axes.xaxis.label.set(color=INK["soft"], size=12)
-    axes.yaxis.label.set(color=INK["soft"], size=12)
-    axes.xaxis.set_major_locator(MaxNLocator(8 if grid else 5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    if grid:
-        axes.grid(axis="y", color=INK["line"], lw=1)
-        axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _say(
-    axes: "Axes",
-    x: float,
-    y: float,
-    words: str,
-    *,
-    data: str = "",
-    ha: str = "left",
-    va: str = "baseline",
-    weight: str = "normal",
-    colour: str = "soft",
-) -> None:
-    """Words at a place given as a share of the axes; `data` names the coordinate that is in the axes' own units."""
-    transform = {"": axes.transAxes, "x": axes.get_xaxis_transform(), "y": axes.get_yaxis_transform()}[data]
-    axes.text(x, y, words, transform=transform, ha=ha, va=va, weight=weight, color=INK[colour], size=12)
-
-
-def _round_ends(values: Sequence[float]) -> tuple[float, float]:
-    """Round numbers at or outside the smallest and the largest value."""
-    from matplotlib.ticker import MaxNLocator
-
-    low, high = min(values), max(values)
-    if high <= low:
-        pad = max(abs(low) * 0.1, 1.0)
-        low, high = low - pad, high + pad
-    ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return float(ticks[0]), float(ticks[-1])
-
-
-def _round_up(value: float) -> float:
-    return _round_ends([0.0, max(value, 1.0)])[1]
-
-
-def _svg(figure: "Figure", *, title: str, role: str = "img", said: Mapping[str, str] | None = None) -> Markup:
-    """The drawing as an element of a page: nothing random, no metadata, colours as variables, links with their titles.
-
-    `said` gives the words of each link, by address; role `group` where there are links.
-    """
-    import matplotlib
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "cinema"}):
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    drawn = buffer.getvalue()
-    view = re.search(r'viewBox="([^"]+)"', drawn)
-    assert view is not None
-    body = drawn[drawn.index("</metadata>") + len("</metadata>") : drawn.rindex("</svg>")]
-    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # it would hold for the whole page
-    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = re.sub(r"<clipPath.*?</clipPath>", "", body, flags=re.DOTALL)  # the axes hold all that is drawn
-    body = re.sub(r' clip-path="[^"]*"', "", body)
-    body = re.sub(r'<g id="[^"]*"', "<g", body)  # the same in every drawing of a page
-    body = re.sub(r" ?font-family:[^;\"]*;?", "", body)
-    body = body.replace("xlink:href=", "href=").replace(' target="_blank"', "")
-    for name, colour in INK.items():
-        body = body.replace(colour, f"var(--{name})")
-    for link, words in (said or {}).items():
-        address = f'<a href="{escape(link)}">'
-        body = body.replace(address, f"{address}<title>{escape(words)}</title>")
-    body = re.sub(r"\s*\n\s*", " ", body)
-    return Markup('<svg class="chart" viewBox="{0}" role="{1}" aria-label="{2}"><title>{2}</title>{3}</svg>').format(
-        view[1], role, title, Markup(body)
-    )
+    return svg(figure, title=title)

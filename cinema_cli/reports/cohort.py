@@ -13,7 +13,8 @@ from cinema_cli.io.ledger import Status
 from cinema_cli.reports import charts, figures
 from cinema_cli.reports.beats import beats_figure
 from cinema_cli.reports.flow import participant_flow, rejected_by_reason
-from cinema_cli.reports.methods import HeadFacts, RunFacts, figure_sentences, method_paragraphs
+from cinema_cli.reports.heads import HeadFacts, figure_sentences
+from cinema_cli.reports.methods import RunFacts, method_paragraphs
 from cinema_cli.reports.outliers import BY_NAME, Study, method_words, short_name, studies
 from cinema_cli.reports.render import count, href, number, percent, render_page, unit_words, words
 from cinema_cli.reports.wall import card, page_words

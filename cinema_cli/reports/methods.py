@@ -1,32 +1,9 @@
 """What a run did, in words for the methods section, and the facts of the run that the page prints."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from cinema_cli.domain.phenotypes import REFERENCE_AGES
-from cinema_cli.reports.render import number
-
-_DATA_WORDS = {"acdc": "ACDC patients", "scd": "SCD (Sunnybrook) patients"}
-_MEASURE_WORDS = {
-    "mae": "mean absolute error",
-    "bias": "bias",
-    "sd": "standard deviation",
-    "correlation": "correlation",
-}
-_UNIT_WORDS = {"ml": "ml", "g": "g", "mm": "mm", "pct": "%", "points": "points"}
-
-
-@dataclass(frozen=True, slots=True)
-class HeadFacts:
-    """What a head's card says, for the page; every text is printed as it is."""
-
-    name: str
-    sha256: str  # of the weights
-    title: str = ""
-    training_data: str = ""
-    intended_use: str = ""
-    limits: str = ""
-    figures: Mapping[str, float] = field(default_factory=dict)  # what it reached, by name: acdc_n, acdc_dice_lv
+from cinema_cli.reports.heads import HeadFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +24,6 @@ class RunFacts:
     made_by: tuple[tuple[str, int], ...] = ()  # version and weights, and how many records they made
     doubts: tuple[str, ...] = ()  # what the input left open: sentences that name nobody
     left_out: str = ""  # records that belong to no study of the cohort, in words
-
-
-def figure_sentences(figures: Mapping[str, float]) -> list[str]:
-    """The figures of a head's card in words, a sentence a data set, which the first part of a name says.
-
-    `acdc_n = 20, acdc_dice_lv = 0.93, acdc_lvef_mae = 4.1` becomes "On 20 labelled ACDC patients it was not trained
-    on: Dice LV 0.93; LVEF mean absolute error 4.1 points."
-    """
-    groups: dict[str, dict[str, float]] = {}
-    for name, value in figures.items():
-        data, _, rest = name.partition("_")
-        groups.setdefault(data, {})[rest] = value
-    return [_figure_sentence(_DATA_WORDS.get(data, f"{data} data"), values) for data, values in groups.items()]
-
-
-def _figure_sentence(data: str, values: Mapping[str, float]) -> str:
-    n = values.get("n")
-    who = f"{number(n, decimals=0)} labelled {data}" if n is not None else f"labelled {data}"
-    dice = [f"{key.removeprefix('dice_').upper()} {v:.2f}" for key, v in values.items() if key.startswith("dice_")]
-    others = [_figure_words(key, v) for key, v in values.items() if key != "n" and not key.startswith("dice_")]
-    said = ([f"Dice {', '.join(dice)}"] if dice else []) + others
-    return f"On {who} it was not trained on: {'; '.join(said) or 'no figure'}."
-
-
-def _figure_words(key: str, value: float) -> str:
-    """`lvedv_mae_ml` as LVEDV mean absolute error 5.2 ml; an error of an ejection fraction is in points."""
-    parts = key.split("_")
-    unit = _UNIT_WORDS[parts.pop()] if parts[-1] in _UNIT_WORDS else ""
-    if not unit and parts[0].endswith("ef") and parts[-1] in {"mae", "bias", "sd"}:
-        unit = "points"
-    what = " ".join(_MEASURE_WORDS.get(part, part.upper()) for part in parts)
-    return f"{what} {value:.3g}{' ' if unit != '%' else ''}{unit}".rstrip()
 
 
 def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:

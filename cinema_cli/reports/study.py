@@ -9,12 +9,14 @@ from markupsafe import Markup
 from PIL import Image
 
 from cinema_cli.domain.cine import Cine, CineStudy, StudyFacts, View
-from cinema_cli.domain.result import Check, CheckStatus, StudyResult
+from cinema_cli.domain.result import Check, CheckStatus, HeadUse, StudyResult
 from cinema_cli.reports import charts, pictures, planes, slices
+from cinema_cli.reports.heads import HeadFacts
+from cinema_cli.reports.landmarks import moments_in
 from cinema_cli.reports.numbers import AGES, age_sentence, headline, number_rows
 from cinema_cli.reports.outliers import flag_words
-from cinema_cli.reports.planes import VIEW_WORDS
-from cinema_cli.reports.render import count, number, render_page, words
+from cinema_cli.reports.render import VIEW_WORDS, count, number, render_page, words
+from cinema_cli.reports.said import length_figures, said_rows, silent_rows
 
 CHECK_WORDS = {CheckStatus.PASS: "passed", CheckStatus.FLAG: "flagged", CheckStatus.NOT_RUN: "not run"}
 
@@ -38,11 +40,13 @@ def render_study(
     generated: str,
     series: pl.DataFrame | None = None,
     run: Sequence[tuple[str, str]] = (),
+    heads: Sequence[HeadFacts] = (),
 ) -> str:
     """The self-contained HTML page of one study; also for a study without masks, curves or facts.
 
     `version` of cinema and `generated` (UTC, text) are printed as they are; `series` are the study's rows of
-    the series table, used and rejected; `run` are (name, text) of what measured it, such as device and settings.
+    the series table, used and rejected; `run` are (name, text) of what measured it, such as device and settings;
+    `heads` are the cards of the heads in use.
     """
     sax = study.cines.get(View.SAX)
     masks = slices.masks_of(sax, result)
@@ -61,9 +65,12 @@ def render_study(
         has_masks=masks is not None,
         film=None if sax is None else slices.film(sax, masks),
         has_sax=sax is not None,
-        planes=planes.long_axis_planes(study, masks),
+        long_axes=planes.long_axes(study, result, masks, heads=heads),
         curve=_curve(result),
-        frames_sentence=_frames_sentence(sax, result),
+        frames_sentence=_frames_sentence(study, result),
+        said=said_rows(result, heads),
+        silent=silent_rows(result),
+        axis_lengths=length_figures(study, result, heads),
         numbers=rows,
         sources=sources,
         ages=AGES,
@@ -84,7 +91,8 @@ def thumbnail(study: CineStudy, result: StudyResult, *, size_px: int = 160) -> b
     if cine is None:
         return pictures.jpeg_bytes(Image.new("RGB", (size_px, size_px)), quality=60)
     masks = slices.masks_of(cine, result)
-    frame = min(result.ed_frame or 0, cine.n_frames - 1)
+    ed_frame, _ = moments_in(study, result, cine.view) or (0, 0)
+    frame = min(ed_frame, cine.n_frames - 1)
     slice_index = slices.levels(cine, masks)[1]
     crop = pictures.heart_crop(cine, masks)
     window = pictures.grey_window(cine, crop)
@@ -112,14 +120,18 @@ def _curve(result: StudyResult) -> Markup | None:
     return charts.volume_curve(result.curves, ed_frame=result.ed_frame, es_frame=result.es_frame)
 
 
-def _frames_sentence(cine: Cine | None, result: StudyResult) -> str:
-    if result.ed_frame is None or result.es_frame is None:
+def _frames_sentence(study: CineStudy, result: StudyResult) -> str:
+    moments = result.moments
+    if moments is None:
         return "End-diastole and end-systole were not found."
-    said = f"End-diastole is frame {result.ed_frame}, end-systole frame {result.es_frame} (counted from 0)"
-    if cine is not None and max(result.ed_frame, result.es_frame) < len(cine.times_ms):
-        ed_ms, es_ms = (float(cine.times_ms[f]) for f in (result.ed_frame, result.es_frame))
+    where = "" if moments.view is View.SAX else f" of the {VIEW_WORDS[moments.view]}"
+    said = f"End-diastole is frame {moments.ed_frame}{where}, end-systole frame {moments.es_frame} (counted from 0)"
+    cine = study.cines.get(moments.view)
+    if cine is not None and max(moments.ed_frame, moments.es_frame) < len(cine.times_ms):
+        ed_ms, es_ms = (float(cine.times_ms[f]) for f in (moments.ed_frame, moments.es_frame))
         said += f", at {number(ed_ms, decimals=0)} and {number(es_ms, decimals=0)} ms"
-    return said + ": the ends of filling and of ejection on the smoothed LV curve."
+    curve = "LV curve" if moments.view is View.SAX else "curve of the LV's area"
+    return f"{said}: the ends of filling and of ejection on the smoothed {curve}."
 
 
 def _status(result: StudyResult, flagged: Sequence[Check]) -> tuple[str, str, str]:
@@ -146,12 +158,18 @@ def _provenance(
 ) -> list[tuple[str, str]]:
     """What made the numbers, then what they were made from."""
     rows = [("Program", f"cinema {version}"), *run]
-    rows += [(f"Head {h.name}", f"weights sha256 {h.sha256}") for h in result.heads] or [("Head", "none was run")]
+    rows += [(f"Head {h.name}", _weights(h)) for h in result.heads] or [("Head", "none was run")]
     rows += [(f"{VIEW_WORDS[view].capitalize()} cine", _cine_words(cine)) for view, cine in study.cines.items()]
     timings = ", ".join(f"{words(stage)} {number(s, decimals=1)} s" for stage, s in result.seconds.items())
     rows.append(("Sex, age, height, weight", "from the clinical file where it says them, else from the DICOM headers"))
     rows.append(("Scanner, date", "from the DICOM headers"))
     return [*rows, ("Time spent", timings or "not recorded")]
+
+
+def _weights(head: HeadUse) -> str:
+    """Which weights a head had: their digest, or where there are several files the digest of all."""
+    n = len(head.weights)
+    return f"weights sha256 {head.sha256}" if n < 2 else f"{n} files of weights, together sha256 {head.sha256}"
 
 
 def _cine_words(cine: Cine) -> str:
