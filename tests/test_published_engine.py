@@ -174,7 +174,7 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
         record(tmp_path, result, "d", version="1")
     record(tmp_path, Failure("sub-3", "ses-1", "read", "bad", "it could not be read"), "d", version="1")
     record(tmp_path, dataclasses.replace(result, participant_id="sub-4"), "d", version="1")  # by the starter alone
-    write_cohort_tables(tmp_path, read_records(tmp_path), engine.columns)
+    write_cohort_tables(tmp_path, read_records(tmp_path), engine.columns, embedded=engine.embeds)
     table = pl.read_parquet(tmp_path / "predictions.parquet")
     assert table.columns[:4] == ["participant_id", "session_id", "view", "frame"] and table.columns[-1] == "reasons"
     assert {c.name for c in engine.columns} == set(table.columns[4:-1])
@@ -207,6 +207,6 @@ def test_a_cohort_without_predictions_has_no_such_table(tmp_path: Path) -> None:
     write_study_tables(tmp_path, result, ())
     record(tmp_path, result, "d", version="1")
     (tmp_path / "predictions.parquet").write_bytes(b"of an earlier run")
-    write_cohort_tables(tmp_path, read_records(tmp_path), ())
+    write_cohort_tables(tmp_path, read_records(tmp_path), (), embedded=False)
     assert not list(tmp_path.rglob("predictions.*")) and not list(tmp_path.rglob("embeddings.*"))
     assert prediction_table(result, ()).height == 1

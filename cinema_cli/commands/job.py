@@ -266,7 +266,7 @@ def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, change
         return
     if report:
         write_report(out, records)
-    write_cohort_tables(out, records, engine.columns)
+    write_cohort_tables(out, records, engine.columns, embedded=engine.embeds)
     write_tables(out, records, version=__version__)
 
 

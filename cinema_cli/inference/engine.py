@@ -41,6 +41,11 @@ class Engine:
         return tuple(column for card in (*cards, *(head.card for head in self._heads)) for column in columns(card))
 
     @property
+    def embeds(self) -> bool:
+        """Whether a backbone is among the heads."""
+        return any(head.card.task is Task.EMBEDDING for head in self._heads)
+
+    @property
     def precision(self) -> str:
         """Number type of the networks' arithmetic: `fp32`, `bf16`, `fp16`."""
         return self._segmenter.precision

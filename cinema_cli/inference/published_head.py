@@ -10,7 +10,7 @@ from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.heads import PRECISIONS
 from cinema_cli.inference.pool import NetworkPool
-from cinema_cli.inference.trusted import seeds_here
+from cinema_cli.inference.trusted import load, seeds_here
 from cinema_cli.io.weights_store import stored
 
 
@@ -18,9 +18,12 @@ class PublishedHead:
     """One published head; its networks, a seed each, are loaded when they are first needed."""
 
     def __init__(self, card: PublishedCard, pool: NetworkPool) -> None:
-        """Raises UnavailableError where no seed's weights are here."""
+        """Raises UnavailableError, ConfigError where no seed's weights are here, or not what they should be."""
         self.card, self._pool = card, pool
-        if not seeds_here(card):
+        seeds = seeds_here(card)
+        for seed in seeds:
+            load(card, seed=seed)  # before any study: only mapped, and let go again
+        if not seeds:
             raise UnavailableError(
                 f"the weights of head {card.name} are not here",
                 hint=f"`cinema models pull {card.name}`, or `cinema models import` where there is no network.",

@@ -74,20 +74,25 @@ def write_study_tables(out: Path, result: StudyResult, columns: Sequence[Predict
         write_atomic(folder / EMBEDDINGS, to_parquet(embedding_table(result, result.embeddings)))
 
 
-def write_cohort_tables(out: Path, records: Sequence[Record], columns: Sequence[PredictionColumn]) -> None:
+def write_cohort_tables(
+    out: Path, records: Sequence[Record], columns: Sequence[PredictionColumn], *, embedded: bool
+) -> None:
     """predictions.parquet and embeddings.parquet of a cohort, each with its dictionary; every study has a row.
 
-    A table of which no study has anything is not written, and one that is left from an earlier run goes. Columns that
-    only earlier records have, of heads no longer in use, stand after `columns`. Raises OutputError.
+    A table for which no head is in use (no `columns`, not `embedded`) and no study has anything is not written, and one
+    that is left from an earlier run goes. Columns that only earlier records have, of heads no longer in use, stand
+    after `columns`. Raises OutputError.
     """
-    _write(out, records, PREDICTIONS, prediction_schema(columns), _prediction_words(columns))
-    _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS)
+    _write(out, records, PREDICTIONS, prediction_schema(columns), _prediction_words(columns), wanted=bool(columns))
+    _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS, wanted=embedded)
 
 
-def _write(out: Path, records: Sequence[Record], name: str, schema: Schema, words: Mapping[str, Entry]) -> None:
+def _write(
+    out: Path, records: Sequence[Record], name: str, schema: Schema, words: Mapping[str, Entry], *, wanted: bool
+) -> None:
     found = [(r, path) for r in records if r.status is Status.DONE and (path := study_folder(out, r) / name).is_file()]
     stem = Path(name).stem
-    if not found:
+    if not found and not wanted:
         with output_errors(out):
             for path in (out / name, out / f"{stem}.json"):
                 path.unlink(missing_ok=True)
