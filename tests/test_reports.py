@@ -216,6 +216,7 @@ def a_cohort(
         "9,000 synthetic hearts",
         "trying out",
         "weak at the apex",
+        measures=True,
         figures={"acdc_n": 20, "acdc_dice_rv": 0.861, "acdc_dice_lv": 0.93, "acdc_lvef_mae": 4.12},
     )
     run = run or RunFacts(

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from cinema_cli import __version__
+from cinema_cli.commands.head_facts import head_facts
 from cinema_cli.commands.job_words import lost_words
 from cinema_cli.commands.options import without_folders
-from cinema_cli.domain.errors import CinemaError
-from cinema_cli.inference.cards import StackCard, read_card
+from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.io.ledger import Record
-from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series
-from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
+from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS
+from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series, scan_table
+from cinema_cli.reports.cohort import CohortTables, RunFacts, render_cohort
+from cinema_cli.reports.heads import HeadFacts
 
 REPORT_NAME = "report.html"
 _HIDDEN = {"cohort", "out", "participant_label", "dry_run"}  # settings that say where and who, not how
@@ -32,6 +34,8 @@ def write_report(out: Path, records: Sequence[Record]) -> Path:
         failures=failures(records),
         curves=curves(records),
         run=run_facts(out, records),
+        predictions=scan_table(out, PREDICTIONS),
+        embeddings=scan_table(out, EMBEDDINGS),
     )
     pages = render_cohort(tables, out_dir=out)
     for name, html in pages.items():
@@ -49,7 +53,6 @@ def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
     folder, log = next(((folder, log) for folder, log in logs if log.get("counts", {}).get("n_run")), (None, {}))
     libraries: dict[str, str] = log.get("libraries", {})
     versions = {"cinema": log.get("version", __version__), "python": log.get("python", ""), **libraries}
-    uses = dict.fromkeys((h.name, h.sha256) for r in records for h in r.heads)
     settings = _settings(folder) if folder else {}
     return RunFacts(
         version=log.get("version", __version__),
@@ -62,11 +65,19 @@ def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
         device=log.get("device", ""),
         versions=tuple((name, text) for name, text in versions.items() if text),
         settings=tuple((name, without_folders(value)) for name, value in settings.items() if name not in _HIDDEN),
-        heads=tuple(_head(name, sha256) for name, sha256 in uses),
+        heads=_heads(records),
         made_by=tuple(Counter(_maker(r) for r in records).most_common()),
         doubts=doubts(next((log for _, log in logs if "n_lost_folders" in log), {})),
         left_out=former_words(former_studies(out)),
     )
+
+
+def _heads(records: Sequence[Record]) -> tuple[HeadFacts, ...]:
+    """Every head with its weights, once; those on whose masks some record's phenotypes were measured first."""
+    uses: dict[tuple[str, str], HeadUse] = {(h.name, h.sha256): h for r in records for h in r.heads}
+    measuring = {(h.name, h.sha256) for r in records for h in r.heads[:1]}
+    facts = [head_facts(use, measures=key in measuring) for key, use in uses.items()]
+    return tuple(sorted(facts, key=lambda head: not head.measures))
 
 
 def doubts(log: Mapping[str, Any]) -> tuple[str, ...]:
@@ -93,9 +104,10 @@ def _counted(codes: Mapping[str, int]) -> str:
 
 
 def _maker(record: Record) -> str:
-    """Which program and weights made a record."""
-    weights = ", ".join(f"{h.name} (weights sha256 {h.sha256[:12]}…)" for h in record.heads)
-    return f"cinema {record.version}, {weights or 'no head: no result'}"
+    """Which program and weights made a record: the head that measured, then the others."""
+    measured, *others = (f"{h.name} (weights sha256 {h.sha256[:12]}…)" for h in record.heads) if record.heads else [""]
+    beside = f"; beside it {', '.join(others)}" if others else ""
+    return f"cinema {record.version}, {measured or 'no head: no result'}{beside}"
 
 
 def _runs(out: Path) -> list[tuple[Path, dict[str, Any]]]:
@@ -115,20 +127,3 @@ def _settings(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
 
-
-def _head(name: str, sha256: str) -> HeadFacts:
-    try:
-        card = read_card(name)
-    except CinemaError:
-        return HeadFacts(name, sha256)  # its card is not installed here
-    # figures of other weights say nothing of these
-    figures = card.figures if isinstance(card, StackCard) and card.sha256 == sha256 else {}
-    return HeadFacts(
-        name,
-        sha256,
-        title=card.title,
-        training_data=card.training_data,
-        intended_use=card.intended_use,
-        limits=card.limits,
-        figures=figures,
-    )

@@ -10,6 +10,7 @@ from typing import Any
 from cinema_cli import __version__
 from cinema_cli.commands.cohort_page import REPORT_NAME, write_report
 from cinema_cli.commands.console import clock, counting
+from cinema_cli.commands.head_facts import head_facts
 from cinema_cli.commands.job_words import (
     counts,
     last_words,
@@ -52,6 +53,7 @@ from cinema_cli.io.tables import (
     write_series,
     write_tables,
 )
+from cinema_cli.reports.heads import HeadFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,8 @@ def _analyse(
 
         return run_cohort(
             chosen, job.out, engine=engine, clinical=clinical, settings=job.settings,
-            pages=study_pages(index, run=run_words(job, engine)), failure_page=failure_page(index), progress=after,
+            pages=study_pages(index, run=run_words(job, engine), heads=[head_facts(use) for use in engine.heads]),
+            failure_page=failure_page(index), progress=after,
         )  # fmt: skip
 
 
@@ -264,9 +267,9 @@ def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, change
     there = all((out / name).is_file() for name in wanted)
     if not changed and there and read_written(out).equals(phenotypes(records)):
         return
-    if report:
-        write_report(out, records)
     write_cohort_tables(out, records, engine.columns, embedded=engine.embeds)
+    if report:  # it shows what is in these tables
+        write_report(out, records)
     write_tables(out, records, version=__version__)
 
 
@@ -285,13 +288,13 @@ def run_words(job: Job, engine: Engine) -> tuple[tuple[str, str], ...]:
     return (("Device", device_words(job, precision=engine.precision)), ("Settings", ", ".join(changed)))
 
 
-def study_pages(index: CohortIndex, *, run: Sequence[tuple[str, str]]) -> Pages:
+def study_pages(index: CohortIndex, *, run: Sequence[tuple[str, str]], heads: Sequence[HeadFacts]) -> Pages:
     """What writes a study's own page and thumbnail."""
     from cinema_cli.reports.study import render_study, thumbnail
 
     def pages(study: CineStudy, result: StudyResult) -> Mapping[str, bytes | str]:
         own = of_study(index, "series", StudyKey(study.participant_id, study.session_id, study.study_uid))
-        html = render_study(study, result, version=__version__, generated=utc_now(), series=own, run=run)
+        html = render_study(study, result, version=__version__, generated=utc_now(), series=own, run=run, heads=heads)
         return {"study.html": html, "figures/thumbnail.jpg": thumbnail(study, result)}
 
     return pages

@@ -207,6 +207,19 @@ def read_parquet(path: Path) -> pl.DataFrame:
     return pl.read_parquet(io.BytesIO(path.read_bytes()))
 
 
+def scan_table(out: Path, name: str) -> pl.LazyFrame | None:
+    """A table of an output folder of which not all is wanted; None where it is not there or cannot be read."""
+    path = out / name
+    if not path.is_file():
+        return None
+    try:
+        table = pl.scan_parquet(io.BytesIO(path.read_bytes()))
+        table.collect_schema()
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+    return table
+
+
 def _row(record: Record) -> list[Any]:
     values = {m.name: m.value for m in record.measurements}
     cells: list[Any] = [record.participant_id, record.session_id, str(record.status)]

@@ -16,6 +16,7 @@ from cinema_cli.reports.flow import participant_flow, rejected_by_reason
 from cinema_cli.reports.heads import HeadFacts, figure_sentences
 from cinema_cli.reports.methods import RunFacts, method_paragraphs
 from cinema_cli.reports.outliers import BY_NAME, Study, method_words, short_name, studies
+from cinema_cli.reports.predictions import prediction_section
 from cinema_cli.reports.render import count, href, number, percent, render_page, unit_words, words
 from cinema_cli.reports.wall import card, page_words
 
@@ -40,7 +41,8 @@ class CohortTables:
     domain.phenotypes.PHENOTYPES, `qc_*` ("pass", "flag" or "not_run"). `series`: one row a series with verdict ("used"
     or not) and reason_code, code or reason. `failures`: participant_id, session_id, status (failed or not_run), stage,
     code, reason, hint.
-    `curves`: participant_id, session_id, frame, lv_smooth_ml.
+    `curves`: participant_id, session_id, frame, lv_smooth_ml. `predictions` and `embeddings`: as io.predictions writes
+    them, with the columns of `run.heads`.
     """
 
     phenotypes: pl.DataFrame
@@ -48,6 +50,8 @@ class CohortTables:
     failures: pl.DataFrame
     curves: pl.DataFrame | None
     run: RunFacts
+    predictions: pl.LazyFrame | None = None
+    embeddings: pl.LazyFrame | None = None
 
 
 def render_cohort(tables: CohortTables, *, out_dir: Path) -> dict[str, str]:
@@ -81,6 +85,9 @@ def render_cohort(tables: CohortTables, *, out_dir: Path) -> dict[str, str]:
             scatter=_scatter(everyone, ringed=_ringed(standing_out, large=large)),
             scatter_caption=_scatter_caption(len(everyone), large=large),
             beats=beats_figure(tables.curves, everyone),
+            predictions=prediction_section(
+                tables.predictions, tables.embeddings, phenotypes=tables.phenotypes, heads=run.heads
+            ),
             outlier_method=method,
             outlier_sentence=_outlier_sentence(everyone),
             outliers=[_outlier_row(s) for s in standing_out[:STANDING_OUT_LISTED]],

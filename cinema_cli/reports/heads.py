@@ -51,7 +51,15 @@ class HeadFacts:
     @property
     def caveat(self) -> str:
         """The first three sentences of its limits."""
-        return " ".join(re.split(r"(?<=[.!?]) +", self.limits)[:3])
+        return self._limits(3)
+
+    @property
+    def short_caveat(self) -> str:
+        """The first sentence of its limits."""
+        return self._limits(1)
+
+    def _limits(self, n_sentences: int) -> str:
+        return " ".join(re.split(r"(?<=[.!?]) +", self.limits)[:n_sentences])
 
 
 def weight_words(head: HeadFacts) -> str:
