@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from disk_hearts import GREY
-from torch import Tensor
+from torch import Tensor, nn
 
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.cards import PublishedCard, read_card
@@ -29,7 +29,16 @@ class MadeHead:
         """Its card is the real one."""
         card = read_card(self.name)
         assert isinstance(card, PublishedCard)
+        self.networks = [net if isinstance(net, nn.Module) else _Network(net) for net in self.networks]
         self.card, self.use = card, HeadUse(self.name, "ab" * 32, weights={"seed 0": "ab" * 32})
+
+
+class _Network(nn.Module):
+    """A function as a network without weights."""
+
+    def __init__(self, answer: Callable[[Images], Any]) -> None:
+        super().__init__()
+        self.forward = answer  # type: ignore[method-assign]
 
 
 def grey_network(images: Images) -> dict[str, Tensor]:
@@ -59,7 +68,7 @@ def shares(*xy: float) -> Callable[[Images], Tensor]:
     return lambda images: torch.tensor([xy]).expand(len(next(iter(images.values()))), -1)
 
 
-class Backbone:
+class Backbone(nn.Module):
     """Feature extraction that answers the mean of each view's image, and over all of them."""
 
     def feature_forward(self, images: Images) -> dict[str, Tensor]:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, Label, View
 from cinema_cli.domain.moments import Moments
-from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn
+from cinema_cli.domain.prediction import Floats, Prediction, PredictionColumn
+from cinema_cli.domain.result import Measurement
 from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.cycle import find_frames
@@ -76,7 +77,8 @@ def sizes_said(head: PublishedHead, look: StudyLook, seen: SeenLabels) -> Predic
         return Prediction(name, {}, view, frames, NO_LV)
     ed, es = look.moments.frames(look.study, view)
     values = _volumes(look.study, seen.labels, ed, es) if view is View.SAX else _areas(sizes, ed, es)
-    return Prediction(name, {f"{name}_{key}": value for key, value in values.items()}, view, frames)
+    reasons = ", ".join(f"{m.name}: {m.reason}" for m in values if m.reason)
+    return Prediction(name, {f"{name}_{m.name}": m.value for m in values}, view, frames, reasons)
 
 
 def _area_column(name: str, side: str, kind: str) -> PredictionColumn:
@@ -92,19 +94,20 @@ def _unit_size(cine: Cine) -> float:
     return cine.voxel_ml if cine.view is View.SAX else float(np.prod(cine.pixel_spacing_mm)) / MM2_PER_CM2
 
 
-def _volumes(study: CineStudy, masks: NDArray[np.uint8], ed: int, es: int) -> Mapping[str, Cell]:
+def _volumes(study: CineStudy, masks: NDArray[np.uint8], ed: int, es: int) -> list[Measurement]:
     cine = study.cines[View.SAX]
     measured = measure(
         masks, voxel_ml=cine.voxel_ml, ed_frame=ed, es_frame=es, cycle_ms=cine.cycle_ms, facts=study.facts
     )
-    return {m.name: m.value for m in measured if m.name in VOLUMES}
+    return [m for m in measured if m.name in VOLUMES]
 
 
-def _areas(sizes: Mapping[Label, Floats], ed: int, es: int) -> Mapping[str, Cell]:
-    values: dict[str, Cell] = {}
+def _areas(sizes: Mapping[Label, Floats], ed: int, es: int) -> list[Measurement]:
+    values = []
     for side in (Label.LV, Label.RV):
         at_ed, at_es = float(sizes[side][ed]), float(sizes[side][es])
-        prefix = side.name.lower()
-        values |= {f"{prefix}_ed_cm2": at_ed, f"{prefix}_es_cm2": at_es}
-        values[f"{prefix}_fac_pct"] = 100.0 * (at_ed - at_es) / at_ed if at_ed > 0 else None
+        prefix, found = side.name.lower(), at_ed > 0
+        change = 100.0 * (at_ed - at_es) / at_ed if found else None
+        values += [Measurement(f"{prefix}_ed_cm2", at_ed), Measurement(f"{prefix}_es_cm2", at_es)]
+        values.append(Measurement(f"{prefix}_fac_pct", change, "" if found else f"no {side.name} was found at ED"))
     return values
