@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from said_studies import a_said_cohort, a_said_study, facts
 from test_reports import a_cohort, a_study
 
 from cinema_cli.reports.cohort import render_cohort
@@ -22,6 +23,12 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
     "--disable-dev-shm-usage",
 )
+PAGES = {
+    "report": "report.html",
+    "study": "sub-00001/ses-1/study.html",
+    "said report": "said.html",
+    "said study": "sub-00002/ses-1/study.html",
+}
 PAPER_PX = 688  # A4 less the style sheet's margins of 14 mm, at 96 px an inch
 PROBE = """<script>addEventListener("load", () => {
   const root = document.documentElement, wide = [];
@@ -35,22 +42,27 @@ PROBE = """<script>addEventListener("load", () => {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder with report.html and the page and picture of its first two studies."""
+    """An output folder with report.html and the page and picture of two studies; of the second, heads said something.
+
+    said.html is the report with predictions.
+    """
     if BROWSER is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no chromium: .ci/packages installs it")
         pytest.skip("no chromium here: .ci/packages installs it")
     out = tmp_path_factory.mktemp("site")
-    for name in ("sub-00001", "sub-00002"):
-        study, result = a_study(participant=name)
+    for name, made, heads in (("sub-00001", a_study, ()), ("sub-00002", a_said_study, facts())):
+        study, result = made(participant=name)
         folder = out / name / "ses-1"
         (folder / "figures").mkdir(parents=True)
         (folder / "figures" / "thumbnail.jpg").write_bytes(thumbnail(study, result))
         (folder / "study.html").write_text(
-            render_study(study, result, version="9.9.9", generated="2026-01-02 03:04 UTC"), encoding="utf-8"
+            render_study(study, result, version="9.9.9", generated="2026-01-02 03:04 UTC", heads=heads),
+            encoding="utf-8",
         )
     tables = a_cohort(3, not_reached=1)  # with a box of each kind in the flow
-    (out / "report.html").write_text(render_cohort(tables, out_dir=out)["report.html"], encoding="utf-8")
+    for file, shown in (("report.html", tables), ("said.html", a_said_cohort(tables))):
+        (out / file).write_text(render_cohort(shown, out_dir=out)["report.html"], encoding="utf-8")
     return out
 
 
@@ -65,7 +77,7 @@ def browse(page: Path, *options: str, width: int = 1280, height: int = 1200, pro
 
 
 def page_of(site: Path, name: str) -> Path:
-    return site / ("report.html" if name == "report" else "sub-00001/ses-1/study.html")
+    return site / PAGES[name]
 
 
 def probe(page: Path, *, width: int, html: str, profile: Path) -> tuple[int, int, str, int, int]:
@@ -88,7 +100,7 @@ def probe(page: Path, *, width: int, html: str, profile: Path) -> tuple[int, int
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["report", "study"])
+@pytest.mark.parametrize("name", PAGES)
 def test_page_fits_the_screen_and_asks_nothing_of_the_net(site: Path, name: str, width: int, tmp_path: Path) -> None:
     html = page_of(site, name).read_text(encoding="utf-8")
     assert "<script" not in html  # the probe goes into a copy
@@ -98,7 +110,7 @@ def test_page_fits_the_screen_and_asks_nothing_of_the_net(site: Path, name: str,
     assert width < 1280 or cut == 0  # on a phone, wide tables scroll inside their own frame
 
 
-@pytest.mark.parametrize("name", ["report", "study"])
+@pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_cut_on_paper(site: Path, name: str, tmp_path: Path) -> None:
     html = page_of(site, name).read_text(encoding="utf-8")
     on_paper = html.replace("@media print", "@media all")
@@ -120,12 +132,12 @@ def test_page_is_drawn_with_its_contours(site: Path, name: str, tolerance: int, 
         assert near > 30, f"{contour} is not drawn"
 
 
-@pytest.mark.parametrize("name", ["report", "study"])
+@pytest.mark.parametrize("name", PAGES)
 def test_page_prints_whole(site: Path, name: str, tmp_path: Path) -> None:
     paper = tmp_path / "page.pdf"
     browse(page_of(site, name), f"--print-to-pdf={paper}", "--no-pdf-header-footer", profile=tmp_path / "profile")
     content = paper.read_bytes()
     assert content.startswith(b"%PDF")
     pages = [tuple(map(float, box)) for box in re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", content)]
-    assert 1 < len(pages) < 12
+    assert 1 < len(pages) < 16
     assert all(w == pytest.approx(595, abs=2) and h == pytest.approx(842, abs=2) for w, h in pages)  # A4 upright

@@ -68,16 +68,19 @@ def _end_labels(axes: "Axes", series: Mapping[str, NDArray[np.float64]]) -> None
 
 def lengths(
     times_ms: NDArray[np.float64],
-    lines: Mapping[str, NDArray[np.float64]],
+    lines: Sequence[NDArray[np.float64]],
     *,
     moments: tuple[int, int] | None,
     title: str,
 ) -> Markup:
-    """Length (mm) of the long axis over the cycle (ms), a line a head; `moments` are the frames of ED and ES."""
+    """Length (mm) of the long axis over the cycle (ms), a line a head, all but the first dashed.
+
+    `moments` are the frames of ED and ES.
+    """
     figure, axes = canvas(340.0, 200.0, left=44, right=12, top=26, bottom=42)
-    for k, values in enumerate(lines.values()):
+    for k, values in enumerate(lines):
         axes.plot(times_ms, values, color=INK["accent"], lw=2.0, linestyle=DASHES if k else "solid")
-    known = [float(v) for values in lines.values() for v in values[np.isfinite(values)]]
+    known = [float(v) for values in lines for v in values[np.isfinite(values)]]
     axes.set_ylim(*round_ends([min(known) - 2.0, max(known) + 2.0]))
     axes.set_xlim(float(times_ms[0]), max(float(times_ms[-1]), float(times_ms[0]) + 1.0))
     for name, frame in zip(("ED", "ES"), moments or (), strict=False):

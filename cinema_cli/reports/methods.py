@@ -105,10 +105,10 @@ _RANGES = (
     "patients is expected to lie outside."
 )
 _SHOWN = (
-    "Nothing above is measured by the {n} described below; {they} answered beside it, of every study that has the "
-    "views. Short-axis stacks are shown at 1 × 1 × 10 mm, long-axis images at 1 × 1 mm, cropped round the left "
-    "ventricle: the middle of its mask at end-diastole where the view was labelled before, else as motion and the "
-    "imaging planes tell it."
+    "{n}, described below, measured nothing of the above: {they} answered beside it, wherever a study has the views. "
+    "Short-axis stacks are shown at 1 × 1 × 10 mm, long-axis images at 1 × 1 mm, cropped round the left ventricle: the "
+    "middle of its mask at end-diastole where the view was labelled before, else as motion and the imaging planes tell "
+    "it."
 )
 _BY_TASK = (
     (

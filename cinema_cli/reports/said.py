@@ -72,17 +72,20 @@ def silent_rows(result: StudyResult) -> list[tuple[str, str]]:
 
 def length_figures(study: CineStudy, result: StudyResult, heads: Sequence[HeadFacts]) -> list[tuple[Markup, str]]:
     """The long axis over the cycle, a drawing and a caption for each view in which a head found its ends."""
-    ways = {head.name: head.way for head in heads}
+    known = {head.name: head for head in heads}
     figures = []
     for view in dict.fromkeys(said.view for said in result.predictions):
-        axes = {said.head: axis for said in result.predictions if said.view is view and (axis := axis_of(said))}
-        if view is None or view not in study.cines or not axes:
+        found = [(said.head, axis) for said in result.predictions if said.view is view and (axis := axis_of(said))]
+        if view is None or view not in study.cines or not found:
             continue
-        cine = study.cines[view]
-        lengths = {ways.get(name, name): axis.lengths_mm for name, axis in axes.items()}
-        moments = moments_in(study, result, view, axes.values())
+        moments = moments_in(study, result, view, [axis for _, axis in found])
+        axes = [(known.get(name) or HeadFacts(name, ""), axis) for name, axis in found]
+        axes.sort(key=lambda one: one[0].task is Task.COORDINATES)  # dashed, as on the image
         title = f"Length of the left ventricle in the {VIEW_WORDS[view]} over the cardiac cycle"
-        figures.append((charts.lengths(cine.times_ms, lengths, moments=moments, title=title), VIEW_WORDS[view]))
+        lines = [axis.lengths_mm for _, axis in axes]
+        drawing = charts.lengths(study.cines[view].times_ms, lines, moments=moments, title=title)
+        ways = ", dashed: ".join(head.way for head, _ in axes)
+        figures.append((drawing, f"{VIEW_WORDS[view]}, by {ways}"))
     return figures
 
 
