@@ -300,7 +300,7 @@ def test_messages_as_json_and_kept_in_the_log(tmp_path: Path, capsys: pytest.Cap
 def test_the_report_tells_of_the_run_and_of_the_head_but_not_of_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: StudyResult
 ) -> None:
-    from cinema_cli.commands import cohort_page
+    from cinema_cli.commands import head_facts
     from cinema_cli.commands.runlog import open_run
 
     record(tmp_path, result, "d", version="1")
@@ -308,9 +308,9 @@ def test_the_report_tells_of_the_run_and_of_the_head_but_not_of_folders(
     log = open_run(tmp_path, settings=settings, console=Console())
     facts = {"command": "cinema analyse c", "device": "cpu, 2 processors", "counts": {"n_run": 1}}
     log.finish(exit_code=0, facts=facts)
-    known = cohort_page.read_card("starter_sax")
+    known = head_facts.read_card("starter_sax")
     card = dataclasses.replace(known, figures={"acdc_dice_lv": 0.91}, sha256=result.heads[0].sha256)
-    monkeypatch.setattr(cohort_page, "read_card", lambda _: card)
+    monkeypatch.setattr(head_facts, "read_card", lambda _: card)
     assert run(["report", str(tmp_path), "-q"]) == 0
     html = (tmp_path / "report.html").read_text()
     for said in ("cinema analyse c", "cpu, 2 processors", "people.csv", "ACDC", "LV 0.91", "torch"):

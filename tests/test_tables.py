@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cinema_cli.commands import cohort_page
+from cinema_cli.commands import head_facts
 from cinema_cli.commands.app import run
 from cinema_cli.commands.cohort_page import run_facts
 from cinema_cli.domain.checks import CHECKS
@@ -186,7 +186,7 @@ def test_the_report_counts_records_by_program_and_weights(
     tmp_path: Path, result: StudyResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = replace(read_card("starter_sax"), figures={"acdc_n": 20.0})
-    monkeypatch.setattr(cohort_page, "read_card", lambda _: card)
+    monkeypatch.setattr(head_facts, "read_card", lambda _: card)
     heads = [(HeadUse("starter_sax", sha256),) for sha256 in ("ab" * 32, card.sha256, card.sha256)]
     for k, (version, used) in enumerate(zip(("0.1", "0.2", "0.2"), heads, strict=True)):
         record(tmp_path, replace(result, participant_id=f"sub-{k}", heads=used), "d", version=version)
