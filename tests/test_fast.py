@@ -114,8 +114,11 @@ def test_labels_are_those_of_the_plain_network() -> None:
 
 
 def test_a_network_made_ready_no_longer_learns_nor_drops_anything() -> None:
-    net = spread(convunetr("sax")).train()
+    plain = spread(convunetr("sax")).eval()
+    net = copy.deepcopy(plain).train()
     assert ready(net, device=CPU, numbers=torch.float32) is net
+    with torch.inference_mode():
+        torch.testing.assert_close(net(seen("sax")), plain(seen("sax")), rtol=0, atol=1e-4)
     assert not any(part.training for part in net.modules())
     assert not any(weight.requires_grad for weight in net.parameters())
 

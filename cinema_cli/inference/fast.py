@@ -27,7 +27,7 @@ def ready(net: nn.Module, *, device: torch.device, numbers: torch.dtype) -> nn.M
     first convolutions and the last layer stay in float32: rounded there, most labels would change. In float32 only the
     order of sums differs. On a CPU the process keeps memory that it frees (see `keep_freed_memory`).
     """
-    net.to(device)
+    net.eval().to(device)
     if isinstance(net, ConvUNetR):
         _know_image_branches(net, device)
     _make_pointwise(net)
@@ -43,7 +43,7 @@ def ready(net: nn.Module, *, device: torch.device, numbers: torch.dtype) -> nn.M
             part.register_forward_hook(_with_channels_last)
     if device.type == "cpu":
         keep_freed_memory()
-    return net.requires_grad_(False).eval()
+    return net.eval().requires_grad_(False)
 
 
 def frames_at_once(net: nn.Module, device: torch.device) -> int:

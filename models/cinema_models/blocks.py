@@ -90,8 +90,8 @@ class ConvRes(nn.Module):
     def branch(self, x: Tensor) -> Tensor:
         """What the two convolutions add to the shortcut, of the same shape."""
         h = self.conv1(F.gelu(self.norm1(x)))
-        h = self.conv2(self.dropout(F.gelu(self.norm2(h))))
-        return h
+        y: Tensor = self.conv2(self.dropout(F.gelu(self.norm2(h))))
+        return y
 
 
 class ConvMlp(nn.Module):
