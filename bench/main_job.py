@@ -8,6 +8,7 @@ noisy, ratios are not.
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def timed_analyse(cohort: Path, out: Path) -> dict[str, float]:
     """Wall seconds, exit code and peak memory (MiB, of the largest process) of one run."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "cinema_cli", "analyse", str(cohort), "-o", str(out), "--quiet"]
-    code = subprocess.run(command, check=False).returncode
+    alone = os.environ | {"CINEMA_WEIGHTS_DIR": str(out.with_name("no weights"))}  # the starter, whatever was pulled
+    code = subprocess.run(command, check=False, env=alone).returncode
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024.0
     return {"seconds": round(time.perf_counter() - start, 2), "exit_code": code, "peak_mib": round(peak)}
 

@@ -17,6 +17,14 @@ from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, S
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_weights_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty store: which heads run must not depend on what was pulled here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CINEMA_WEIGHTS_DIR", str(tmp_path_factory.mktemp("no weights")))
+        yield
+
+
 @pytest.fixture
 def golden() -> Callable[[str, str], None]:
     """Compare a text with tests/golden/<name>; `make golden` writes it anew for a reviewer to read."""

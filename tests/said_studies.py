@@ -73,7 +73,7 @@ def a_said_study(
         Prediction(CVD, classes(CVD, likeliest)),
         landmarks(HEAT, n_frames),
         landmarks(WHERE, n_frames, shift=2.0),
-        Prediction(TWO_CHAMBER, reason="the study has no lax_2c cine"),
+        Prediction(TWO_CHAMBER, reason="the study has no cine of the 2-chamber long axis"),
     )  # fmt: skip
     vectors: Mapping[str, np.ndarray] = {name: np.zeros(2, np.float32) for name in ("cls", "sax", "lax_4c")}
     embeddings = tuple(Embedding(BACKBONE, moment, 0, vectors) for moment in ("ed", "es"))

@@ -75,7 +75,7 @@ def test_a_head_whose_view_is_missing_says_so_and_the_others_answer() -> None:
         short_axis()
     )
     reasons = {p.head: p.reason for p in result.predictions}
-    assert reasons == {CVD: "the study has no lax_4c cine", EF: ""}
+    assert reasons == {CVD: "the study has no cine of the 4-chamber long axis", EF: ""}
     assert said(result, CVD) == {} and said(result, EF)
 
 
@@ -143,7 +143,8 @@ def test_embeddings_are_of_ed_and_es_and_of_the_views_that_are_there() -> None:
         ("ed", 4, {"cls", "sax", "lax_4c"}),
         ("es", 9, {"cls", "sax", "lax_4c"}),
     ]
-    assert result.embeddings[0].reasons == {v: f"the study has no {v} cine" for v in ("lax_2c", "lax_3c")}
+    missing = {f"lax_{n}c": f"the study has no cine of the {n}-chamber long axis" for n in (2, 3)}
+    assert result.embeddings[0].reasons == missing
     ed, es = (e.vectors["sax"][0] for e in result.embeddings)
     assert ed > es  # more bright blood
 
@@ -182,7 +183,7 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
     assert whole["participant_id"].to_list() == ["sub-1", "sub-2", "sub-3", "sub-4"]
     assert whole["reasons"].to_list() == [
         "",
-        f"{EF}: the study has no sax cine",
+        f"{EF}: the study has no cine of the short axis",
         "all: it could not be read",
         "all: analysed without these heads",
     ]

@@ -1,4 +1,4 @@
-"""Published heads from end to end: full-size checkpoints on a hub, pulled, run over a made cohort; all tables filled."""
+"""Published heads from end to end: full-size checkpoints on a hub, pulled, run over a made cohort; tables filled."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def test_all_tables_are_filled(out: Path) -> None:
     assert words.keys() == set(table.columns)
     first, second = table.filter(pl.col("frame").is_null()).rows(named=True)
     assert first["participant_id"] == "sub-SIM0001"
-    lacking = [f"{name}: the study has no sax cine" for name in ("ef_mnms2_sax",)]
+    lacking = [f"{name}: the study has no cine of the short axis" for name in ("ef_mnms2_sax",)]
     assert second["reasons"] == "; ".join(["segmentation_mnms2_sax: the study has no short-axis cine", *lacking])
     per_frame = {name for name in table.columns if table.filter(pl.col("frame").is_not_null())[name].count()}
     single = [name for name, n in SEEDS.items() if n == 1]
@@ -116,7 +116,7 @@ def test_embeddings_are_of_the_views_that_are_there(out: Path) -> None:
         (f"sub-SIM000{k}", moment) for k in (1, 2) for moment in ("ed", "es")
     ]
     assert set(vectors["cls"].list.len()) == {768} and vectors["sax"].is_null().to_list() == [False] * 2 + [True] * 2
-    assert vectors["reasons"].to_list() == [""] * 2 + ["sax: the study has no sax cine"] * 2
+    assert vectors["reasons"].to_list() == [""] * 2 + ["sax: the study has no cine of the short axis"] * 2
 
 
 def test_the_published_head_measures_and_masks_stand_on_the_source_grid(out: Path) -> None:

@@ -87,7 +87,7 @@ def test_values_have_their_spread_and_what_limits_them() -> None:
     assert "HCM\nis likeliest\nDCM\n0.05\nHCM\n0.80\n" in text and "Probabilities, not calibrated" in text
     assert "LV fractional area change\n25.0\n%\n" in text and "5.0% of voxels\n3 seeds\n" in text
     assert "Way of the mitral annulus (MAPSE)\n9.0\nmm\n" in text and "1.2 mm\n3 seeds\n" in text
-    assert "Without an answer\nthe study has no lax_2c cine\n" + TWO_CHAMBER in text
+    assert "Without an answer\nthe study has no cine of the 2-chamber long axis\n" + TWO_CHAMBER in text
     study, result = a_said_study()
     alone = Prediction(EF, {f"{EF}_pct": 27.7, f"{EF}_disagreement": None})
     one = said(page(study, replace(result, predictions=(alone,), embeddings=())))
@@ -212,7 +212,7 @@ def test_answers_of_a_cohort_are_counted_with_the_commonest_reason(tmp_path: Pat
     rows = {row[1]: row for row in re.findall(r"<tr><th scope=\"row\">([^<]*)<code>(\w+)</code></th>(.*?)</tr>", html)}
     cells = {name: re.findall(r">([^<]*)</td>", row[2]) for name, row in rows.items()}
     assert cells[EF] == ["12", "2", "analysed without these heads (1)", "2.5 %"]
-    assert cells[TWO_CHAMBER] == ["0", "14", "the study has no lax_2c cine (12)", ""]
+    assert cells[TWO_CHAMBER] == ["0", "14", "the study has no cine of the 2-chamber long axis (12)", ""]
     assert cells[FOUR] == ["12", "2", "analysed without these heads (1)", "5.0% of voxels"]
     assert cells[WHERE][-1] == "1.2 mm" and cells[CVD][-1] == "0.04"
     assert cells[BACKBONE] == ["12", "2", "analysed without these heads (1)", ""]

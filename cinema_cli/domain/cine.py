@@ -20,6 +20,11 @@ class View(StrEnum):
     LAX_3C = "lax_3c"
     LAX_4C = "lax_4c"
 
+    @property
+    def words(self) -> str:
+        """The view in words: `short axis`, `2-chamber long axis`."""
+        return "short axis" if self is View.SAX else f"{self.value[4]}-chamber long axis"
+
 
 class Label(IntEnum):
     """What a mask's values mean, everywhere in cinema (order of CineMA and ACDC)."""

@@ -40,7 +40,7 @@ class StudyLook:
     def missing(self, views: Sequence[View]) -> str:
         """Why a head of `views` cannot answer; empty where it can."""
         lacking = [view for view in views if view not in self.study.cines]
-        return f"the study has no {' and no '.join(lacking)} cine" if lacking else ""
+        return f"the study has no cine of the {' and of the '.join(v.words for v in lacking)}" if lacking else ""
 
     def centre(self, view: View) -> HeartCentre:
         """Middle of the heart in a view: of the left ventricle's box at ED, as in the training data (spec 10.1).

@@ -14,7 +14,6 @@ from cinema_cli.reports import pictures
 from cinema_cli.reports.heads import HeadFacts
 from cinema_cli.reports.landmarks import axis_of, moments_in, pixels_of
 from cinema_cli.reports.quantities import LANDMARKS
-from cinema_cli.reports.render import VIEW_WORDS
 from cinema_cli.reports.slices import levels, masks_of
 
 SHORT_WORDS = {View.LAX_2C: "2C", View.LAX_3C: "3C", View.LAX_4C: "4C"}
@@ -100,7 +99,7 @@ def _plane(
     heart = heart_point(cine, found.masks) if heart is None and found.masks is not None else heart
     crop = _crop(cine, heart)
     window = pictures.grey_window(cine, crop)
-    s, name = cine.n_slices // 2, VIEW_WORDS[cine.view]
+    s, name = cine.n_slices // 2, cine.view.words
     cut = {} if line is None else {"cut": [in_tile(line, cine, crop)]}
     said = "" if line is None or middle is None else f", cut by short-axis slice {middle[1] + 1}"
     tiles = []
@@ -167,7 +166,7 @@ def _sentence(found: Mapping[View, Findings], result: StudyResult, heads: Sequen
 
 
 def _names(views: Iterable[View]) -> str:
-    return ", ".join(VIEW_WORDS[view] for view in views)
+    return ", ".join(view.words for view in views)
 
 
 def heart_point(sax: Cine, masks: NDArray[np.uint8]) -> NDArray[np.float64] | None:

@@ -9,7 +9,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cinema_cli.domain.assets import templates_directory
-from cinema_cli.domain.cine import View
 
 THIN_SPACE = "\u202f"
 MINUS = "\u2212"
@@ -30,12 +29,6 @@ PHRASES = {  # codes that their words alone do not explain
     "bad_spacing": "pixel spacing not valid",
     "no_geometry": "position or orientation absent or not valid",
     "no_pixels": "no pixel data",
-}
-VIEW_WORDS = {
-    View.SAX: "short axis",
-    View.LAX_2C: "2-chamber long axis",
-    View.LAX_3C: "3-chamber long axis",
-    View.LAX_4C: "4-chamber long axis",
 }
 UNIT_WORDS = {"m2": "m²", "kg/m2": "kg/m²", "ml/m2": "ml/m²", "g/m2": "g/m²", "l/min/m2": "l/min/m²"}
 

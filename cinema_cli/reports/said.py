@@ -13,7 +13,7 @@ from cinema_cli.reports import charts
 from cinema_cli.reports.heads import HeadFacts
 from cinema_cli.reports.landmarks import axis_of, moments_in
 from cinema_cli.reports.quantities import SPREAD, class_column, probabilities, quantities, spread_said, spreads
-from cinema_cli.reports.render import VIEW_WORDS, count, number
+from cinema_cli.reports.render import count, number
 
 MEASURED_ABOVE = "measured the numbers above"
 
@@ -81,11 +81,11 @@ def length_figures(study: CineStudy, result: StudyResult, heads: Sequence[HeadFa
         moments = moments_in(study, result, view, [axis for _, axis in found])
         axes = [(known.get(name) or HeadFacts(name, ""), axis) for name, axis in found]
         axes.sort(key=lambda one: one[0].task is Task.COORDINATES)  # dashed, as on the image
-        title = f"Length of the left ventricle in the {VIEW_WORDS[view]} over the cardiac cycle"
+        title = f"Length of the left ventricle in the {view.words} over the cardiac cycle"
         lines = [axis.lengths_mm for _, axis in axes]
         drawing = charts.lengths(study.cines[view].times_ms, lines, moments=moments, title=title)
         ways = ", dashed: ".join(head.way for head, _ in axes)
-        figures.append((drawing, f"{VIEW_WORDS[view]}, by {ways}"))
+        figures.append((drawing, f"{view.words}, by {ways}"))
     return figures
 
 
@@ -108,7 +108,7 @@ def _embedded(moments: Sequence[Embedding], head: HeadFacts) -> SaidRow:
     """What a backbone made: its vectors stand in a table of their own."""
     made = " and ".join(one.moment.upper() for one in moments)
     views = dict.fromkeys(name for one in moments for name in one.vectors if name in set(View))
-    seen = ", ".join(VIEW_WORDS[View(name)] for name in views)
+    seen = ", ".join(View(name).words for name in views)
     return SaidRow(
         title=head.title or moments[0].head,
         name=moments[0].head,

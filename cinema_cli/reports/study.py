@@ -15,7 +15,7 @@ from cinema_cli.reports.heads import HeadFacts
 from cinema_cli.reports.landmarks import moments_in
 from cinema_cli.reports.numbers import AGES, age_sentence, headline, number_rows
 from cinema_cli.reports.outliers import flag_words
-from cinema_cli.reports.render import VIEW_WORDS, count, number, render_page, words
+from cinema_cli.reports.render import count, number, render_page, words
 from cinema_cli.reports.said import length_figures, said_rows, silent_rows
 
 CHECK_WORDS = {CheckStatus.PASS: "passed", CheckStatus.FLAG: "flagged", CheckStatus.NOT_RUN: "not run"}
@@ -124,7 +124,7 @@ def _frames_sentence(study: CineStudy, result: StudyResult) -> str:
     moments = result.moments
     if moments is None:
         return "End-diastole and end-systole were not found."
-    where = "" if moments.view is View.SAX else f" of the {VIEW_WORDS[moments.view]}"
+    where = "" if moments.view is View.SAX else f" of the {moments.view.words}"
     said = f"End-diastole is frame {moments.ed_frame}{where}, end-systole frame {moments.es_frame} (counted from 0)"
     cine = study.cines.get(moments.view)
     if cine is not None and max(moments.ed_frame, moments.es_frame) < len(cine.times_ms):
@@ -149,7 +149,7 @@ def _check_row(check: Check) -> tuple[str, str, str]:
 def _notes(study: CineStudy) -> list[str]:
     notes = [n.sentence for n in study.notes]
     for cine in study.cines.values():
-        notes += [f"{VIEW_WORDS[cine.view].capitalize()}: {n.sentence}" for n in cine.notes]
+        notes += [f"{cine.view.words.capitalize()}: {n.sentence}" for n in cine.notes]
     return list(dict.fromkeys(notes))
 
 
@@ -159,7 +159,7 @@ def _provenance(
     """What made the numbers, then what they were made from."""
     rows = [("Program", f"cinema {version}"), *run]
     rows += [(f"Head {h.name}", _weights(h)) for h in result.heads] or [("Head", "none was run")]
-    rows += [(f"{VIEW_WORDS[view].capitalize()} cine", _cine_words(cine)) for view, cine in study.cines.items()]
+    rows += [(f"{view.words.capitalize()} cine", _cine_words(cine)) for view, cine in study.cines.items()]
     timings = ", ".join(f"{words(stage)} {number(s, decimals=1)} s" for stage, s in result.seconds.items())
     rows.append(("Sex, age, height, weight", "from the clinical file where it says them, else from the DICOM headers"))
     rows.append(("Scanner, date", "from the DICOM headers"))
@@ -201,7 +201,7 @@ def _series_rows(series: pl.DataFrame | None) -> list[SeriesRow]:
         why = str(row.get("reason") or "") or (f"view by {words(rule)}" if rule else "")
         rows.append(
             SeriesRow(
-                view=VIEW_WORDS[View(view)] if view in set(View) else view,
+                view=View(view).words if view in set(View) else view,
                 size=size or "–",
                 verdict=verdict,
                 reason=why,
