@@ -41,6 +41,9 @@ def ready(net: nn.Module, *, device: torch.device, numbers: torch.dtype) -> nn.M
         if isinstance(part, (*FLAT, *DEEP)):
             part.to(memory_format=CHANNELS_LAST[part.weight.ndim])  # type: ignore[call-overload]
             part.register_forward_hook(_with_channels_last)
+    if numbers is not torch.float32:
+        for kept in net.parameters():  # one part in float32 would hold all of the file in memory
+            kept.data = kept.data.clone()
     if device.type == "cpu":
         keep_freed_memory()
     return net.eval().requires_grad_(False)
@@ -86,7 +89,7 @@ class KnownBranch(nn.Module):
         with torch.no_grad():
             known = block.branch(torch.zeros(1, 1, *size, device=device)) + bias
         self.register_buffer("known", known.contiguous(memory_format=CHANNELS_LAST[known.ndim]))
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", weight.clone())
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 1, x, y[, z]) -> (batch, channel, x, y[, z])."""

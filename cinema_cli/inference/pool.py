@@ -30,16 +30,10 @@ class NetworkPool:
         """
         if card.name not in self._heads:
             self._make_room(_bytes_on_disk(card) * self.numbers.itemsize // torch.float32.itemsize)
-            self._heads[card.name] = tuple(self._load(card, seed) for seed in seeds_here(card))
+            networks = (load(card, seed=seed) for seed in seeds_here(card))
+            self._heads[card.name] = tuple(ready(n, device=self.device, numbers=self.numbers) for n in networks)
         self._heads.move_to_end(card.name)
         return self._heads[card.name]
-
-    def _load(self, card: PublishedCard, seed: int | None) -> nn.Module:
-        net = ready(load(card, seed=seed), device=self.device, numbers=self.numbers)
-        if self.numbers is not torch.float32:
-            for kept in net.parameters():  # a part that stays in float32 would hold the whole file in memory
-                kept.data = kept.data.clone()
-        return net
 
     def _make_room(self, coming: int) -> None:
         """Let heads go until `coming` bytes more can be held."""
