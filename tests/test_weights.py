@@ -1,9 +1,11 @@
 """Weights on disk: what does not belong into a network is refused, each time for its own reason."""
 
 import gzip
+import os
 import pickle
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,28 @@ def test_missing_weights_and_another_digest(path: Path) -> None:
     save_weights(small().state_dict(), path)
     assert fault_of(lambda: load_weights(small(), path, sha256="0" * 64), "digest") is Fault.DIGEST
     load_weights(small(), path, sha256=sha256_of(path))
+
+
+def test_a_folder_whose_name_is_not_utf8_is_said_to_be_one(tmp_path: Path) -> None:
+    """It is not the weights that are damaged."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    save_weights(small().state_dict(), tmp_path / "w.safetensors")
+    path = (tmp_path / "w.safetensors").rename(folder / "w.safetensors")
+    for action in (read_header, partial(load_weights, small()), partial(adopt_weights, small())):
+        found = fault_of(lambda action=action: action(path), "^w.safetensors lies in a folder whose name is not UTF-8")
+        assert found is Fault.FOLDER
+
+
+def test_weights_that_the_disk_does_not_give_are_said_by_their_name_only(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").symlink_to("/proc/self/mem")  # opens, and then gives nothing, as bad sectors do
+    (tmp_path / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "round.safetensors").symlink_to("round.safetensors")
+    for name in ("w", "gone", "round"):
+        bad = tmp_path / f"{name}.safetensors"
+        with pytest.raises(WeightsError, match="no weights can be read") as caught:
+            load_weights(small(), bad)
+        assert caught.value.fault is Fault.MISSING_FILE and "/" not in str(caught.value)
 
 
 def test_adopted_weights_are_those_of_the_file(path: Path) -> None:

@@ -1,8 +1,9 @@
 """Weights on disk: safetensors only, digests, strict loading; what can be wrong has an error each."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -33,7 +34,8 @@ OTHER_FILES = {
 class Fault(StrEnum):
     """What is wrong with weights."""
 
-    MISSING_FILE = "no_weights"
+    MISSING_FILE = "no_weights"  # or one that cannot be read
+    FOLDER = "folder_name"
     PICKLE = "pickle"
     DAMAGED = "damaged_weights"
     DIGEST = "wrong_digest"
@@ -75,16 +77,12 @@ def save_weights(state: Mapping[str, Tensor], path: Path) -> None:
 def read_header(path: Path) -> dict[str, TensorKind]:
     """The tensors of a safetensors file by name; none of their numbers is read.
 
-    Raises WeightsError for a missing file, a pickle, and whatever else is not a whole safetensors file.
+    Raises WeightsError for a missing or unreadable file, a folder whose name is not UTF-8, a pickle, and whatever else
+    is not a whole safetensors file.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-            return {name: TensorKind(tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
-    except SafetensorError as error:
-        raise _not_safetensors(path, error) from error
-    except OSError as error:
-        raise WeightsError(f"no weights can be read at {path.name}: {error}", fault=Fault.MISSING_FILE) from error
+    with _weights_errors(path), safe_open(path, framework="pt") as file:
+        parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        return {name: TensorKind(tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
 
 
 def check_fit(header: Mapping[str, TensorKind], net: nn.Module, *, name: str, any_numbers: bool = False) -> None:
@@ -109,11 +107,14 @@ def load_weights(net: nn.Module, path: Path, *, sha256: str | None = None) -> nn
     Raises WeightsError as `read_header` and `check_fit`, and for another digest than `sha256`.
     """
     header = read_header(path)
-    if sha256 is not None and (found := sha256_of(path)) != sha256:
-        said = f"{path.name} has digest {found[:12]}..., its card says {sha256[:12]}..."
-        raise WeightsError(said, fault=Fault.DIGEST)
+    with _weights_errors(path):
+        found = None if sha256 is None else sha256_of(path)
+    if sha256 is not None and found != sha256:
+        raise WeightsError(
+            f"{path.name} has digest {str(found)[:12]}..., its card says {sha256[:12]}...", fault=Fault.DIGEST
+        )
     check_fit(header, net, name=path.name, any_numbers=True)
-    with torch.no_grad():
+    with torch.no_grad(), _weights_errors(path):
         net.load_state_dict(load_file(path), strict=True)
     return net
 
@@ -125,8 +126,28 @@ def adopt_weights(net: nn.Module, path: Path) -> nn.Module:
     Raises WeightsError as `read_header` and `check_fit`.
     """
     check_fit(read_header(path), net, name=path.name)
-    net.load_state_dict(load_file(path), strict=True, assign=True)
+    with _weights_errors(path):
+        net.load_state_dict(load_file(path), strict=True, assign=True)
     return net
+
+
+@contextlib.contextmanager
+def _weights_errors(path: Path) -> Iterator[None]:
+    """Turn what reading a file can raise into WeightsErrors, which name it without its folders."""
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError as error:
+        said = f"{path.name} lies in a folder whose name is not UTF-8, which safetensors refuses"
+        raise WeightsError(said, fault=Fault.FOLDER) from error
+    try:
+        path.open("rb").close()  # the operating system's own reason: safetensors words it with the path
+        try:
+            yield
+        except SafetensorError as error:
+            raise _not_safetensors(path, error) from error
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error).replace(str(path), path.name)
+        raise WeightsError(f"no weights can be read at {path.name}: {reason}", fault=Fault.MISSING_FILE) from error
 
 
 def _not_safetensors(path: Path, error: SafetensorError) -> WeightsError:
