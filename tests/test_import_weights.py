@@ -172,7 +172,7 @@ def test_what_holds_no_weights_is_said(tmp_path: Path) -> None:
 
 
 def test_every_fault_of_a_file_concerns_that_file_only() -> None:
-    assert {str(fault) for fault in Fault} - ONE_FILE == {"no_weights"}
+    assert {str(fault) for fault in Fault} - ONE_FILE == {"no_weights", "folder_name"}
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(folder: Path) -> None:

@@ -137,7 +137,7 @@ def test_verify_ends_with_what_is_wrong(cinema: Starter, published: Path) -> Non
     assert absent.returncode == 69 and [row["state"] for row in json.loads(absent.stdout)] == ["absent", "here", "here"]
     stored(SEED_0).path.write_bytes(b"damaged")
     bad = cinema.run("models", "verify", HEAD)
-    assert bad.returncode == 69 and f"{HEAD}\t{SEED_0}\tfailed\t7\thas the SHA-256" in bad.stdout
+    assert bad.returncode == 69 and f"{HEAD}\t{SEED_0}\tfailed\t0\t{SEED_0} has the SHA-256" in bad.stdout
     assert "error: 1 of 2 are not what they should be" in bad.stderr
 
 

@@ -141,6 +141,28 @@ def test_a_file_that_was_changed_since_is_refused_even_if_it_was_loaded_before()
     assert error.code == "wrong_digest" and record.sha256 in error.message and card.files[0].path in error.message
 
 
+def test_weights_that_cannot_be_read_are_said_without_their_folder(store: Path) -> None:
+    """A disk that gives nothing, as bad sectors do."""
+    card = tiny_card("sex_mnms_sax")
+    path = keep(card, network(card).state_dict())
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    error = refused(card)
+    assert isinstance(error, UnavailableError) and error.code == "cannot_read" and str(store) not in error.message
+    assert "CINEMA_WEIGHTS_DIR" in error.hint
+
+
+def test_a_folder_whose_name_is_not_utf8_is_said_to_be_one(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tiny_card("sex_mnms_sax")
+    keep(card, network(card).state_dict())
+    monkeypatch.setenv("CINEMA_WEIGHTS_DIR", os.fsdecode(store.rename(tmp_path / os.fsdecode(b"caf\xe9"))))
+    error = refused(card)
+    assert isinstance(error, UnavailableError) and error.code == "folder_name" and "not UTF-8" in error.message
+    assert "CINEMA_WEIGHTS_DIR" in error.hint and "pull" not in error.hint
+
+
 def test_settings_that_were_changed_since_are_refused() -> None:
     card = tiny_card("sex_mnms_sax")
     keep(card, network(card).state_dict())

@@ -1,5 +1,6 @@
 """The store of published weights: what is in it is whole, and its record is that of the file."""
 
+import errno
 import hashlib
 import io
 import json
@@ -14,7 +15,16 @@ import pytest
 
 from cinema_cli.domain.errors import ConfigError, InputError, LockedError, OutputError, UnavailableError
 from cinema_cli.io import weights_store
-from cinema_cli.io.weights_store import add, digest, every_stored, forget, stored, weights_directory
+from cinema_cli.io.weights_store import (
+    add,
+    check_whole,
+    digest,
+    every_stored,
+    forget,
+    stored,
+    stored_whole,
+    weights_directory,
+)
 
 NAME = "finetuned/segmentation/acdc_sax/acdc_sax_0.safetensors"
 CONTENT = b"weights" * 1000
@@ -59,7 +69,7 @@ def test_a_file_is_kept_under_its_published_path(file: Path, store: Path, link: 
     record = json.loads((store / f"{NAME}.json").read_text())
     assert record == {"sha256": SHA256, "size": len(CONTENT), "source": "import"}
     assert every_stored() == (kept,) and names(store) == [NAME, f"{NAME}.json"]
-    assert forget(NAME) and not forget(NAME)
+    assert (forget(NAME), forget(NAME)) == (len(CONTENT), None)
     assert stored(NAME) is None and names(store) == [] and file.read_bytes() == CONTENT
 
 
@@ -216,3 +226,64 @@ def test_a_record_never_stands_beside_another_file(store: Path, monkeypatch: pyt
         add(NAME, io.BytesIO(CONTENT), source="import")
     assert stored(NAME) is None
     assert add(NAME, io.BytesIO(CONTENT), source="import") == stored(NAME)
+
+
+def test_the_record_of_another_writer_stays(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one puts its file there before our record is written, and its record after: the file is whole."""
+    write_atomic, turns = weights_store.write_atomic, threading.Barrier(2)
+    other = threading.Thread(target=lambda: add(NAME, io.BytesIO(b"other"), source="the other one"))
+
+    def interleaved(path: Path, content: bytes | str) -> Path:
+        if threading.current_thread() is other:
+            turns.wait(60)  # its file is there
+            turns.wait(60)  # our record is
+            return write_atomic(path, content)
+        other.start()
+        turns.wait(60)
+        written = write_atomic(path, content)
+        turns.wait(60)
+        other.join(60)
+        return written
+
+    monkeypatch.setattr(weights_store, "write_atomic", interleaved)
+    with pytest.raises(LockedError):
+        add(NAME, io.BytesIO(CONTENT), source="import")
+    found = stored(NAME)
+    assert found and found.source == "the other one" and found.path.read_bytes() == b"other"
+
+
+def test_a_link_that_cannot_be_flushed_leaves_the_linked_file_alone(
+    file: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the cache's only copy."""
+
+    def fsync(number: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(weights_store.os, "fsync", fsync)
+    with pytest.raises(OutputError):
+        add(NAME, file, source="import", link=True)
+    assert file.read_bytes() == CONTENT and file.stat().st_nlink == 1 and names(store) == []
+
+
+def test_a_link_that_was_made_though_the_disk_denies_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a network disk does that lost its answer: what is copied then must not go into the linked file."""
+    hardlink_to = Path.hardlink_to
+
+    def made_and_denied(self: Path, target: Path) -> None:
+        hardlink_to(self, target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(Path, "hardlink_to", made_and_denied)
+    kept = add(NAME, file, source="import", link=True)
+    assert kept.path.read_bytes() == file.read_bytes() == CONTENT and not kept.path.samefile(file)
+
+
+def test_a_stored_file_that_cannot_be_read_is_not_whole(file: Path, store: Path) -> None:
+    kept = add(NAME, file, source="import")
+    check_whole(kept)
+    kept.path.unlink()
+    kept.path.symlink_to("/proc/self/mem")
+    with pytest.raises(UnavailableError, match=r"cannot read acdc_sax_0\.safetensors: Input/output error") as caught:
+        check_whole(kept)
+    assert str(store) not in caught.value.message and stored_whole(NAME) is None

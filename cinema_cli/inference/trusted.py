@@ -1,5 +1,6 @@
 """From a card and a seed to a network that can be trusted: the files' digests and the published settings agree."""
 
+import contextlib
 from functools import cache
 from pathlib import Path
 
@@ -9,9 +10,15 @@ from torch import nn
 from cinema_cli.domain.errors import ConfigError, UnavailableError
 from cinema_cli.inference.cards import PublishedCard, WeightFile
 from cinema_cli.io.published_yaml import disagreements, read_published
-from cinema_cli.io.weights_store import StoredFile, stored
+from cinema_cli.io.weights_store import SETTING, StoredFile, check_whole, stored
 from cinema_models.build import build
-from cinema_models.weights import WeightsError, adopt_weights, sha256_of
+from cinema_models.weights import Fault, WeightsError, adopt_weights
+
+HINTS = {
+    Fault.FOLDER: f"Set {SETTING} to a folder whose path is UTF-8, and move the weights there.",
+    Fault.MISSING_FILE: f"Check the disk, and that you may read the folder of weights ({SETTING}).",
+}
+"""What to do where the weights themselves may be sound."""
 
 
 def seeds_here(card: PublishedCard) -> tuple[int | None, ...]:
@@ -40,7 +47,7 @@ def load(card: PublishedCard, *, seed: int | None) -> nn.Module:
     except WeightsError as error:
         raise UnavailableError(
             f"the weights of head {card.name!r} cannot be used: {error}",
-            hint=f"They are not those published for this head: `cinema models pull {card.name}` fetches these.",
+            hint=HINTS.get(error.fault, f"`cinema models pull {card.name}` fetches those published for this head."),
             code=str(error.fault),
         ) from error
 
@@ -56,24 +63,18 @@ def _weight_file(card: PublishedCard, seed: int | None) -> WeightFile:
 def _checked(name: str, card: PublishedCard) -> StoredFile:
     """The stored file of that published path, after its digest was compared with the one recorded."""
     fetch = f"`cinema models pull {card.name}` fetches it; without a network, `cinema models import`."
-    file = stored(name)
-    if file is None:
-        raise UnavailableError(f"head {card.name!r} lacks {name} on this machine", hint=fetch, code="not_stored")
-    about = file.path.stat()
-    found = _sha256(file.path, about.st_size, about.st_mtime_ns, about.st_ino)
-    if found != file.sha256:
-        raise UnavailableError(
-            f"{name} has the SHA-256 {found}, but {file.sha256} was recorded when it was stored",
-            hint=f"It was damaged or changed since. {fetch}",
-            code="wrong_digest",
-        )
-    return file
+    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+        if file := stored(name):
+            about = file.path.stat()
+            _check_once(file, about.st_size, about.st_mtime_ns, about.st_ino)
+            return file
+    raise UnavailableError(f"head {card.name!r} lacks {name} on this machine", hint=fetch, code="not_stored")
 
 
 @cache
-def _sha256(path: Path, size: int, mtime_ns: int, inode: int) -> str:
-    """Digest of a file; the rest tells a file that was changed or replaced from the one that was hashed."""
-    return sha256_of(path)
+def _check_once(file: StoredFile, size: int, mtime_ns: int, inode: int) -> None:
+    """Check a file; the rest tells one that was changed or replaced from the one that passed."""
+    check_whole(file)
 
 
 def check_agreement(card: PublishedCard, config: Path) -> None:

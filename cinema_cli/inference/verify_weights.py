@@ -8,7 +8,7 @@ from cinema_cli.domain.errors import CinemaError
 from cinema_cli.inference.cards import Card, PublishedCard, StackCard
 from cinema_cli.inference.weight_checks import check_of
 from cinema_cli.inference.weight_outcomes import Outcome, State, failed, published_files
-from cinema_cli.io.weights_store import StoredFile, digest, every_stored, stored
+from cinema_cli.io.weights_store import StoredFile, check_whole, every_stored, stored
 from cinema_models.build import build
 from cinema_models.weights import WeightsError, load_weights
 
@@ -36,14 +36,11 @@ def verify_others(cards: Sequence[Card]) -> Iterator[Outcome]:
 
 def _stored(file: StoredFile, head: str, check: Callable[[Path], None]) -> Outcome:
     try:
-        found, size = digest(file.path)
-        if (found, size) != (file.sha256, file.size):
-            reason = f"has the SHA-256 {found}, but {file.sha256} was recorded when it was stored"
-            return Outcome(head, file.name, State.FAILED, size, reason)
+        check_whole(file)
         check(file.path)
     except CinemaError as error:
         return failed(head, file.name, error)
-    return Outcome(head, file.name, State.HERE, size)
+    return Outcome(head, file.name, State.HERE, file.size)
 
 
 def _embedded(card: StackCard) -> Outcome:

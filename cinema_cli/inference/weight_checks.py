@@ -9,7 +9,7 @@ from torch import nn
 
 from cinema_cli.domain.errors import UnavailableError
 from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.trusted import check_agreement
+from cinema_cli.inference.trusted import HINTS, check_agreement
 from cinema_models.build import build
 from cinema_models.weights import WeightsError, check_fit, read_header
 
@@ -32,7 +32,7 @@ def check_of(card: PublishedCard) -> Callable[[Path], None]:
         try:
             check_fit(read_header(path), net(), name=path.name)
         except WeightsError as error:
-            hint = "Only the safetensors files that were published for this head fit it."
+            hint = HINTS.get(error.fault, "Only the safetensors files that were published for this head fit it.")
             raise UnavailableError(str(error), hint=hint, code=str(error.fault)) from error
 
     return check

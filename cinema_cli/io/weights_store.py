@@ -63,9 +63,28 @@ def stored(name: str) -> StoredFile | None:
 
 
 def stored_whole(name: str) -> StoredFile | None:
-    """The file published as `name`, if it still has the digest that was recorded: all of it is read."""
+    """The file published as `name`, if it still is what was recorded: all of it is read."""
     file = stored(name)
-    return file if file and digest(file.path) == (file.sha256, file.size) else None
+    with contextlib.suppress(UnavailableError):
+        if file:
+            check_whole(file)
+            return file
+    return None
+
+
+def check_whole(file: StoredFile) -> None:
+    """Raise UnavailableError where a stored file cannot be read, or has another digest than was recorded."""
+    try:
+        found = digest(file.path)
+    except InputError as error:
+        hint = f"Check the disk, and that you may read the folder of weights ({SETTING})."
+        raise UnavailableError(error.message, hint=hint, code=error.code) from error
+    if found != (file.sha256, file.size):
+        raise UnavailableError(
+            f"{file.name} has the SHA-256 {found[0]}, but {file.sha256} was recorded when it was stored",
+            hint="It was damaged or changed since: `cinema models pull` or `import` brings the files of its head anew.",
+            code="wrong_digest",
+        )
 
 
 def every_stored() -> tuple[StoredFile, ...]:
@@ -107,14 +126,16 @@ def add(
         return _publish(partial, path, StoredFile(path, name, **asdict(record)))
 
 
-def forget(name: str) -> bool:
-    """Remove the file published as `name` and its record; whether there was one. Raises OutputError if refused."""
+def forget(name: str) -> int | None:
+    """Remove the file published as `name` and its record; its bytes, or None. Raises OutputError if refused."""
     path = _place(name)
-    found = path.exists()
     with output_errors(path, setting=SETTING):
         _record_path(path).unlink(missing_ok=True)  # first: without it the file counts as absent
-        path.unlink(missing_ok=True)
-    return found
+        with contextlib.suppress(FileNotFoundError):
+            size = path.stat().st_size
+            path.unlink()
+            return size
+    return None
 
 
 def digest(path: Path) -> tuple[str, int]:
@@ -144,15 +165,16 @@ def _folder_beside(path: Path) -> Iterator[Path]:
 
 
 def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
-    """Give the partial file its name, then write its record; the record never stands beside another file."""
-    ours = partial.stat()
+    """Give the partial file its name, then write its record, which never stays beside another file."""
+    ours, record = partial.stat(), _Record(file.sha256, file.size, file.source)
     with output_errors(path, setting=SETTING):
         _record_path(path).unlink(missing_ok=True)
         partial.replace(path)
-    write_atomic(_record_path(path), json.dumps(asdict(_Record(file.sha256, file.size, file.source))) + "\n")
+    write_atomic(_record_path(path), json.dumps(asdict(record)) + "\n")
     there = path.stat()
     if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) and digest(path) != (file.sha256, file.size):
-        _record_path(path).unlink(missing_ok=True)
+        if _read_record(path) == record:  # the other process may have written its own by now
+            _record_path(path).unlink(missing_ok=True)
         raise LockedError(
             f"another process stored another file as {file.name} at the same time",
             hint="Wait until it is done and run this again.",
@@ -164,15 +186,24 @@ def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
 def _fill(partial: Path, content: Path | BinaryIO, *, source: str, link: bool) -> _Record:
     """Link or copy `content` to `partial`, flushed to disk; its digest and size."""
     if isinstance(content, Path):
-        if link:
-            with contextlib.suppress(OSError):  # another disk, or one that knows no links: a copy then
-                partial.hardlink_to(content.resolve())
+        if link and _linked(partial, content):
+            with output_errors(partial, setting=SETTING):
                 _flush(partial)
-                sha256, size = digest(partial)
-                return _Record(sha256, size, source)
+            sha256, size = digest(partial)
+            return _Record(sha256, size, source)
         with _reading(content) as stream:
             return _copy(stream, partial, source=source)
     return _copy(content, partial, source=source)
+
+
+def _linked(partial: Path, content: Path) -> bool:
+    """Whether `partial` is a hard link to `content` now: not from another disk, nor on one that knows no links."""
+    try:
+        partial.hardlink_to(content.resolve())
+    except OSError:
+        partial.unlink(missing_ok=True)  # a network disk may have made the link and lost the answer
+        return False
+    return True
 
 
 def _flush(path: Path) -> None:
@@ -182,7 +213,7 @@ def _flush(path: Path) -> None:
 
 def _copy(stream: BinaryIO, partial: Path, *, source: str) -> _Record:
     state, size = hashlib.sha256(), 0
-    with output_errors(partial, setting=SETTING), partial.open("wb") as file:
+    with output_errors(partial, setting=SETTING), partial.open("xb") as file:
         for chunk in _chunks(stream):
             state.update(chunk)
             size += file.write(chunk)
