@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from disk_hearts import GreyHead, disk_masks, disk_study
 from made_heads import Backbone, MadeHead, constant, grey_network, shares
 
@@ -106,7 +107,7 @@ def test_ed_and_es_come_from_the_four_chamber_view_where_there_is_no_short_axis(
     assert result.masks.keys() == {View.LAX_4C}
     assert {m.reason for m in result.measurements if m.value is None} == {"the study has no short-axis cine"}
     assert result.value("bsa_m2") == pytest.approx(2.0) and len(result.measurements) == len(PHENOTYPES)
-    assert {c.status for c in result.checks} == {CheckStatus.NOT_RUN}
+    assert {c.name for c in result.checks if c.status is CheckStatus.FLAG} == {"enough_slices"}
 
 
 def test_a_study_of_which_no_head_can_say_anything_fails() -> None:
@@ -115,9 +116,10 @@ def test_a_study_of_which_no_head_can_say_anything_fails() -> None:
     assert missing.value.code == "no_sax"
     silent = made(MadeHead(CVD, [constant(0, 0, 0, 0, 0, 1)]), MadeHead(WHERE, [shares(0.4, 0.4, 0.6, 0.4, 0.5, 0.8)]))
     result = silent.analyse(four_chamber())  # the landmarks need no ED and ES
-    assert "ED and ES are unknown" in {p.head: p.reason for p in result.predictions}[CVD]
-    assert said(result, WHERE)[f"{WHERE}_mapse_mm"] == pytest.approx(0.0)
-    assert said(result, WHERE)[f"{WHERE}_length_ed_mm"] == pytest.approx(0.4 * 256, rel=1e-3)
+    for one in result.predictions:
+        assert "ED and ES are unknown" in one.reason and not one.study
+    apex, middle = (result.predictions[1].frames[f"{WHERE}_{point}_row_px"] for point in ("apex", "mitral_1"))
+    assert ((apex - middle) * 1.5 == pytest.approx(0.4 * 256, rel=1e-3)) and len(apex) == 10
 
 
 def test_a_published_head_replaces_the_starter() -> None:
@@ -135,6 +137,50 @@ def test_a_published_head_replaces_the_starter() -> None:
     assert (frames[f"{SAX_HEAD}_disagreement"] == 0).all()
     with pytest.raises(StudyError, match="looks like a left ventricle"):
         engine.analyse(disk_study(np.zeros_like(masks)))
+
+
+def test_a_speck_tells_no_moments() -> None:
+    """A four-chamber view in which a head labels some pixels of LV only: no ED and ES, no mask."""
+
+    def speck(images: dict) -> dict:
+        (view, image) = next(iter(images.items()))
+        logits = torch.zeros(len(image), 4, *image.shape[2:])
+        logits[:, 0] = 1.0
+        logits[:, 3, 100:103, 100:103] = 2.0
+        return {view: logits}
+
+    heads = (MadeHead(FOUR_HEAD, [speck]), MadeHead(CVD, [constant(0, 0, 0, 0, 0, 1)]))
+    result = made(*heads).analyse(four_chamber())
+    assert {p.head: p.reason for p in result.predictions}[FOUR_HEAD] == "no left ventricle was found"
+    assert result.moments is None and not result.masks and said(result, CVD) == {}
+
+
+def test_a_heart_that_does_not_beat_has_no_function() -> None:
+    still = four_chamber()
+    four = still.cines[View.LAX_4C]
+    still = dataclasses.replace(
+        still, cines={View.LAX_4C: dataclasses.replace(four, pixels=np.repeat(four.pixels[:1], 10, axis=0))}
+    )
+    heads = (
+        MadeHead(FOUR_HEAD, [grey_network]),
+        MadeHead(CVD, [constant(0, 0, 0, 0, 0, 1)]),
+        MadeHead(WHERE, [shares(0.4, 0.4, 0.6, 0.4, 0.5, 0.8)]),
+    )
+    result = made(*heads).analyse(still)
+    for name in (CVD, WHERE):
+        assert "same frame" in {p.head: p.reason for p in result.predictions}[name] and said(result, name) == {}
+    assert said(result, FOUR_HEAD)[f"{FOUR_HEAD}_lv_fac_pct"] is None
+    assert said(result, FOUR_HEAD)[f"{FOUR_HEAD}_lv_ed_cm2"] > 0  # type: ignore[operator]
+
+
+def test_a_head_that_fails_costs_its_own_answer_only() -> None:
+    def broken(images: dict) -> object:
+        raise RuntimeError("secret path /home/doe")
+
+    result = made(MadeHead(EF, [broken]), MadeHead("cvd_acdc_sax", [constant(0, 0, 0, 4, 0)])).analyse(short_axis())
+    failed = next(p for p in result.predictions if p.head == EF)
+    assert failed.failed and "unexpected RuntimeError" in failed.reason and "doe" not in failed.reason
+    assert said(result, "cvd_acdc_sax")["cvd_acdc_sax_class"] == "NOR" and result.value("lvedv_ml")
 
 
 def test_embeddings_are_of_ed_and_es_and_of_the_views_that_are_there() -> None:
@@ -172,7 +218,7 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
     for study in (both(), four_chamber()):
         result = engine.analyse(study)
         write_study_tables(tmp_path, result, engine.columns)
-        record(tmp_path, result, "d", version="1")
+        record(tmp_path, result, "d", version="1", files={"predictions.parquet": 1, "embeddings.parquet": 1})
     record(tmp_path, Failure("sub-3", "ses-1", "read", "bad", "it could not be read"), "d", version="1")
     record(tmp_path, dataclasses.replace(result, participant_id="sub-4"), "d", version="1")  # by the starter alone
     write_cohort_tables(tmp_path, read_records(tmp_path), engine.columns, embedded=engine.embeds)

@@ -8,11 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 from dicom_factory import HEART_CENTRE, TO_APEX, truncate, write_lax, write_localizer, write_sax
+from pydicom import dcmread
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError
+from cinema_cli.inference.published import prepare
+from cinema_cli.inference.way_back import labels_on_source
 from cinema_cli.io.index import scan, studies, study_digest
+from cinema_cli.io.nifti import encode_mask
 from cinema_cli.io.study import fill_missing, read_study
 
 
@@ -167,3 +171,15 @@ def test_a_long_axis_view_without_trigger_times(tmp_path: Path) -> None:
     np.testing.assert_allclose(cine.times_ms, np.arange(10) * 100.0)
     assert cine.n_slices == 1
     assert cine.slice_spacing_mm == pytest.approx(6.0)
+
+
+def test_a_long_axis_of_unknown_thickness_can_be_looked_at_and_labelled(tmp_path: Path) -> None:
+    for path in write_lax(tmp_path, "lax_4c"):
+        image = dcmread(path)
+        image.SliceThickness = None
+        image.save_as(path)
+    four = read(tmp_path).cines[View.LAX_4C]
+    seen = prepare(four, centre=(20.0, 20.0))
+    assert seen.images.any()
+    labels = labels_on_source(seen, np.ones((four.n_frames, *seen.lattice.size[:2]), np.uint8))
+    assert encode_mask(labels, cine=four)

@@ -28,10 +28,11 @@ from cinema_cli.io.tables import (
     curves,
     phenotypes,
     read_phenotypes,
-    read_written,
+    records_digest,
     to_csv,
     write_series,
     write_tables,
+    written_of,
 )
 
 
@@ -114,10 +115,9 @@ def test_csv_says_missing_with_nothing_and_runs_no_formula() -> None:
 def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> None:
     table = write_tables(tmp_path, records, version="1.2")
     written = {p.name for p in tmp_path.iterdir() if p.is_file()}
-    assert written - {"status.json"} == set(TABLE_FILES) and TABLE_FILES[-1] == "phenotypes.parquet"
-    assert read_written(tmp_path).equals(table)
-    (tmp_path / "phenotypes.parquet").write_bytes(b"half a file")
-    assert read_written(tmp_path).is_empty()
+    assert written - {"status.json"} == set(TABLE_FILES) and TABLE_FILES[-1] == "dataset_description.json"
+    assert written_of(tmp_path) == records_digest(records) != records_digest(records[:1])
+    assert pl.read_parquet(tmp_path / "phenotypes.parquet").equals(table) and written_of(tmp_path / "x") == ""
     assert json.loads((tmp_path / "dataset_description.json").read_text())["GeneratedBy"][0]["Version"] == "1.2"
     failed = pl.read_csv(tmp_path / "failures.csv")
     assert failed.row(0) == ("sub-0002", "ses-1", "failed", "read", "one_slice", "only 1 slice", "see scan")

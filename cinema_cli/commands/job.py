@@ -40,18 +40,18 @@ from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, sc
 from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
-from cinema_cli.io.predictions import PREDICTIONS, write_cohort_tables
+from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS, write_cohort_tables
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
 from cinema_cli.io.tables import (
     TABLE_FILES,
-    phenotypes,
     read_series,
-    read_written,
+    records_digest,
     to_csv,
     write_notes,
     write_series,
     write_tables,
+    written_of,
 )
 from cinema_cli.reports.heads import HeadFacts
 
@@ -233,6 +233,8 @@ def _analyse(
             name = f"{event.participant_id} {event.session_id}"
             if event.failure is None:
                 CONSOLE.debug(f"{name}: done in {event.seconds:.1f} s")
+                if event.trace:  # of heads that failed; the study has a result all the same
+                    CONSOLE.warn(f"{name}: {event.trace}")
                 return
             failure = without_uids(event.failure)
             CONSOLE.warn(f"{name}: {failure.reason}", stage=failure.stage, code=failure.code)
@@ -258,14 +260,14 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
 
 
 def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, changed: bool) -> None:
-    """Report and tables, unless they already say the same: the table that is asked is written last of all.
+    """Report and tables, unless they were made from the same records: what says so is written last of all.
 
     A report that is there is made again also where none was asked for: it must not say what no table says.
     """
     out, report = job.out, job.report or (job.out / REPORT_NAME).is_file()
-    wanted = (*TABLE_FILES, *([REPORT_NAME] if report else []), *([PREDICTIONS] if engine.columns else []))
-    there = all((out / name).is_file() for name in wanted)
-    if not changed and there and read_written(out).equals(phenotypes(records)):
+    heads = [*([PREDICTIONS] if engine.columns else []), *([EMBEDDINGS] if engine.embeds else [])]
+    there = all((out / name).is_file() for name in (*TABLE_FILES, *([REPORT_NAME] if report else []), *heads))
+    if not changed and there and written_of(out) == records_digest(records):
         return
     write_cohort_tables(out, records, engine.columns, embedded=engine.embeds)
     if report:  # it shows what is in these tables
@@ -275,7 +277,7 @@ def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, change
 
 def _result_name(job: Job, engine: Engine) -> str:
     """The file that a user looks at first."""
-    return REPORT_NAME if job.report else PREDICTIONS if engine.columns else TABLE_FILES[-1]
+    return REPORT_NAME if job.report else PREDICTIONS if engine.columns else "phenotypes.parquet"
 
 
 def _text(path: Path) -> str:

@@ -99,7 +99,7 @@ Heads = Annotated[
     typer.Option(metavar="NAME...", help="Trained heads to run [default: all whose weights are here]."),
 ]
 ListHeads = Annotated[
-    bool, typer.Option("--list-heads", is_eager=True, callback=_list_heads, help="List the heads that could run.")
+    bool, typer.Option("--list-heads", is_eager=True, callback=_list_heads, help="List the heads that run by default.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16: arithmetic of the networks.")]

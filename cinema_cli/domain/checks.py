@@ -72,8 +72,10 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
 
 
 def not_checked(reason: str) -> tuple[Check, ...]:
-    """Every check of a study without masks: none could be made."""
-    return tuple(Check(name, CheckStatus.NOT_RUN, f"Not checked: {reason}.") for name in CHECKS)
+    """Every check of a study without short-axis masks: no slice shows an LV, and nothing else could be checked."""
+    checks = {name: Check(name, CheckStatus.NOT_RUN, f"Not checked: {reason}.") for name in CHECKS}
+    unseen = Check("enough_slices", CheckStatus.FLAG, f"The short axis was not measured: {reason}.", 0.0)
+    return tuple((checks | {unseen.name: unseen}).values())
 
 
 def _verdict(name: str, good: bool, value: float | None, *, fine: str, bad: str) -> Check:

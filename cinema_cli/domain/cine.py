@@ -69,7 +69,7 @@ class Cine:
     view: View
     pixels: NDArray[np.float32]  # (frame, slice, row, column)
     pixel_spacing_mm: tuple[float, float]  # (between rows, between columns), as DICOM PixelSpacing
-    slice_spacing_mm: float  # centre to centre along the normal; the thickness where there is one slice
+    slice_spacing_mm: float  # centre to centre along the normal; of one slice the thickness, 1 where that is unknown
     thickness_mm: float | None
     origins_mm: NDArray[np.float64]  # (slice, 3): centre of the first pixel of each slice
     row_direction: NDArray[np.float64]  # (3,): unit vector along which the column index grows

@@ -1,6 +1,8 @@
 """What can go wrong, each with the exit code and the hint that a user is shown."""
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -66,6 +68,13 @@ class ConfigError(CinemaError):
     """A settings or mapping file that does not say what it should."""
 
     exit_code = ExitCode.CONFIG
+
+
+def fault_words(error: Exception) -> str:
+    """Kind and place of an error that nobody expected, not its message: messages may hold paths and so names."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "cinema_" in f.filename]
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    return f"unexpected {type(error).__name__} in {place}"
 
 
 class StudyError(CinemaError):

@@ -44,6 +44,7 @@ class Prediction:
     view: View | None = None  # whose frames `frames` counts
     frames: Mapping[str, Floats] = field(default_factory=dict)  # column -> (frame,); NaN where there is none
     reason: str = ""
+    failed: bool = False  # by a fault of the program
 
 
 @dataclass(frozen=True, slots=True, eq=False)

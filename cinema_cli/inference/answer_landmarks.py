@@ -2,6 +2,8 @@
 
 from cinema_cli.domain.long_axis import LongAxisPoints
 from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn, Task
+from cinema_cli.inference.answer_masks import SAME_FRAME
+from cinema_cli.inference.answer_numbers import NO_MOMENTS
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.fast import frames_at_once
 from cinema_cli.inference.look import StudyLook
@@ -45,9 +47,9 @@ def landmark_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
 
 
 def landmarks_said(head: PublishedHead, look: StudyLook) -> Prediction:
-    """The points of every frame, and the long-axis function from ED to ES.
+    """The points of every frame, and the long-axis function from ED to ES where a segmentation told these.
 
-    Where no segmentation told ED and ES, they are the longest and the shortest ventricle, as in the reference.
+    The reference takes the longest and the shortest ventricle for ED and ES: noise alone would then be function.
     """
     (view,) = head.card.views
     networks = head.networks
@@ -55,17 +57,20 @@ def landmarks_said(head: PublishedHead, look: StudyLook) -> Prediction:
     at_once = frames_at_once(networks[0], head.device)
     seen = run(look.prepared(view), networks, device=str(head.device), frames_at_once=at_once)
     pixels = pixels_of(look.study.cines[view], seen.points_mm)[..., 1:]  # (frame, point, 2)
+    frames = _by_column(head, seen, pixels)
+    if look.moments is None:
+        return Prediction(head.name, {}, view, frames, NO_MOMENTS)
+    ed, es = look.moments.frames(look.study, view)
+    if ed == es:
+        return Prediction(head.name, {}, view, frames, SAME_FRAME)
     axis = LongAxisPoints(seen.points_mm)
-    ed, es = axis.extreme_frames if look.moments is None else look.moments.frames(look.study, view)
     study: dict[str, Cell] = {
-        "length_ed_mm": float(axis.lengths_mm[ed]),
-        "length_es_mm": float(axis.lengths_mm[es]),
-        "shortening_pct": axis.shortening_pct(ed_frame=ed, es_frame=es),
-        "mapse_mm": axis.mapse_mm(ed_frame=ed, es_frame=es),
+        f"{head.name}_length_ed_mm": float(axis.lengths_mm[ed]),
+        f"{head.name}_length_es_mm": float(axis.lengths_mm[es]),
+        f"{head.name}_shortening_pct": axis.shortening_pct(ed_frame=ed, es_frame=es),
+        f"{head.name}_mapse_mm": axis.mapse_mm(ed_frame=ed, es_frame=es),
     }
-    return Prediction(
-        head.name, {f"{head.name}_{key}": value for key, value in study.items()}, view, _by_column(head, seen, pixels)
-    )
+    return Prediction(head.name, study, view, frames)
 
 
 def _by_column(head: PublishedHead, seen: SeenLandmarks, pixels: Floats) -> dict[str, Floats]:

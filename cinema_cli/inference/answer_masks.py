@@ -19,8 +19,11 @@ from cinema_cli.inference.published_run import SeenLabels, segment_view
 
 CHAMBERS = (Label.LV, Label.MYO, Label.RV)
 VOLUMES = ("lvedv_ml", "lvesv_ml", "lvef_pct", "lvm_g", "rvedv_ml", "rvesv_ml", "rvef_pct")  # of domain.phenotypes
+AREAS = ("ed_cm2", "es_cm2", "fac_pct")
 MM2_PER_CM2 = 100.0
+MIN_LV = {"ml": 3.0, "cm2": 3.0}  # smaller than a newborn's ventricle at ED: nothing was found
 NO_LV = "no left ventricle was found"
+SAME_FRAME = "ED and ES are the same frame: the size does not change over the frames"
 
 
 def mask_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
@@ -30,7 +33,7 @@ def mask_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     study = (
         [PredictionColumn(f"{name}_{p}", f"{p}, as in the table of phenotypes, by this head.") for p in VOLUMES]
         if is_sax
-        else [_area_column(name, side, kind) for side in ("lv", "rv") for kind in ("ed_cm2", "es_cm2", "fac_pct")]
+        else [_area_column(name, side, kind) for side in ("lv", "rv") for kind in AREAS]
     )
     frames = [
         PredictionColumn(f"{name}_{c.name.lower()}_{unit}", f"{what} of {c.name} in the frame.", unit, per_frame=True)
@@ -44,7 +47,8 @@ def masks_said(head: PublishedHead, look: StudyLook) -> Prediction:
     """Labels of every frame, which stay in `look` together with ED and ES, and the sizes they have."""
     (view,) = head.card.views
     seen = see_labels(head, look)
-    look.keep_masks(view, seen.labels, moments=moments_of(look.study.cines[view], seen.labels))
+    if moments := moments_of(look.study.cines[view], seen.labels):
+        look.keep_masks(view, seen.labels, moments=moments)
     return sizes_said(head, look, seen)
 
 
@@ -57,9 +61,9 @@ def see_labels(head: PublishedHead, look: StudyLook) -> SeenLabels:
 
 
 def moments_of(cine: Cine, masks: NDArray[np.uint8]) -> Moments | None:
-    """ED and ES by the LV's volume over the cycle (of one slice: its area); None where no LV was found."""
-    lv = volumes_per_frame_ml(masks, label=Label.LV, voxel_ml=cine.voxel_ml)
-    if not lv.max() > 0:
+    """ED and ES by the LV's volume, in a long axis its area, over the cycle; None where no LV was found."""
+    lv = volumes_per_frame_ml(masks, label=Label.LV, voxel_ml=_unit_size(cine))
+    if lv.max() < MIN_LV[_unit(cine)]:
         return None
     found = find_frames(lv)
     return Moments(cine.view, found.ed_frame, found.es_frame)
@@ -69,11 +73,11 @@ def sizes_said(head: PublishedHead, look: StudyLook, seen: SeenLabels) -> Predic
     """The sizes over the cycle of what a head labelled, and at ED and ES where `look` knows these."""
     (view,) = head.card.views
     cine, name = look.study.cines[view], head.name
-    unit = "ml" if view is View.SAX else "cm2"
+    unit = _unit(cine)
     sizes = {c: volumes_per_frame_ml(seen.labels, label=c, voxel_ml=_unit_size(cine)) for c in CHAMBERS}
     frames = {f"{name}_{c.name.lower()}_{unit}": size for c, size in sizes.items()}
     frames[f"{name}_disagreement"] = seen.disagreement
-    if look.moments is None or not sizes[Label.LV].max() > 0:
+    if look.moments is None or sizes[Label.LV].max() < MIN_LV[unit]:
         return Prediction(name, {}, view, frames, NO_LV)
     ed, es = look.moments.frames(look.study, view)
     values = _volumes(look.study, seen.labels, ed, es) if view is View.SAX else _areas(sizes, ed, es)
@@ -87,6 +91,10 @@ def _area_column(name: str, side: str, kind: str) -> PredictionColumn:
         return PredictionColumn(f"{name}_{side}_{kind}", f"Area of the {side.upper()} {moments[kind]}.", "cm2")
     change = f"Fractional area change of the {side.upper()}: 100 x (area at ED - area at ES) / area at ED."
     return PredictionColumn(f"{name}_{side}_{kind}", change, "%")
+
+
+def _unit(cine: Cine) -> str:
+    return "ml" if cine.view is View.SAX else "cm2"
 
 
 def _unit_size(cine: Cine) -> float:
@@ -106,8 +114,12 @@ def _areas(sizes: Mapping[Label, Floats], ed: int, es: int) -> list[Measurement]
     values = []
     for side in (Label.LV, Label.RV):
         at_ed, at_es = float(sizes[side][ed]), float(sizes[side][es])
-        prefix, found = side.name.lower(), at_ed > 0
-        change = 100.0 * (at_ed - at_es) / at_ed if found else None
-        values += [Measurement(f"{prefix}_ed_cm2", at_ed), Measurement(f"{prefix}_es_cm2", at_es)]
-        values.append(Measurement(f"{prefix}_fac_pct", change, "" if found else f"no {side.name} was found at ED"))
+        names = [f"{side.name.lower()}_{kind}" for kind in AREAS]
+        if not at_ed > 0:
+            values += [Measurement(name, None, f"no {side.name} was found at ED") for name in names]
+        elif ed == es:
+            values += [Measurement(names[0], at_ed), *(Measurement(name, None, SAME_FRAME) for name in names[1:])]
+        else:
+            change = 100.0 * (at_ed - at_es) / at_ed
+            values += [Measurement(n, value) for n, value in zip(names, (at_ed, at_es, change), strict=True)]
     return values

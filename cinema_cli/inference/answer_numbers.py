@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from cinema_cli.domain.prediction import Cell, Prediction, PredictionColumn, Task
+from cinema_cli.inference.answer_masks import SAME_FRAME
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published import Float32
@@ -42,6 +43,8 @@ def numbers_said(head: PublishedHead, look: StudyLook) -> Prediction:
     if moments is None:
         return Prediction(head.name, reason=NO_MOMENTS)
     frames = {view: moments.frames(look.study, view) for view in head.card.views}
+    if any(ed == es for ed, es in frames.values()):
+        return Prediction(head.name, reason=SAME_FRAME)
     answer = Answer.CLASSES if head.card.task is Task.CLASSIFICATION else Answer.NUMBERS
     seen = [look.prepared(view, frames=frames[view]) for view in head.card.views]
     by_seed = study_answers(seen, head.networks, frames=frames, answer=answer, device=str(head.device))

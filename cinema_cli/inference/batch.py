@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
-from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError, StudyError
+from cinema_cli.domain.errors import (
+    CinemaError,
+    ConfigError,
+    ExitCode,
+    OutputError,
+    StudyError,
+    UnavailableError,
+    fault_words,
+)
 from cinema_cli.domain.prediction import PredictionColumn
 from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
 from cinema_cli.inference.plan import Planned, RunSettings, StudyInput, facts_of, plan
@@ -115,7 +123,7 @@ def run_cohort(
     for position, (item, pending) in enumerate(_read_ahead(todo), start=1):
         began = time.perf_counter()
         outcome, trace = _one(item, pending, out=out, engine=engine, clinical=clinical, settings=settings, pages=pages)
-        _record(out, item, outcome, page=failure_page, version=settings.version)
+        _record(out, item, outcome, page=failure_page, version=settings.version, masks=settings.write_masks)
         failure = outcome if isinstance(outcome, Failure) else None
         n_run, n_failed = n_run + 1, n_failed + (failure is not None)
         if progress:
@@ -176,9 +184,9 @@ def _one(
         stage = "write"
         _forget(out, item.study)
         _write(out, study, result, columns=engine.columns, settings=settings, pages=pages)
-        return result, ""
-    except OutputError:
-        raise  # the disk, not the study
+        return result, "\n".join(f"{said.head}: {said.reason}" for said in result.predictions if said.failed)
+    except (OutputError, UnavailableError, ConfigError):
+        raise  # the disk, the weights: not the study
     except CinemaError as error:
         stage = error.stage if isinstance(error, StudyError) else stage
         where = (item.study.participant_id, item.study.session_id, stage)
@@ -189,14 +197,22 @@ def _one(
 
 
 def _record(
-    out: Path, item: Planned, outcome: StudyResult | Failure, *, page: FailurePage | None, version: str
+    out: Path,
+    item: Planned,
+    outcome: StudyResult | Failure,
+    *,
+    page: FailurePage | None,
+    version: str,
+    masks: bool = False,
 ) -> None:
     """Record what became of a study; a failure's page comes before, so that a record vouches for its files."""
     if isinstance(outcome, Failure):
         _forget(out, item.study)
     if page and isinstance(outcome, Failure):
         write_atomic(study_folder(out, item.study) / "study.html", page(without_uids(outcome)))
-    record(out, outcome, item.digest, version=version)
+    files = [path for name in (*STUDY_TABLES, "*_dseg.nii.gz") for path in study_folder(out, item.study).glob(name)]
+    sizes = {path.name: path.stat().st_size for path in sorted(files)}
+    record(out, outcome, item.digest, version=version, files=sizes, wrote_masks=masks)
 
 
 def _holds(out: Path, item: Planned) -> bool:
@@ -230,15 +246,12 @@ def _record_not_reached(
 
 
 def _unexpected(error: Exception, *, stage: str, participant_id: str, session_id: str, facts: StudyFacts) -> Failure:
-    """A failure that names the place, not the message: messages may hold paths and so names."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "cinema_" in f.filename]
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
     return Failure(
         participant_id,
         session_id,
         stage=stage,
         code="unexpected",
-        reason=f"unexpected {type(error).__name__} in {place}",
+        reason=fault_words(error),
         hint="A fault of the program: run again with -v --retry-failed to see the trace, and please report it.",
         facts=facts,
     )

@@ -12,6 +12,7 @@ from cinema_cli.inference.pool import NetworkPool
 from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.segmenters import PublishedSegmenter, Segmenter, StackSegmenter
 from cinema_cli.inference.trusted import seeds_here
+from cinema_cli.io.weights_store import stored
 
 STARTER = "starter_sax"
 MEASURES = ("segmentation_mnms_sax", "segmentation_mnms2_sax", "segmentation_acdc_sax")
@@ -22,12 +23,12 @@ their training data came from (M&Ms: 4 vendors, 6 centres; M&Ms2: 3 vendors, 9 s
 def chosen_cards(names: Sequence[str]) -> tuple[Card, ...]:
     """The card of the head that measures, then those of the other heads in use, each once.
 
-    Without `names`, every published head whose weights are here. The first named head that segments the short axis
-    measures; where none is named, the first of `MEASURES` whose weights are here, else the starter. Raises ConfigError
+    Without `names`, every published head whose weights and config.yaml are here. The first named head that segments the
+    short axis measures; where none is named, the first of `MEASURES` that is here, else the starter. Raises ConfigError
     for an unknown name, UsageError for the starter beside another head that measures.
     """
     named = [read_card(name) for name in dict.fromkeys(names)]
-    others = named or [card for card in list_cards() if isinstance(card, PublishedCard) and seeds_here(card)]
+    others = named or [card for card in list_cards() if isinstance(card, PublishedCard) and is_whole(card)]
     measures = next((card for card in named if _segments_sax(card)), None) or _usual()
     if any(isinstance(card, StackCard) and card.name != measures.name for card in others):
         raise UsageError(
@@ -63,4 +64,9 @@ def _segments_sax(card: Card) -> bool:
 def _usual() -> Card:
     """The head that measures where none was named."""
     published = (card for name in MEASURES if isinstance(card := read_card(name), PublishedCard))
-    return next((card for card in published if seeds_here(card)), None) or read_card(STARTER)
+    return next((card for card in published if is_whole(card)), None) or read_card(STARTER)
+
+
+def is_whole(card: PublishedCard) -> bool:
+    """Whether a head can run here: config.yaml and the weights of at least one seed are stored."""
+    return bool(seeds_here(card) and stored(card.config_file))

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from cinema_cli.domain.checks import Evidence, not_checked, run_checks
 from cinema_cli.domain.cine import CineStudy, View
-from cinema_cli.domain.errors import StudyError
-from cinema_cli.domain.prediction import Prediction, PredictionColumn, Task
+from cinema_cli.domain.errors import StudyError, fault_words
+from cinema_cli.domain.prediction import Embedding, Prediction, PredictionColumn, Task
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure, not_measured
 from cinema_cli.inference.answer_embedding import embeddings_said
@@ -20,6 +20,9 @@ from cinema_cli.inference.postprocess import ring_closed
 from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.segmenters import PublishedSegmenter, Segmentation, Segmenter
 
+FAULTS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors that nobody expected of a head; those of weights, disk and memory concern every study and go on."""
+
 
 class Engine:
     """Segments and measures studies with loaded heads; holds nothing of a study between calls."""
@@ -27,7 +30,7 @@ class Engine:
     def __init__(self, segmenter: Segmenter, heads: Sequence[PublishedHead] = ()) -> None:
         """Measure with `segmenter`, and ask `heads`: those that segment first, as others build on masks and ED, ES."""
         self._segmenter = segmenter
-        self._heads = sorted(heads, key=lambda head: head.card.task is not Task.SEGMENTATION)
+        self._heads = sorted(heads, key=lambda head: (head.card.task is not Task.SEGMENTATION, head.card.name))
 
     @property
     def heads(self) -> tuple[HeadUse, ...]:
@@ -62,8 +65,8 @@ class Engine:
             found = self._segmented(look)
         with _timed(seconds, "predict"):
             backbones = [head for head in self._heads if head.card.task is Task.EMBEDDING]
-            said = [predict(head, look) for head in self._heads if head not in backbones]
-            vectors = [vector for head in backbones for vector in embeddings_said(head, look)]
+            said = [_asked(head, look) for head in self._heads if head not in backbones]
+            vectors = [vector for head in backbones for vector in _embedded(head, look)]
         if isinstance(found, StudyError):
             if not any(one.study or one.frames for one in said) and not any(one.vectors for one in vectors):
                 raise found
@@ -95,6 +98,23 @@ class Engine:
         """That a published head which measures found nothing to measure."""
         published = isinstance(self._segmenter, PublishedSegmenter)
         return (Prediction(self._segmenter.use.name, reason=error.message),) if published else ()
+
+
+def _asked(head: PublishedHead, look: StudyLook) -> Prediction:
+    """What a head says; a fault of one head costs its answer, not the study."""
+    try:
+        return predict(head, look)
+    except FAULTS as error:
+        return Prediction(head.card.name, reason=f"the head failed: {fault_words(error)}", failed=True)
+
+
+def _embedded(head: PublishedHead, look: StudyLook) -> tuple[Embedding, ...]:
+    """The same of a backbone."""
+    try:
+        return embeddings_said(head, look)
+    except FAULTS as error:
+        reasons = {"all": f"the head failed: {fault_words(error)}"}
+        return tuple(Embedding(head.card.name, moment, reasons=reasons) for moment in ("ed", "es"))
 
 
 def _measured(look: StudyLook, found: Segmentation) -> StudyResult:

@@ -59,7 +59,8 @@ def plan(
         said = facts_of(study, StudyFacts(), clinical)
         digest = digest_of(
             study.digest,
-            [dataclasses.asdict(h) for h in heads],
+            [dataclasses.asdict(h) for h in heads[:1]],  # the one that measures
+            sorted((dataclasses.asdict(h) for h in heads[1:]), key=lambda head: str(head["name"])),
             dict(settings.results),
             settings.version,
             dataclasses.asdict(said),
@@ -91,6 +92,16 @@ def _decide(
         return True, "not reached before"
     if known.status is Status.FAILED:
         return settings.retry_failed, f"failed before ({known.code})"
-    if settings.write_masks and not any(study_folder(out, study).glob("*_dseg.nii.gz")):
-        return True, "its masks are not there"
+    if settings.write_masks and not known.wrote_masks:
+        return True, "its masks were not written"
+    if not _files_are_there(study_folder(out, study), known.files):
+        return True, "its files are not there"
     return False, "done"
+
+
+def _files_are_there(folder: Path, files: Mapping[str, int]) -> bool:
+    """Whether the files that a record vouches for are there, with the sizes that they had."""
+    try:
+        return all((folder / name).stat().st_size == size for name, size in files.items())
+    except OSError:
+        return False

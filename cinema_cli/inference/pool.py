@@ -1,13 +1,14 @@
 """Published networks in memory: as many heads as fit, the one used longest ago leaves first."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.fast import ready
-from cinema_cli.inference.trusted import load, seeds_here
+from cinema_cli.inference.trusted import load
 from cinema_cli.io.weights_store import stored
 
 CPU_BYTES = 2**30  # as much as a few heads in bfloat16; alone, three seeds of the largest in float32 take 1.5 GB
@@ -23,14 +24,14 @@ class NetworkPool:
         self._most = _room(device) if most_bytes is None else most_bytes
         self._heads: OrderedDict[str, tuple[nn.Module, ...]] = OrderedDict()
 
-    def networks(self, card: PublishedCard) -> tuple[nn.Module, ...]:
-        """The networks of a head, one for each seed whose weights are here, in order of seeds.
+    def networks(self, card: PublishedCard, seeds: Sequence[int | None]) -> tuple[nn.Module, ...]:
+        """The networks of a head, one for each of these seeds, the same ones whenever it is asked for.
 
         Raises UnavailableError or ConfigError for weights that are not there or not what they should be.
         """
         if card.name not in self._heads:
             self._make_room(_bytes_on_disk(card) * self.numbers.itemsize // torch.float32.itemsize)
-            networks = (load(card, seed=seed) for seed in seeds_here(card))
+            networks = (load(card, seed=seed) for seed in seeds)
             self._heads[card.name] = tuple(ready(n, device=self.device, numbers=self.numbers) for n in networks)
         self._heads.move_to_end(card.name)
         return self._heads[card.name]
@@ -53,4 +54,4 @@ def _bytes_on_disk(card: PublishedCard) -> int:
 
 
 def _n_bytes(network: nn.Module) -> int:
-    return sum(p.numel() * p.element_size() for p in network.parameters())
+    return sum(x.numel() * x.element_size() for x in (*network.parameters(), *network.buffers()))

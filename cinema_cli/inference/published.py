@@ -146,7 +146,7 @@ def prepare(
         size[axis] = window if edge is Edge.LEAVE else min(n, window)
     lattice = whole.window((start[0], start[1], 0), (size[0], size[1], size[2]))
     chosen = tuple(range(cine.n_frames)) if frames is None else tuple(frames)
-    is_whole = all(bool((cine.pixels[f] == np.trunc(cine.pixels[f])).all()) for f in chosen)
+    is_whole = all(bool((frame == np.trunc(frame)).all()) for frame in cine.pixels)  # of the cine, whatever is chosen
     images = (sample(cine, f, onto=lattice, truncate=is_whole) for f in chosen)
     return NetworkView(cine, lattice, shape, chosen, np.stack([grey_bytes(image) for image in images]))
 

@@ -18,12 +18,15 @@ class PublishedHead:
     """One published head; its networks, a seed each, are loaded when they are first needed."""
 
     def __init__(self, card: PublishedCard, pool: NetworkPool) -> None:
-        """Raises UnavailableError, ConfigError where no seed's weights are here, or not what they should be."""
-        self.card, self._pool = card, pool
-        seeds = seeds_here(card)
-        for seed in seeds:
+        """Use the seeds whose weights are here now, in the whole run.
+
+        Raises UnavailableError, ConfigError where there is none, or one is not what it should be.
+        """
+        self.card, self._pool, self._seeds = card, pool, seeds_here(card)
+        for seed in self._seeds:
             load(card, seed=seed)  # before any study: only mapped, and let go again
-        if not seeds:
+        self._weights = self._weights_here()
+        if not self._seeds:
             raise UnavailableError(
                 f"the weights of head {card.name} are not here",
                 hint=f"`cinema models pull {card.name}`, or `cinema models import` where there is no network.",
@@ -47,16 +50,30 @@ class PublishedHead:
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:
-        """One network for each seed that is here. Raises UnavailableError, ConfigError."""
-        return self._pool.networks(self.card)
+        """One network for each seed, the same in the whole run.
+
+        Raises UnavailableError where weights have gone or changed since, ConfigError for a changed config.yaml.
+        """
+        networks = self._pool.networks(self.card, self._seeds)
+        if self._weights_here() != self._weights:
+            raise UnavailableError(
+                f"the weights of head {self.name} changed while it was in use",
+                hint="Run the same command again: studies that the old weights answered are recorded with these.",
+                code="weights_changed",
+            )
+        return networks
 
     @property
     def use(self) -> HeadUse:
         """Name, digests and number type for the record: another of these can give other numbers."""
-        files = [found for file in self.card.files if (found := stored(file.path))]
-        weights = {found.name: found.sha256 for found in files}
+        weights = self._weights
         together = hashlib.sha256("".join(weights.values()).encode()).hexdigest()
         sha256 = next(iter(weights.values())) if len(weights) == 1 else together
         return HeadUse(self.name, sha256, setup=self.card.setup, precision=self.precision, weights=weights)
+
+    def _weights_here(self) -> dict[str, str]:
+        """Published path -> SHA-256, by the store's records, of the seeds in use."""
+        names = [file.path for file in self.card.files if file.seed in self._seeds]
+        return {found.name: found.sha256 for name in names if (found := stored(name))}
 
 

@@ -115,10 +115,10 @@ def embed(
     frames: Mapping[View, int],
     device: str = "cpu",
 ) -> dict[str, Float32]:
-    """Vectors (width,) of one moment: `cls`, and the mean over the tokens of each view. Needs views of usual size.
+    """Vectors (width,) of one moment: `cls`, and the mean over the tokens of each view.
 
-    `features` is the backbone's extraction: {view: (1, 1, x, y[, z])} -> {"cls" or view: (1, token, width)}. Raises
-    ValueError, from the network, for a stack of more slices than it takes.
+    `features` is the backbone's extraction: {view: (1, 1, x, y[, z])} -> {"cls" or view: (1, token, width)}. A stack of
+    more slices than usual goes in whole: the network interpolates its position embeddings.
     """
     images = _together(views, {view: [frame] for view, frame in frames.items()}, device)
     return {name: np.asarray(x[0].float().mean(0).cpu().numpy(), np.float32) for name, x in features(images).items()}
@@ -156,8 +156,8 @@ def _share_apart(chosen: Tensor, single: Sequence[Tensor]) -> Floats:
         return np.full(len(chosen), np.nan)
     differs = torch.stack([one != chosen for one in single]).any(0)
     labelled = torch.stack([one > 0 for one in single]).any(0) | (chosen > 0)
-    apart, total = (mask.flatten(1).sum(1).double() for mask in (differs, labelled))
-    return np.asarray((apart / total.clamp_min(1)).cpu().numpy())
+    apart, total = (mask.flatten(1).sum(1).cpu().double() for mask in (differs, labelled))
+    return np.asarray((apart / total.clamp_min(1)).numpy())
 
 
 def _landmarks(view: NetworkView, points: Sequence[Floats], peaks: Sequence[Floats]) -> SeenLandmarks:

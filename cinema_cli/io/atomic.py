@@ -4,8 +4,9 @@ import contextlib
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from cinema_cli.domain.errors import OutputError
 
@@ -20,9 +21,14 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
     full or refuses.
     """
     data = content.encode() if isinstance(content, str) else content
+    return stream_atomic(path, lambda file: file.write(data))
+
+
+def stream_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
+    """The same for content that `write` gives piece by piece."""
     if is_stream(path):
         with output_errors(path), path.open("wb") as stream:
-            stream.write(data)
+            write(stream)
         return path
     if path.is_symlink():
         path = path.resolve()
@@ -31,7 +37,7 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("wb") as file:
-                file.write(data)
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)

@@ -78,6 +78,8 @@ class Record:
     es_frame: int | None = None
     heads: tuple[HeadUse, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, int] = field(default_factory=dict)  # name -> bytes of the masks and tables beside it
+    wrote_masks: bool = False  # whether masks were wanted
 
 
 def study_folder(out: Path, study: StudyIds) -> Path:
@@ -121,8 +123,20 @@ def digest_of(*parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def record(out: Path, outcome: StudyResult | Failure, digest: str, *, version: str) -> Path:
-    """Write what became of a study; the old record stays until the new one is whole. Raises OutputError."""
+def record(
+    out: Path,
+    outcome: StudyResult | Failure,
+    digest: str,
+    *,
+    version: str,
+    files: Mapping[str, int] | None = None,
+    wrote_masks: bool = False,
+) -> Path:
+    """Write what became of a study; the old record stays until the new one is whole. Raises OutputError.
+
+    `files`: names and bytes of the masks and tables beside it, which it vouches for; `wrote_masks`: whether masks were
+    wanted.
+    """
     body: dict[str, Any] = {
         "record_version": RECORD_VERSION,
         "participant_id": outcome.participant_id,
@@ -130,6 +144,8 @@ def record(out: Path, outcome: StudyResult | Failure, digest: str, *, version: s
         "digest": digest,
         "version": version,
         "facts": asdict(outcome.facts),
+        "files": dict(files or {}),
+        "wrote_masks": wrote_masks,
     }
     body |= _failed(outcome) if isinstance(outcome, Failure) else _done(outcome)
     text = json.dumps(_clean(body), indent=1, ensure_ascii=False, allow_nan=False)
@@ -204,6 +220,8 @@ def _read(path: Path) -> Record | None:
             es_frame=body.get("es_frame"),
             heads=tuple(HeadUse(**h) for h in body.get("heads", ())),
             seconds=body.get("seconds", {}),
+            files=body.get("files", {}),
+            wrote_masks=body.get("wrote_masks", False),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a record that cannot be read is no record: the study runs again

@@ -1,5 +1,6 @@
 """What published heads said: two small tables beside a study's record, and those of the cohort made of them."""
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import polars as pl
 
 from cinema_cli.domain.prediction import Embedding, PredictionColumn
 from cinema_cli.domain.result import StudyResult
-from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.atomic import output_errors, stream_atomic, write_atomic
 from cinema_cli.io.dictionary import Entry, entry
 from cinema_cli.io.ledger import Record, Status, StudyIds, study_folder
-from cinema_cli.io.tables import ID_SCHEMA, Schema, read_parquet, to_parquet, write_table
+from cinema_cli.io.tables import ID_SCHEMA, Schema, read_parquet, to_parquet, write_dictionary
 
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.parquet"
 STUDY_TABLES = (PREDICTIONS, EMBEDDINGS)
@@ -23,6 +24,7 @@ EMBEDDING_SCHEMA: Schema = ID_SCHEMA | {
     "reasons": pl.String,
 }
 _REASONS = "reasons"
+AT_ONCE = 500  # studies whose small tables are put together before they join the others
 
 
 def prediction_schema(columns: Iterable[PredictionColumn]) -> Schema:
@@ -90,29 +92,37 @@ def write_cohort_tables(
 def _write(
     out: Path, records: Sequence[Record], name: str, schema: Schema, words: Mapping[str, Entry], *, wanted: bool
 ) -> None:
-    found = [(r, path) for r in records if r.status is Status.DONE and (path := study_folder(out, r) / name).is_file()]
     stem = Path(name).stem
-    if not found and not wanted:
+    if not wanted and not any(r.status is Status.DONE and name in r.files for r in records):
         with output_errors(out):
             for path in (out / name, out / f"{stem}.json"):
                 path.unlink(missing_ok=True)
         return
-    told = {(r.participant_id, r.session_id) for r, _ in found}
-    silent = [_silent_row(r) for r in records if (r.participant_id, r.session_id) not in told]
-    parts = [pl.DataFrame(schema=schema), *(read_parquet(path) for _, path in found)]
-    table = pl.concat([*parts, pl.DataFrame(silent, schema=_SILENT)], how="diagonal")
-    last = [name for name in table.columns if name != _REASONS]
-    order = pl.col("participant_id"), pl.col("session_id")
-    write_table(out, stem, table.select(*last, _REASONS).sort(order, maintain_order=True), words, ".parquet")
+    with tempfile.TemporaryDirectory(prefix="cinema-") as folder:  # of all studies' frames, few are in memory at a time
+        parts = [pl.LazyFrame(schema=schema)]
+        for start in range(0, len(records), AT_ONCE):
+            some = [_of_study(r, study_folder(out, r) / name) for r in records[start : start + AT_ONCE]]
+            with output_errors(part := Path(folder) / f"{start}.parquet"):
+                pl.concat(some, how="diagonal").write_parquet(part)
+            parts.append(pl.scan_parquet(part, glob=False))
+        table = pl.concat(parts, how="diagonal")
+        columns = [*(column for column in table.collect_schema() if column != _REASONS), _REASONS]
+        write_dictionary(out, stem, columns, words)
+        stream_atomic(out / name, lambda file: table.select(columns).sink_parquet(file, maintain_order=True))
 
 
-def _silent_row(record: Record) -> dict[str, str]:
-    """The row of a study of which no head said anything."""
-    why = record.reason if record.status is not Status.DONE else "analysed without these heads"
-    return {"participant_id": record.participant_id, "session_id": record.session_id, _REASONS: f"all: {why}"}
-
-
-_SILENT: Schema = ID_SCHEMA | {_REASONS: pl.String}
+def _of_study(record: Record, path: Path) -> pl.DataFrame:
+    """A study's own rows; where it has none, one that says why."""
+    why = record.reason
+    if record.status is Status.DONE:
+        try:
+            return read_parquet(path)
+        except FileNotFoundError:
+            why = "analysed without these heads" if path.name not in record.files else "its table is not there"
+        except (OSError, pl.exceptions.PolarsError):
+            why = "its table cannot be read: run the study again (--force)"
+    row = {"participant_id": record.participant_id, "session_id": record.session_id, _REASONS: f"all: {why}"}
+    return pl.DataFrame([row], schema=ID_SCHEMA | {_REASONS: pl.String})
 _WHY = entry("Why cells of a head are empty: `head: reason`, separated by `; `; `all` where the study has no answer.")
 
 

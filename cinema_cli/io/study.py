@@ -14,6 +14,8 @@ from cinema_cli.io.pixels import read_frames
 
 _CUT = "truncated"  # reason code of `io.truncated`
 
+UNKNOWN_THICKNESS_MM = 1.0  # of a single slice, whose areas do not depend on it: any voxel needs a depth
+
 
 def read_study(index: CohortIndex, key: StudyKey) -> CineStudy:
     """Cines of one study by view, with the facts of its headers.
@@ -84,7 +86,7 @@ def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Ci
         view=View(stack["view"]),
         pixels=np.ascontiguousarray(filled.transpose(1, 0, 2, 3)),
         pixel_spacing_mm=(stack["row_spacing_mm"], stack["column_spacing_mm"]),
-        slice_spacing_mm=stack["slice_spacing_mm"] or 0.0,
+        slice_spacing_mm=stack["slice_spacing_mm"] or UNKNOWN_THICKNESS_MM,
         thickness_mm=stack["thickness_mm"],
         origins_mm=origins,
         row_direction=np.array(stack["row_direction"]),

@@ -14,7 +14,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus
 from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.dictionary import Entry, data_dictionary, words_of
-from cinema_cli.io.ledger import RECORD_NAME, Record, Status, read_records
+from cinema_cli.io.ledger import RECORD_NAME, Record, Status, digest_of, read_records
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -53,9 +53,11 @@ QC_SCHEMA: Schema = ID_SCHEMA | {
     "value": pl.Float64,
     "sentence": pl.String,
 }
+_DESCRIPTION = "dataset_description.json"
 TABLE_FILES = (
-    *("dataset_description.json", "README", ".bidsignore", "curves.json", "curves.parquet", "failures.json"),
+    *("README", ".bidsignore", "curves.json", "curves.parquet", "failures.json"),
     *("failures.csv", "qc.json", "qc.csv", "phenotypes.json", "phenotypes.csv", "phenotypes.parquet"),
+    _DESCRIPTION,
 )
 _FORMULA_START = r"^[=+\-@\t\r]"  # what a spreadsheet would run
 _CLINICAL = ("sex", "age_years", "height_cm", "weight_kg")  # facts that a clinical file may say too
@@ -136,23 +138,31 @@ def to_parquet(table: pl.DataFrame) -> bytes:
 def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.DataFrame:
     """Rebuild every table of the folder `out` from its records; returns the phenotype table. Raises OutputError.
 
-    TABLE_FILES, the last of them last: where it says what the records say, all the others do.
+    The description comes last and says which records all the others were made from, see `written_of`.
     """
     table = phenotypes(records)
-    _write_description(out, version=version)
+    write_atomic(out / "README", _README)
+    write_atomic(out / ".bidsignore", _BIDSIGNORE)
     _write(out, "curves", curves(records), ".parquet")
     _write(out, "failures", failures(records), ".csv")
     _write(out, "qc", quality(records), ".csv")
     _write(out, "phenotypes", table, ".csv", ".parquet")
+    _write_description(out, version=version, records=records_digest(records))
     return table
 
 
-def read_written(out: Path) -> pl.DataFrame:
-    """The phenotype table as it was last written; an empty one where it cannot be read."""
+def records_digest(records: Sequence[Record]) -> str:
+    """Digest of what these records are of: tables made from others say something else."""
+    return digest_of([(r.participant_id, r.session_id, r.status, r.digest, r.version, r.reason) for r in records])
+
+
+def written_of(out: Path) -> str:
+    """Digest of the records that the tables in `out` were made from; empty where that cannot be read."""
     try:
-        return read_parquet(out / TABLE_FILES[-1])
-    except (OSError, pl.exceptions.PolarsError):
-        return pl.DataFrame(schema=PHENOTYPE_SCHEMA)
+        made = json.loads((out / _DESCRIPTION).read_text(encoding="utf-8"))["GeneratedBy"][0]
+        return str(made["RecordsDigest"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def write_notes(out: Path, notes: pl.DataFrame) -> None:
@@ -263,25 +273,28 @@ def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
 def write_table(out: Path, name: str, table: pl.DataFrame, words: Mapping[str, Entry], *suffixes: str) -> None:
     """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
     forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
-    write_atomic(out / f"{name}.json", _json(data_dictionary(words, table.columns)))
+    write_dictionary(out, name, table.columns, words)
     for suffix in suffixes:
         write_atomic(out / f"{name}{suffix}", forms[suffix](table))
+
+
+def write_dictionary(out: Path, name: str, columns: Sequence[str], words: Mapping[str, Entry]) -> None:
+    """Write what each column of a table means. Raises OutputError."""
+    write_atomic(out / f"{name}.json", _json(data_dictionary(words, columns)))
 
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _write_description(out: Path, *, version: str) -> None:
+def _write_description(out: Path, *, version: str, records: str) -> None:
     description = {
         "Name": "Cine cardiac MR phenotypes",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "cinema-cli", "Version": version}],
+        "GeneratedBy": [{"Name": "cinema-cli", "Version": version, "RecordsDigest": records}],
     }
-    write_atomic(out / "dataset_description.json", _json(description))
-    write_atomic(out / "README", _README)
-    write_atomic(out / ".bidsignore", _BIDSIGNORE)
+    write_atomic(out / _DESCRIPTION, _json(description))
 
 
 _BIDSIGNORE = """\
