@@ -100,14 +100,15 @@ def test_a_file_elsewhere_needs_its_head_and_perhaps_its_seed(folder: Path, tmp_
     ambiguous = refusal(plain)
     assert isinstance(ambiguous, UsageError) and HEAD in ambiguous.message and "ef_acdc_sax" in ambiguous.message
     assert isinstance(refusal(odd), UsageError) and isinstance(refusal(odd, HEAD), UsageError)
-    assert states(bring(plain, HEAD)) == {SEED_1: "stored"}
-    assert heads_without_settings(CARDS, {HEAD}) == [HEAD]
+    lone = bring(plain, HEAD)
+    assert states(lone) == {SEED_1: "stored"}
+    assert heads_without_settings(CARDS, lone.values()) == [HEAD]
     assert states(bring(odd, HEAD, 2)) == {SEED_2: "stored"}
     shutil.copy(folder / CONFIG, tmp_path / "config.yaml")
     with pytest.raises(UsageError, match="its name fits age_mnms_sax, "):
         bring(tmp_path / "config.yaml")
     assert states(bring(tmp_path / "config.yaml", HEAD)) == {CONFIG: "stored"}
-    assert heads_without_settings(CARDS, {HEAD}) == []
+    assert heads_without_settings(CARDS, lone.values()) == []
     load(CARD, seed=2)
 
 
@@ -157,6 +158,11 @@ def test_settings_that_say_otherwise_or_are_none(folder: Path) -> None:
     config.write_text(config.read_text().replace("out_chans: 4", "out_chans: 3"))
     found = bring(folder, HEAD)
     assert "model.out_chans is 4 in the card, 3 in the file" in found[CONFIG].reason
+    assert states(found) == dict.fromkeys(FILES, "failed") and not any(map(stored, FILES))  # its weights neither
+    add(SEED_0, folder / SEED_0, source="import")
+    assert heads_without_settings(CARDS, found.values()) == []  # it was not lacking
+    assert states(bring(folder / SEED_1)) == {CONFIG: "failed", SEED_1: "failed"}
+    assert states(bring(folder))[OTHER.config_file] == "stored"
     config.write_text("!!python/object/apply:os.system ['true']")
     assert "is not plain YAML" in bring(folder, HEAD)[CONFIG].reason and stored(CONFIG) is None
 

@@ -13,6 +13,7 @@ import pytest
 from tiny_cinema import TINY, Starter, publish
 
 from cinema_cli.inference.cards import list_cards
+from cinema_cli.inference.weight_outcomes import published_files
 from cinema_cli.io.weights_store import add, stored
 
 HEAD = "cvd_mnms2_lax_4c"
@@ -46,7 +47,7 @@ def keep(published: Path, *names: str) -> None:
         add(name, published / name, source=f"hub mathpluscode/CineMA@{COMMIT}")
 
 
-@pytest.mark.parametrize("command", ["pull", "import", "path"])
+@pytest.mark.parametrize("command", ["pull", "import", "path", "remove"])
 def test_golden_help(command: str, golden: Callable[[str, str], None], cinema: Starter) -> None:
     done = cinema.run("models", command, "--help", COLUMNS="100")
     assert (done.returncode, done.stderr) == (0, "")
@@ -141,6 +142,42 @@ def test_verify_ends_with_what_is_wrong(cinema: Starter, published: Path) -> Non
     assert "error: 1 of 2 are not what they should be" in bad.stderr
 
 
+def test_verify_fails_where_weights_have_no_settings_or_commits_differ(cinema: Starter, published: Path) -> None:
+    keep(published, SEED_0)
+    lone = cinema.run("models", "verify")
+    assert lone.returncode == 69 and f"{HEAD}\t{CARD.config_file}\tfailed\t0\tnot on this machine" in lone.stdout
+    keep(published, CARD.config_file)
+    add(SEED_1, published / SEED_1, source="import")
+    assert cinema.run("models", "verify").returncode == 0
+    add(SEED_2, published / SEED_2, source=f"hub mathpluscode/CineMA@{'1' * 40}")
+    mixed = cinema.run("models", "verify", HEAD)
+    assert mixed.returncode == 69
+    assert f"{HEAD}\t\tfailed\t0\tits files come from different commits, {COMMIT} and {'1' * 40}:" in mixed.stdout
+
+
+def test_what_is_removed_is_said(cinema: Starter, published: Path, store: Path) -> None:
+    keep(published, CARD.config_file, SEED_0, SEED_2)
+    keep_other = add("other/x.safetensors", published / SEED_1, source="import")
+    assert cinema.run("models", "remove", HEAD, "none").returncode == 78 and stored(SEED_0)
+    assert cinema.run("models", "remove").returncode == 2
+    done = cinema.run("models", "remove", HEAD, "starter_sax", "--json")
+    rows = [(row["head"], row["file"], row["state"]) for row in json.loads(done.stdout)]
+    assert rows == [(HEAD, name, "removed") for name in (SEED_2, SEED_0, CARD.config_file)]
+    assert done.returncode == 0 and "3 removed" in done.stderr and "starter_sax is embedded" in done.stderr
+    assert {path for path in store.rglob("*") if path.is_file()} == {
+        keep_other.path,
+        keep_other.path.with_name("x.safetensors.json"),
+    }
+    again = cinema.run("models", "remove", HEAD)
+    assert again.returncode == 0 and again.stdout.startswith(f"{HEAD}\t\tabsent\t0\tno file of this head")
+
+
+def test_no_two_heads_share_a_file() -> None:
+    """Or else to remove one would break the other."""
+    names = [name for card in TINY.values() for name in published_files(card)]
+    assert len(names) == len(set(names))
+
+
 def test_an_import_is_reported(cinema: Starter, published: Path, tmp_path: Path) -> None:
     (tmp_path / "repository").symlink_to(published)
     done = cinema.run("models", "import", tmp_path / "repository", "--json")
@@ -161,5 +198,6 @@ def test_an_import_is_reported(cinema: Starter, published: Path, tmp_path: Path)
 def test_pull_needs_to_know_which_heads(cinema: Starter) -> None:
     assert cinema.run("models", "pull").returncode == cinema.run("models", "pull", HEAD, "--all").returncode == 2
     assert cinema.run("models", "pull", HEAD, "--seeds", "first").returncode == 2
+    assert "are no numbers" in cinema.run("models", "pull", HEAD, "--seeds", "²").stderr
     embedded = cinema.run("models", "pull", "starter_sax")
     assert embedded.returncode == 0 and "embedded" in embedded.stderr

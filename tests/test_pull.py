@@ -198,6 +198,30 @@ def test_a_config_that_says_otherwise_keeps_its_weights_out(pull: Pull, hub: Hub
     assert hub.downloads == {CONFIG: 1} and not every_stored()
 
 
+def test_a_config_that_the_hub_does_not_hold_keeps_its_weights_out(pull: Pull, hub: Hub) -> None:
+    del hub.files[CONFIG]
+    for more in ("-n", "--quiet"):
+        done = pull(HEAD, "backbone", "--revision", COMMIT, more)
+        assert done.returncode == 3
+        assert {name: rows(done)[name] for name in (CONFIG, SEED_0, SEED_1, SEED_2)} == dict.fromkeys(
+            (CONFIG, SEED_0, SEED_1, SEED_2), "failed"
+        )
+    assert SEED_0 not in hub.downloads and stored("pretrained/cinema.safetensors") and not stored(SEED_0)
+
+
+def test_seeds_of_different_commits_are_not_mixed(pull: Pull, hub: Hub) -> None:
+    assert pull(HEAD, "--seeds", "0,1", "--revision", COMMIT).returncode == 0
+    hub.commit, later = "f" * 40, f"hub {REPOSITORY}@{'f' * 40}"
+    for seeds in ("1", "2", "1,2"):
+        done = pull(HEAD, "--seeds", seeds, "--revision", "main")
+        assert done.returncode == 2 and f"files of {HEAD} at commit {COMMIT} would stay" in done.stderr
+        assert "cinema models remove" in done.stderr
+    assert {file.source for file in every_stored()} == {SOURCE}
+    assert pull(HEAD, "--seeds", "0,1", "--revision", "main").returncode == 0  # all that are here
+    assert pull(HEAD, "--seeds", "2").returncode == 0
+    assert {file.source for file in every_stored()} == {later} and len(every_stored()) == 4
+
+
 def test_weights_of_another_network_are_not_stored(pull: Pull, hub: Hub) -> None:
     hub.replace(SEED_2, hub.files["pretrained/cinema.safetensors"].path)
     done = pull(HEAD, "--revision", COMMIT)

@@ -1,4 +1,4 @@
-"""`cinema models pull` and `cinema models import`: weights of published heads, from the hub or from a folder."""
+"""`cinema models pull`, `import` and `remove`: how weights of published heads come to this machine and go."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Qui
 from cinema_cli.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from cinema_cli.inference.cards import PublishedCard
     from cinema_cli.inference.weight_outcomes import Outcome
 
 Json = Annotated[bool, typer.Option("--json", help="For other programs.")]
@@ -46,14 +47,12 @@ def pull(
     """
     from cinema_cli.inference.acquire import plan_pull
     from cinema_cli.inference.acquire import pull as carry_out
-    from cinema_cli.inference.cards import PublishedCard, list_cards, read_card
+    from cinema_cli.inference.cards import PublishedCard, list_cards
 
     if bool(names) == every:
         raise UsageError("say which heads, or --all", hint="`cinema models list` lists them.")
-    cards = list_cards() if every else [read_card(name) for name in dict.fromkeys(names or ())]
-    published = [card for card in cards if isinstance(card, PublishedCard)]
-    for name in sorted({card.name for card in cards} - {card.name for card in published} if names else ()):
-        CONSOLE.info(f"{name} is embedded: its weights come with cinema")
+    listed = [card for card in list_cards() if isinstance(card, PublishedCard)]
+    published = listed if every else _published(names or ())
     steps = plan_pull(published, revision=revision, seeds=_numbers(seeds), repository=repository)
     outcomes = [step.outcome for step in steps]
     if not dry_run:
@@ -95,9 +94,38 @@ def import_weights(
         raise UsageError("--seed says which seed of a head one FILE is", hint="Name the head with --as, or leave it.")
     cards = [card for card in list_cards() if isinstance(card, PublishedCard)]
     outcomes = _report(import_files(path, cards, head=belongs_to, seed=weights_seed), as_json=as_json)
-    for name in heads_without_settings(cards, {outcome.head for outcome in outcomes}):
+    for name in heads_without_settings(cards, outcomes):
         CONSOLE.warn(f"{name} cannot be used yet: its config.yaml is not here; import it too")
     raise typer.Exit(_exit_code(outcomes))
+
+
+def remove(
+    names: Annotated[list[str], typer.Argument(help="Heads, as `cinema models list` says them.")],
+    as_json: Json = False,
+    config: Config = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_format: Format = LogFormat.TEXT,
+    no_progress: NoProgress = False,
+) -> None:
+    """Remove all files of published heads from this machine. Nothing is asked.
+
+    What the hub's client keeps in its cache (HF_HOME) stays, and so does the space it takes.
+    """
+    from cinema_cli.inference.remove_weights import remove as remove_files
+
+    _report(remove_files(_published(names)), as_json=as_json)
+
+
+def _published(names: Iterable[str]) -> "list[PublishedCard]":
+    """Cards of the published heads of these names; the others are said to be embedded."""
+    from cinema_cli.inference.cards import PublishedCard, read_card
+
+    cards = [read_card(name) for name in dict.fromkeys(names)]
+    for card in cards:
+        if not isinstance(card, PublishedCard):
+            CONSOLE.info(f"{card.name} is embedded: its weights come with cinema")
+    return [card for card in cards if isinstance(card, PublishedCard)]
 
 
 def _report(outcomes: "Iterable[Outcome]", *, as_json: bool) -> "list[Outcome]":
@@ -127,6 +155,6 @@ def _exit_code(outcomes: "Sequence[Outcome]") -> ExitCode:
 def _numbers(seeds: str) -> list[int] | None:
     """`0,2` as numbers; None for nothing."""
     words = seeds.replace(",", " ").split()
-    if not all(word.isdigit() for word in words):
+    if not all(word.isdecimal() for word in words):
         raise UsageError(f"--seeds {seeds!r} are no numbers", hint="Such as --seeds 0,1,2.")
     return [int(word) for word in words] or None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cinema_cli.commands.console import LogFormat
-from cinema_cli.commands.model_weights import FILE_COLUMNS, Json, import_weights, pull
+from cinema_cli.commands.model_weights import FILE_COLUMNS, Json, import_weights, pull, remove
 from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
 from cinema_cli.domain.errors import ExitCode, UnavailableError
 
@@ -93,6 +93,7 @@ def path_of_model(
 
 models.command("pull", short_help="Fetch weights from the hub.")(pull)
 models.command("import", short_help="Take weights from a file or folder.")(import_weights)
+models.command("remove", short_help="Remove weights from this machine.")(remove)
 
 
 @models.command("verify", short_help="Compare weights with what was stored and with their cards.")
@@ -107,7 +108,8 @@ def verify_models(
 ) -> None:
     """Hash every file of heads and compare it with its record, and its content with the card.
 
-    Exit code 69 where one differs, or where nothing is here of a head that was named.
+    Exit code 69 where one differs, where weights lack their config.yaml, where the files of a head come from different
+    commits, or where nothing is here of a head that was named.
     """
     from cinema_cli.commands.model_words import outcome_row, print_rows
     from cinema_cli.inference.cards import list_cards, read_card

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from cinema_cli.domain.errors import CinemaError, UsageError
+from cinema_cli.domain.errors import UsageError
 from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.weight_outcomes import Outcome, State, failed
-from cinema_cli.io.hub import HubFile, fetch, files_at, is_commit, source_of
+from cinema_cli.inference.weight_outcomes import Outcome, State, published_files, refused_weights, take_each
+from cinema_cli.io.hub import HubFile, commit_of, fetch, files_at, is_commit, source_of
 from cinema_cli.io.weights_store import StoredFile, add, every_stored, stored, stored_whole
 
 Progress = Callable[[int, int], None]
@@ -34,14 +35,18 @@ def plan_pull(
 
     `revision` is a commit, or a branch or tag, which is resolved to its commit; None is the commit that the store's
     files of that repository came from. `seeds`: only these; `repository`: another than the cards name. Where all is
-    here at a commit, nobody is asked. Raises UsageError where the revision or a seed is not known, UnavailableError
-    where the hub cannot be reached or refuses.
+    here at a commit, nobody is asked. Raises UsageError where the revision or a seed is not known, and where a head
+    would be of two commits; UnavailableError where the hub cannot be reached or refuses.
     """
     _refuse_unknown(seeds, cards)
     steps: list[Step] = []
     for name in dict.fromkeys(repository or card.repository for card in cards):
         ours = [card for card in cards if (repository or card.repository) == name]
         steps += _plan_one(name, revision or _commit_here(name), _wanted(ours, seeds))
+    lacking = {s.card.name for s in steps if s.outcome.state is State.FAILED and s.outcome.file == s.card.config_file}
+    steps = [_without_settings(step) if step.card.name in lacking else step for step in steps]
+    for card in {step.card.name: step.card for step in steps if step.file}.values():
+        _refuse_mixture(card, {step.file.name: step.file.commit for step in steps if step.file and step.card is card})
     return tuple(steps)
 
 
@@ -51,26 +56,19 @@ def pull(steps: Sequence[Step], *, progress: Progress) -> Iterator[Outcome]:
     Raises what concerns all: UnavailableError for the hub, OutputError for the disk. What is stored by then stays.
     """
     total = sum(step.file.size for step in steps if step.file)
-    done, refused = 0, set[str]()
+    done = 0
     checks = _checks({step.card.name: step.card for step in steps if step.file})
 
-    def after(before: int) -> Callable[[int], None]:
-        return lambda got: progress(before + got, total)
-
-    for step in steps:
+    def carry_out(step: Step) -> Outcome:
+        nonlocal done
         if not step.file:
-            yield step.outcome
-            continue
-        if step.card.name in refused:
-            reason = "not fetched: config.yaml of the head was refused"
-            yield replace(step.outcome, state=State.FAILED, size=0, reason=reason)
-            continue
-        outcome = _fetch(step.file, step, checks[step.card.name], after(done))
-        if outcome.state is State.FAILED and step.file.name == step.card.config_file:
-            refused.add(step.card.name)
-        done += step.file.size
+            return step.outcome
+        before, done = done, done + step.file.size
+        _fetch(step.file, checks[step.card.name], lambda got: progress(before + got, total))
         progress(done, total)
-        yield outcome
+        return replace(step.outcome, state=State.STORED)
+
+    return take_each((step.card, step.outcome.file, partial(carry_out, step)) for step in steps)
 
 
 def _checks(cards: Mapping[str, PublishedCard]) -> dict[str, Callable[[Path], None]]:
@@ -82,16 +80,12 @@ def _checks(cards: Mapping[str, PublishedCard]) -> dict[str, Callable[[Path], No
     return {name: check_of(card) for name, card in cards.items()}
 
 
-def _fetch(file: HubFile, step: Step, check: Callable[[Path], None], progress: Callable[[int], None]) -> Outcome:
+def _fetch(file: HubFile, check: Callable[[Path], None], progress: Callable[[int], None]) -> None:
     """Fetch one file, unless what is stored under its name, from elsewhere, is the same."""
-    try:
-        if (same := stored_whole(file.name)) and same.sha256 == file.digest:
-            add(file.name, same.path, source=file.source, sha256=file.digest, link=True, check=check)
-        else:
-            fetch(file, check=check, progress=progress)
-        return replace(step.outcome, state=State.STORED)
-    except CinemaError as error:
-        return failed(step.card.name, file.name, error)
+    if (same := stored_whole(file.name)) and same.sha256 == file.digest:
+        add(file.name, same.path, source=file.source, sha256=file.digest, link=True, check=check)
+    else:
+        fetch(file, check=check, progress=progress)
 
 
 def _wanted(cards: Sequence[PublishedCard], seeds: Collection[int] | None) -> list[tuple[PublishedCard, str]]:
@@ -122,6 +116,27 @@ def _step(card: PublishedCard, name: str, file: HubFile | None, *, here: StoredF
     if file is None:
         return Step(card, Outcome(card.name, name, State.FAILED, reason=f"{where} does not hold this file"))
     return Step(card, Outcome(card.name, name, State.PLANNED, file.size), file)
+
+
+def _without_settings(step: Step) -> Step:
+    """What becomes of a head's file where its config.yaml is not there."""
+    name = step.outcome.file
+    return step if name == step.card.config_file else Step(step.card, refused_weights(step.card, name))
+
+
+def _refuse_mixture(card: PublishedCard, coming: Mapping[str, str]) -> None:
+    """Raise UsageError where files of a head that stay are of other commits than those that come (name -> commit).
+
+    The mean over seeds of two commits is the answer of no head that was published.
+    """
+    stay = [file for name in published_files(card) if name not in coming and (file := stored(name))]
+    others = sorted({commit for file in stay if (commit := commit_of(file.source))} - set(coming.values()))
+    if others:
+        raise UsageError(
+            f"files of {card.name} at commit {' and '.join(others)} would stay beside those at {max(coming.values())}",
+            hint=f"Pull all seeds, or keep to --revision {others[0]}, or `cinema models remove {card.name}` first.",
+            code="mixed_commits",
+        )
 
 
 def _here(name: str, source: str) -> StoredFile | None:

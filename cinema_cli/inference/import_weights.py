@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
-from cinema_cli.domain.errors import CinemaError, InputError, UsageError
+from cinema_cli.domain.errors import InputError, UsageError
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.trusted import seeds_here
 from cinema_cli.inference.weight_checks import check_of
-from cinema_cli.inference.weight_outcomes import Outcome, State, failed, published_files
+from cinema_cli.inference.weight_outcomes import Outcome, State, published_files, take_each
 from cinema_cli.io.weights_store import add, digest, stored, stored_whole
 from cinema_models.weights import WeightsError, read_header
 
@@ -43,16 +44,15 @@ def import_files(
     named = head is not None
     found = _in_folder(path, chosen, named=named) if path.is_dir() else _one_file(path, chosen, named=named, seed=seed)
     checks = {file.card.name: check_of(file.card) for file in found}
-    for file in found:
-        try:
-            yield _store(file, checks[file.card.name])
-        except CinemaError as error:
-            yield failed(file.card.name, file.name, error)
+    return take_each((file.card, file.name, partial(_store, file, checks[file.card.name])) for file in found)
 
 
-def heads_without_settings(cards: Sequence[PublishedCard], heads: Collection[str]) -> list[str]:
-    """Those of `heads` whose weights are here, but not their config.yaml: they cannot be used yet."""
-    return [c.name for c in cards if c.name in heads and seeds_here(c) and not stored(c.config_file)]
+def heads_without_settings(cards: Sequence[PublishedCard], outcomes: Collection[Outcome]) -> list[str]:
+    """Heads of an import whose weights are here, but no config.yaml, nor was one refused: they cannot be used yet."""
+    heads = {outcome.head for outcome in outcomes}
+    seen = {outcome.file for outcome in outcomes}
+    lacking = [card for card in cards if card.name in heads and card.config_file not in seen]
+    return [card.name for card in lacking if seeds_here(card) and not stored(card.config_file)]
 
 
 def _store(file: Found, check: Callable[[Path], None]) -> Outcome:

@@ -44,6 +44,11 @@ def source_of(repository: str, commit: str) -> str:
     return f"hub {repository}@{commit}"
 
 
+def commit_of(source: str) -> str | None:
+    """The commit that a record names as the source of a file; None for what came from elsewhere than a hub."""
+    return source.rpartition("@")[2] if source.startswith("hub ") else None
+
+
 def is_commit(revision: str) -> bool:
     """Whether a revision names a commit, which never changes, and not a branch or tag, which may."""
     return len(revision) == 40 and set(revision) <= set("0123456789abcdef")
