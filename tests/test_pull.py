@@ -14,7 +14,8 @@ import pytest
 from hub_server import COMMIT, REPOSITORY, Hub, serving
 from tiny_cinema import TINY, Ended, Starter, publish
 
-from cinema_cli.io.weights_store import digest, every_stored, stored
+from cinema_cli.io.hashed import digest
+from cinema_cli.io.weights_store import every_stored, stored
 
 HEAD = "segmentation_mnms2_lax_4c"
 CARD = TINY[HEAD]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from cinema_cli.domain.errors import ConfigError, InputError, LockedError, OutputError, UnavailableError
-from cinema_cli.io import weights_store
+from cinema_cli.io import hashed, weights_store
+from cinema_cli.io.hashed import digest
 from cinema_cli.io.weights_store import (
     add,
     check_whole,
-    digest,
     every_stored,
     forget,
     stored,
@@ -260,7 +260,7 @@ def test_a_link_that_cannot_be_flushed_leaves_the_linked_file_alone(
     def fsync(number: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(weights_store.os, "fsync", fsync)
+    monkeypatch.setattr(hashed.os, "fsync", fsync)
     with pytest.raises(OutputError):
         add(NAME, file, source="import", link=True)
     assert file.read_bytes() == CONTENT and file.stat().st_nlink == 1 and names(store) == []

@@ -11,7 +11,8 @@ from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.trusted import seeds_here
 from cinema_cli.inference.weight_checks import check_of
 from cinema_cli.inference.weight_outcomes import Outcome, State, published_files, take_each
-from cinema_cli.io.weights_store import add, digest, stored, stored_whole
+from cinema_cli.io.hashed import digest
+from cinema_cli.io.weights_store import add, stored, stored_whole
 from cinema_models.weights import WeightsError, read_header
 
 IMPORT = "import"  # the source that the store's records name

@@ -1,7 +1,6 @@
 """Published weights on this machine: files under their published paths, each with a record of its digest and origin."""
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -9,16 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cinema_cli.domain.errors import ConfigError, InputError, LockedError, UnavailableError
 from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.hashed import digest, keep
 
 RECORD = ".json"  # added to a file's name: the name of its record
 PARTIAL = ".partial"
-CHUNK_BYTES = 4 * 2**20
 LEFT_BEHIND_SECONDS = 86400.0  # what is as old as this belongs to no living process
 SETTING = "CINEMA_WEIGHTS_DIR"
 
@@ -114,16 +112,17 @@ def add(
     path = _place(name)
     with _folder_beside(path) as folder:
         partial = folder / path.name
-        record = _fill(partial, content, source=source, link=link)
-        if sha256 not in (None, record.sha256):
+        with output_errors(partial, setting=SETTING):
+            found, size = keep(content, partial, link=link)
+        if sha256 not in (None, found):
             raise UnavailableError(
-                f"{name} has the SHA-256 {record.sha256}, but {sha256} was expected",
+                f"{name} has the SHA-256 {found}, but {sha256} was expected",
                 hint="It is damaged or another file. Nothing was stored: fetch it again.",
                 code="wrong_digest",
             )
         if check:
             check(partial)
-        return _publish(partial, path, StoredFile(path, name, **asdict(record)))
+        return _publish(partial, path, StoredFile(path, name, found, size, source))
 
 
 def forget(name: str) -> int | None:
@@ -136,16 +135,6 @@ def forget(name: str) -> int | None:
             path.unlink()
             return size
     return None
-
-
-def digest(path: Path) -> tuple[str, int]:
-    """Hexadecimal SHA-256 and size in bytes of a file. Raises InputError where it cannot be read."""
-    state, size = hashlib.sha256(), 0
-    with _reading(path) as stream:
-        for chunk in _chunks(stream):
-            state.update(chunk)
-            size += len(chunk)
-    return state.hexdigest(), size
 
 
 @contextlib.contextmanager
@@ -171,7 +160,8 @@ def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
         _record_path(path).unlink(missing_ok=True)
         partial.replace(path)
     write_atomic(_record_path(path), json.dumps(asdict(record)) + "\n")
-    there = path.stat()
+    with output_errors(path, setting=SETTING):  # another process may have removed it
+        there = path.stat()
     if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) and digest(path) != (file.sha256, file.size):
         if _read_record(path) == record:  # the other process may have written its own by now
             _record_path(path).unlink(missing_ok=True)
@@ -181,70 +171,6 @@ def _publish(partial: Path, path: Path, file: StoredFile) -> StoredFile:
             code="locked",
         )
     return file
-
-
-def _fill(partial: Path, content: Path | BinaryIO, *, source: str, link: bool) -> _Record:
-    """Link or copy `content` to `partial`, flushed to disk; its digest and size."""
-    if isinstance(content, Path):
-        if link and _linked(partial, content):
-            with output_errors(partial, setting=SETTING):
-                _flush(partial)
-            sha256, size = digest(partial)
-            return _Record(sha256, size, source)
-        with _reading(content) as stream:
-            return _copy(stream, partial, source=source)
-    return _copy(content, partial, source=source)
-
-
-def _linked(partial: Path, content: Path) -> bool:
-    """Whether `partial` is a hard link to `content` now: not from another disk, nor on one that knows no links."""
-    try:
-        partial.hardlink_to(content.resolve())
-    except OSError:
-        partial.unlink(missing_ok=True)  # a network disk may have made the link and lost the answer
-        return False
-    return True
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _copy(stream: BinaryIO, partial: Path, *, source: str) -> _Record:
-    state, size = hashlib.sha256(), 0
-    with output_errors(partial, setting=SETTING), partial.open("xb") as file:
-        for chunk in _chunks(stream):
-            state.update(chunk)
-            size += file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return _Record(state.hexdigest(), size, source)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[BufferedReader]:
-    """The file, open. Raises InputError where that is refused."""
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise _unreadable(path.name, error) from error
-    with stream:
-        yield stream
-
-
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
-    """What is left in the stream. Raises InputError where the disk does not give it."""
-    try:
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
-    except OSError as error:
-        raise _unreadable(PurePosixPath(str(getattr(stream, "name", "the content"))).name, error) from error
-
-
-def _unreadable(name: str, error: OSError) -> InputError:
-    reason = os.strerror(error.errno) if error.errno else error
-    return InputError(f"cannot read {name}: {reason}", hint="Check the path and the disk.", code="cannot_read")
 
 
 def _read_record(path: Path) -> _Record | None:
