@@ -17,6 +17,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus, StudyResult
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.look import StudyLook
+from cinema_cli.inference.plan import dropped_heads
 from cinema_cli.inference.segmenters import PublishedSegmenter, StackSegmenter
 from cinema_cli.io.ledger import Failure, read_records, record
 from cinema_cli.io.predictions import prediction_table, write_cohort_tables, write_study_tables
@@ -247,6 +248,26 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
     assert vectors["sax"].is_null().to_list() == [False] * 2 + [True] * 4
     words = pl.read_json(tmp_path / "predictions.json")
     assert set(words.columns) == set(table.columns) and words["reasons"][0]["Description"]
+
+
+def test_studies_that_other_heads_answered_say_so(tmp_path: Path) -> None:
+    """Two runs over one study each, with other heads: a column that is empty in a row has its reason there."""
+    first, second = made(MadeHead(EF, [constant(0.0)])), made(MadeHead("cvd_acdc_sax", [constant(0, 0, 0, 4, 0)]))
+    for engine, name in ((first, "sub-1"), (second, "sub-2")):
+        result = dataclasses.replace(engine.analyse(short_axis()), participant_id=name)
+        write_study_tables(tmp_path, result, engine.columns)
+        record(tmp_path, result, name, version="1", files={"predictions.parquet": 1})
+    records = read_records(tmp_path)
+    write_cohort_tables(tmp_path, records, second.columns, embedded=False)
+    reasons = pl.read_parquet(tmp_path / "predictions.parquet")["reasons"].to_list()
+    assert reasons == ["cvd_acdc_sax: not asked of this study", f"{EF}: not asked of this study"]
+    assert dropped_heads(records[0], second.heads) == [EF] and dropped_heads(records[0], first.heads) == []
+
+
+def test_what_would_tell_ed_and_es_is_said() -> None:
+    with pytest.raises(StudyError, match="cannot answer without ED and ES") as silent:
+        made(MadeHead(CVD, [constant(0, 0, 0, 0, 0, 1)])).analyse(four_chamber())
+    assert FOUR_HEAD in silent.value.hint
 
 
 def test_a_cohort_without_predictions_has_no_such_table(tmp_path: Path) -> None:

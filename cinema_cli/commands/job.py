@@ -1,6 +1,7 @@
 """The main job step by step: scan, analyse each study, tables, report."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from cinema_cli.inference.batch import FailurePage, Pages, RunSummary, StudyEven
 from cinema_cli.inference.chosen import load_engine
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import pick_device
-from cinema_cli.inference.plan import RunSettings, StudyInput, plan
+from cinema_cli.inference.plan import RunSettings, StudyInput, dropped_heads, plan
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
@@ -89,6 +90,7 @@ def run_job(job: Job) -> ExitCode:
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
         log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
         log.facts["device"] = device_words(job, precision=engine.precision)
+        _warn_of_lost_answers(job, chosen, engine=engine)
         try:
             summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
         except BaseException:  # stopped, or a full disk: what is recorded is in the tables all the same
@@ -118,6 +120,14 @@ def show_plan(job: Job) -> ExitCode:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
     CONSOLE.info(f"{sum(p.runs for p in planned)} of {n_studies(len(planned))} would run; nothing was written")
     return ExitCode.DONE
+
+
+def _warn_of_lost_answers(job: Job, chosen: Sequence[StudyInput], *, engine: Engine) -> None:
+    """Say which heads answered before and are not asked now."""
+    lost = Counter(name for r in read_records(job.out, studies=chosen) for name in dropped_heads(r, engine.heads))
+    if lost:
+        said = ", ".join(f"{name} ({n_studies(n)})" for name, n in sorted(lost.items()))
+        CONSOLE.warn(f"heads that answered before are not asked now, and their answers go: {said}; --head names them")
 
 
 def _ids(visits: Sequence[StudyKey | StudyInput]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, Label, View
 from cinema_cli.domain.moments import Moments
+from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.prediction import Floats, Prediction, PredictionColumn
 from cinema_cli.domain.result import Measurement
 from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
@@ -30,11 +31,16 @@ def mask_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     """Columns of a segmentation head: volumes of a short axis, areas of a long one."""
     name, is_sax = card.name, card.views == (View.SAX,)
     what, unit = ("Volume", "ml") if is_sax else ("Area", "cm2")
+    units = {p.name: p.unit for p in PHENOTYPES}
     study = (
-        [PredictionColumn(f"{name}_{p}", f"{p}, as in the table of phenotypes, by this head.") for p in VOLUMES]
+        [PredictionColumn(f"{name}_{p}", f"{p} of the phenotype table, by this head.", units[p]) for p in VOLUMES]
         if is_sax
         else [_area_column(name, side, kind) for side in ("lv", "rv") for kind in AREAS]
     )
+    study += [
+        PredictionColumn(f"{name}_{moment}_frame", f"Frame of the view at {moment.upper()}, from 0.")
+        for moment in ("ed", "es")
+    ]
     frames = [
         PredictionColumn(f"{name}_{c.name.lower()}_{unit}", f"{what} of {c.name} in the frame.", unit, per_frame=True)
         for c in CHAMBERS
@@ -81,6 +87,7 @@ def sizes_said(head: PublishedHead, look: StudyLook, seen: SeenLabels) -> Predic
         return Prediction(name, {}, view, frames, NO_LV)
     ed, es = look.moments.frames(look.study, view)
     values = _volumes(look.study, seen.labels, ed, es) if view is View.SAX else _areas(sizes, ed, es)
+    values += [Measurement("ed_frame", float(ed)), Measurement("es_frame", float(es))]
     reasons = ", ".join(f"{m.name}: {m.reason}" for m in values if m.reason)
     return Prediction(name, {f"{name}_{m.name}": m.value for m in values}, view, frames, reasons)
 

@@ -12,6 +12,7 @@ from cinema_cli.domain.prediction import Embedding, Prediction, PredictionColumn
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure, not_measured
 from cinema_cli.inference.answer_embedding import embeddings_said
+from cinema_cli.inference.answer_numbers import NO_MOMENTS
 from cinema_cli.inference.answers import columns, predict
 from cinema_cli.inference.cycle import unimodality, volume_curves
 from cinema_cli.inference.look import StudyLook
@@ -69,7 +70,7 @@ class Engine:
             vectors = [vector for head in backbones for vector in _embedded(head, look)]
         if isinstance(found, StudyError):
             if not any(one.study or one.frames for one in said) and not any(one.vectors for one in vectors):
-                raise found
+                raise _not_even(found, said)
             said = [*self._silent(found), *said]
         elif found.prediction:
             said = [found.prediction, *said]
@@ -98,6 +99,16 @@ class Engine:
         """That a published head which measures found nothing to measure."""
         published = isinstance(self._segmenter, PublishedSegmenter)
         return (Prediction(self._segmenter.use.name, reason=error.message),) if published else ()
+
+
+def _not_even(error: StudyError, said: Sequence[Prediction]) -> StudyError:
+    """Why a study has no result at all; where heads only lack ED and ES, what would tell these."""
+    waiting = [one.head for one in said if one.reason == NO_MOMENTS]
+    if not waiting:
+        return error
+    words = f"{error.message}, and {', '.join(waiting)} cannot answer without ED and ES"
+    hint = "A head that segments the 4-chamber view tells them: add `--head segmentation_mnms2_lax_4c`."
+    return StudyError(words, stage=error.stage, code=error.code, hint=hint)
 
 
 def _asked(head: PublishedHead, look: StudyLook) -> Prediction:

@@ -10,6 +10,8 @@ from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.clinical import ClinicalFacts, merge_facts
 from cinema_cli.io.ledger import Record, Status, digest_of, read_record, study_folder
 
+STARTER = "starter_sax"
+
 
 @dataclass(frozen=True, slots=True)
 class StudyInput:
@@ -66,7 +68,7 @@ def plan(
             dataclasses.asdict(said),
         )
         known = read_record(out, study)
-        runs, why = _decide(study, digest, known, out=out, settings=settings)
+        runs, why = _decide(study, digest, known, heads=heads, out=out, settings=settings)
         planned.append(Planned(study, digest, runs, why, recorded=known is not None))
     return tuple(planned)
 
@@ -77,8 +79,20 @@ def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> 
     return merge_facts(header, clinical=clinical, **ids)
 
 
+def dropped_heads(known: Record, heads: Sequence[HeadUse]) -> list[str]:
+    """Heads that answered a study before and are not asked now: running it again loses what they said."""
+    asked = {head.name for head in heads}
+    return [head.name for head in known.heads if head.name not in asked and head.name != STARTER]
+
+
 def _decide(
-    study: StudyInput, digest: str, known: Record | None, *, out: Path, settings: RunSettings
+    study: StudyInput,
+    digest: str,
+    known: Record | None,
+    *,
+    heads: Sequence[HeadUse],
+    out: Path,
+    settings: RunSettings,
 ) -> tuple[bool, str]:
     if settings.force:
         return True, "forced"
@@ -87,7 +101,8 @@ def _decide(
     if known.version != settings.version:
         return True, f"recorded by version {known.version}"
     if known.digest != digest:
-        return True, "inputs, weights or settings changed"
+        gone = ", ".join(dropped_heads(known, heads))
+        return True, f"without {gone}, which answered before" if gone else "inputs, weights or settings changed"
     if known.status is Status.NOT_RUN:
         return True, "not reached before"
     if known.status is Status.FAILED:

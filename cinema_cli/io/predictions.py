@@ -1,7 +1,7 @@
 """What published heads said: two small tables beside a study's record, and those of the cohort made of them."""
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -98,10 +98,11 @@ def _write(
             for path in (out / name, out / f"{stem}.json"):
                 path.unlink(missing_ok=True)
         return
+    asked = {head.name for r in records for head in r.heads if head.weights}
     with tempfile.TemporaryDirectory(prefix="cinema-") as folder:  # of all studies' frames, few are in memory at a time
         parts = [pl.LazyFrame(schema=schema)]
         for start in range(0, len(records), AT_ONCE):
-            some = [_of_study(r, study_folder(out, r) / name) for r in records[start : start + AT_ONCE]]
+            some = [_of_study(r, study_folder(out, r) / name, asked) for r in records[start : start + AT_ONCE]]
             with output_errors(part := Path(folder) / f"{start}.parquet"):
                 pl.concat(some, how="diagonal").write_parquet(part)
             parts.append(pl.scan_parquet(part, glob=False))
@@ -111,18 +112,26 @@ def _write(
         stream_atomic(out / name, lambda file: table.select(columns).sink_parquet(file, maintain_order=True))
 
 
-def _of_study(record: Record, path: Path) -> pl.DataFrame:
-    """A study's own rows; where it has none, one that says why."""
+def _of_study(record: Record, path: Path, asked: Collection[str]) -> pl.DataFrame:
+    """A study's own rows; where it has none, one that says why. `asked` are the heads that some study was asked by."""
     why = record.reason
     if record.status is Status.DONE:
         try:
-            return read_parquet(path)
+            return _with_unasked(read_parquet(path), sorted(set(asked) - {head.name for head in record.heads}))
         except FileNotFoundError:
             why = "analysed without these heads" if path.name not in record.files else "its table is not there"
         except (OSError, pl.exceptions.PolarsError):
             why = "its table cannot be read: run the study again (--force)"
     row = {"participant_id": record.participant_id, "session_id": record.session_id, _REASONS: f"all: {why}"}
     return pl.DataFrame([row], schema=ID_SCHEMA | {_REASONS: pl.String})
+
+
+def _with_unasked(table: pl.DataFrame, heads: Sequence[str]) -> pl.DataFrame:
+    """A study's rows that say of which heads it was not asked, in the row of the study or of each moment."""
+    why = "; ".join(f"{head}: not asked of this study" for head in heads)
+    of_study = pl.col("view").is_null() if "view" in table.columns else pl.lit(True)
+    told = pl.concat_str(pl.when(pl.col(_REASONS) != "").then(_REASONS), pl.lit(why), separator="; ", ignore_nulls=True)
+    return table.with_columns(pl.when(of_study).then(told).otherwise(_REASONS).alias(_REASONS)) if why else table
 _WHY = entry("Why cells of a head are empty: `head: reason`, separated by `; `; `all` where the study has no answer.")
 
 

@@ -316,7 +316,7 @@ sub-*/ses-*/status.json
 sub-*/ses-*/figures/
 """
 _README = """\
-Written by `cinema analyse`.
+Written by `cinema analyse` or `cinema infer` (which leaves report.html to `cinema report`).
 
 report.html             the cohort, to be read first
 phenotypes.csv          one row a study, also as .parquet
