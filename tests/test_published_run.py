@@ -142,7 +142,7 @@ def test_landmarks_come_back_in_patient_millimetres() -> None:
     study = CineStudy("sub-1", "ses-1", "1.2", {View.LAX_4C: cine})
     view = StudyLook(study).prepared(View.LAX_4C)
     found = heat_map_landmarks(view, [spot_network], frames_at_once=2)
-    assert found.frames == (0, 1, 2) and found.peaks.shape == (3, 3) and np.isnan(found.spread_mm).all()
+    assert found.peaks.shape == (3, 3) and np.isnan(found.spread_mm).all()
     assert np.linalg.norm(found.points_mm - true, axis=-1).max() < 0.2
     want = LongAxisPoints(true).mapse_mm(ed_frame=0, es_frame=2)
     assert LongAxisPoints(found.points_mm).mapse_mm(ed_frame=0, es_frame=2) == pytest.approx(want, abs=0.1)

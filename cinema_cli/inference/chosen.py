@@ -8,13 +8,13 @@ from cinema_cli.domain.prediction import Task
 from cinema_cli.inference.cards import Card, PublishedCard, StackCard, list_cards, read_card
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.heads import load_head, pick_device, pick_precision
-from cinema_cli.inference.plan import STARTER
 from cinema_cli.inference.pool import NetworkPool
 from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.segmenters import PublishedSegmenter, Segmenter, StackSegmenter
 from cinema_cli.inference.trusted import seeds_here
 from cinema_cli.io.weights_store import stored
 
+STARTER = "starter_sax"
 MEASURES = ("segmentation_mnms_sax", "segmentation_mnms2_sax", "segmentation_acdc_sax")
 """Published heads that may replace the starter, the first whose weights are here: by how many scanners and centres
 their training data came from (M&Ms: 4 vendors, 6 centres; M&Ms2: 3 vendors, 9 scanners; ACDC: one centre)."""

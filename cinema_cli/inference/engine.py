@@ -19,7 +19,7 @@ from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.orientation import axes_are_usual, usual_display
 from cinema_cli.inference.postprocess import ring_closed
 from cinema_cli.inference.published_head import PublishedHead
-from cinema_cli.inference.segmenters import PublishedSegmenter, Segmentation, Segmenter
+from cinema_cli.inference.segmenters import Segmentation, Segmenter
 
 FAULTS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
 """Errors that nobody expected of a head; those of weights, disk and memory concern every study and go on."""
@@ -41,8 +41,8 @@ class Engine:
     @property
     def columns(self) -> tuple[PredictionColumn, ...]:
         """What the prediction table of these heads holds."""
-        cards = [self._segmenter.card] if isinstance(self._segmenter, PublishedSegmenter) else []
-        return tuple(column for card in (*cards, *(head.card for head in self._heads)) for column in columns(card))
+        cards = (*self._segmenter.cards, *(head.card for head in self._heads))
+        return tuple(column for card in cards for column in columns(card))
 
     @property
     def embeds(self) -> bool:
@@ -71,7 +71,7 @@ class Engine:
         if isinstance(found, StudyError):
             if not any(one.study or one.frames for one in said) and not any(one.vectors for one in vectors):
                 raise _not_even(found, said)
-            said = [*self._silent(found), *said]
+            said = [*(Prediction(card.name, reason=found.message) for card in self._segmenter.cards), *said]
         elif found.prediction:
             said = [found.prediction, *said]
         with _timed(seconds, "measure"):
@@ -94,11 +94,6 @@ class Engine:
             return self._segmenter.segment(look)
         except StudyError as error:
             return error
-
-    def _silent(self, error: StudyError) -> tuple[Prediction, ...]:
-        """That a published head which measures found nothing to measure."""
-        published = isinstance(self._segmenter, PublishedSegmenter)
-        return (Prediction(self._segmenter.use.name, reason=error.message),) if published else ()
 
 
 def _not_even(error: StudyError, said: Sequence[Prediction]) -> StudyError:

@@ -10,8 +10,6 @@ from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.clinical import ClinicalFacts, merge_facts
 from cinema_cli.io.ledger import Record, Status, digest_of, read_record, study_folder
 
-STARTER = "starter_sax"
-
 
 @dataclass(frozen=True, slots=True)
 class StudyInput:
@@ -80,9 +78,9 @@ def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> 
 
 
 def dropped_heads(known: Record, heads: Sequence[HeadUse]) -> list[str]:
-    """Heads that answered a study before and are not asked now: running it again loses what they said."""
+    """Published heads that answered a study before and are not asked now: running it again loses what they said."""
     asked = {head.name for head in heads}
-    return [head.name for head in known.heads if head.name not in asked and head.name != STARTER]
+    return [head.name for head in known.heads if head.weights and head.name not in asked]
 
 
 def _decide(

@@ -39,7 +39,6 @@ class SeenLandmarks:
     points_mm: Floats  # (frame, point, 3): mean over networks, patient coordinates (LPS); mitral, mitral, apex
     peaks: Floats  # (frame, point): mean of the greatest probabilities of heat maps; NaN from coordinate networks
     spread_mm: Floats  # (frame, point): root mean square distance from the mean point; NaN from a single network
-    frames: tuple[int, ...]  # of the cine
 
 
 @torch.inference_mode()
@@ -167,4 +166,4 @@ def _landmarks(view: NetworkView, points: Sequence[Floats], peaks: Sequence[Floa
     spread = np.sqrt(((stacked - mean) ** 2).sum(axis=-1).mean(axis=0))
     if len(points) == 1:
         spread = np.full_like(spread, np.nan)
-    return SeenLandmarks(mean, np.stack(peaks).mean(axis=0), spread, view.frames)
+    return SeenLandmarks(mean, np.stack(peaks).mean(axis=0), spread)

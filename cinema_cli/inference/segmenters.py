@@ -45,6 +45,10 @@ class Segmenter(Protocol):
     def precision(self) -> str:
         """Number type of its arithmetic."""
 
+    @property
+    def cards(self) -> tuple[PublishedCard, ...]:
+        """The published heads that measure, which have columns of their own among the predictions."""
+
     def segment(self, look: StudyLook) -> Segmentation:
         """Labels of every frame; they stay in `look`, with ED and ES.
 
@@ -57,17 +61,8 @@ class StackSegmenter:
 
     def __init__(self, head: StackHead) -> None:
         """Use a head that is loaded already."""
-        self._head = head
-
-    @property
-    def use(self) -> HeadUse:
-        """Its name and the digest of its weights."""
-        return self._head.use
-
-    @property
-    def precision(self) -> str:
-        """Number type of its arithmetic."""
-        return self._head.precision
+        self._head, self.use, self.precision = head, head.use, head.precision
+        self.cards: tuple[PublishedCard, ...] = ()
 
     def segment(self, look: StudyLook) -> Segmentation:
         """Labels of every frame, as `Segmenter` says."""
@@ -84,22 +79,8 @@ class PublishedSegmenter:
 
     def __init__(self, head: PublishedHead) -> None:
         """Use a head whose task is to segment the short axis."""
-        self._head = head
-
-    @property
-    def card(self) -> PublishedCard:
-        """What the head is."""
-        return self._head.card
-
-    @property
-    def use(self) -> HeadUse:
-        """Its name and the digests of its weights."""
-        return self._head.use
-
-    @property
-    def precision(self) -> str:
-        """Number type of its arithmetic."""
-        return self._head.precision
+        self._head, self.use, self.precision = head, head.use, head.precision
+        self.cards = (head.card,)
 
     def segment(self, look: StudyLook) -> Segmentation:
         """Labels of every frame, as `Segmenter` says."""

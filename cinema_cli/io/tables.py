@@ -267,13 +267,9 @@ def _fact_reasons(record: Record) -> dict[str, str]:
 
 
 def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
-    write_table(out, name, table, words_of(name), *suffixes)
-
-
-def write_table(out: Path, name: str, table: pl.DataFrame, words: Mapping[str, Entry], *suffixes: str) -> None:
-    """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
+    """A table in each of its formats, and the dictionary of its columns beside it."""
     forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
-    write_dictionary(out, name, table.columns, words)
+    write_dictionary(out, name, table.columns, words_of(name))
     for suffix in suffixes:
         write_atomic(out / f"{name}{suffix}", forms[suffix](table))
 
