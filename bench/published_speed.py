@@ -34,7 +34,7 @@ from cinema_cli.inference.cards import read_card
 from cinema_cli.inference.centre import find_centre
 from cinema_cli.inference.fast import frames_at_once, ready
 from cinema_cli.inference.published import prepare
-from cinema_cli.io.index import scan, studies
+from cinema_cli.io.index import plan_of, scan, studies
 from cinema_cli.io.study import read_study
 from cinema_cli.phantom.simulate import simulate_cohort
 from cinema_cli.phantom.study import Settings
@@ -66,7 +66,7 @@ def heart(folder: Path, frames: int) -> NDArray[np.float32]:
     """Frames (frame, 1, 192, 192, 16) over the cycle of a synthetic heart, prepared as a study's are."""
     list(simulate_cohort(folder, Settings(seed=1, views=(View.SAX,), frames=12), participants=1))
     index = scan(folder)
-    cine = read_study(index, studies(index)[0]).cines[View.SAX]
+    cine = read_study(plan_of(index, studies(index)[0])).cines[View.SAX]
     chosen = [cine.n_frames * f // frames for f in range(frames)]
     return prepare(cine, centre=find_centre(cine).point, frames=chosen).each_frame()
 

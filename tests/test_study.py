@@ -15,7 +15,7 @@ from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.inference.published import prepare
 from cinema_cli.inference.way_back import labels_on_source
-from cinema_cli.io.index import scan, studies, study_digest
+from cinema_cli.io.index import plan_of, scan, studies, study_digest
 from cinema_cli.io.nifti import encode_mask
 from cinema_cli.io.study import fill_missing, read_study
 
@@ -23,7 +23,7 @@ from cinema_cli.io.study import fill_missing, read_study
 def read(root: Path, **options: Any) -> CineStudy:
     index = scan(root, jobs=1, **options)
     (key,) = studies(index)
-    return read_study(index, key)
+    return read_study(plan_of(index, key))
 
 
 def test_pixels_places_and_times(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
 from cinema_cli.io.identity import is_hashed, read_key, without_links
-from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, scan, studies, study_digests
+from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, plan_of, scan, studies, study_digests
 from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
@@ -230,7 +230,7 @@ def inputs(index: CohortIndex, *, participants: frozenset[str]) -> tuple[StudyIn
 
 def _input(index: CohortIndex, key: StudyKey, digest: str) -> StudyInput:
     facts = to_facts(of_study(index, "facts", key).row(0, named=True))
-    return StudyInput(key.participant_id, key.session_id, digest, lambda: read_study(index, key), facts)
+    return StudyInput(key.participant_id, key.session_id, digest, lambda: read_study(plan_of(index, key)), facts)
 
 
 def _analyse(

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from cinema_cli.domain.cine import Note
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io import explain as explaining
 from cinema_cli.io.assembly import assemble
@@ -36,9 +37,11 @@ __all__ = [
     "SERIES_SCHEMA",
     "CohortIndex",
     "StudyKey",
+    "StudyPlan",
     "check_files",
     "explain",
     "of_study",
+    "plan_of",
     "scan",
     "studies",
     "study_digest",
@@ -79,6 +82,19 @@ class CohortIndex:
     def __post_init__(self) -> None:
         """Find the rows of every study once: a search a study would grow with the square of the cohort."""
         object.__setattr__(self, "places", {name: _places(getattr(self, name)) for name in get_args(TableName)})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyPlan:
+    """All that an index knows of one study, small enough to be sent to another process."""
+
+    root: Path
+    key: StudyKey
+    series: pl.DataFrame  # SERIES_SCHEMA
+    stacks: pl.DataFrame  # STACKS_SCHEMA: one row a view
+    images: pl.DataFrame  # IMAGES_SCHEMA
+    facts: pl.DataFrame  # FACTS_SCHEMA: one row
+    notes: tuple[Note, ...] = ()  # doubts about the participant
 
 
 def scan(
@@ -201,6 +217,15 @@ def of_study(index: CohortIndex, table: TableName, key: StudyKey) -> pl.DataFram
     start, length = index.places[table].get(key, (0, 0))
     rows: pl.DataFrame = getattr(index, table)
     return rows.slice(start, length)
+
+
+def plan_of(index: CohortIndex, key: StudyKey) -> StudyPlan:
+    """What the index knows of one study."""
+    series, stacks, images, facts = (of_study(index, name, key) for name in ("series", "stacks", "images", "facts"))
+    mine = index.notes.filter(pl.col("participant_id") == key.participant_id)
+    mine = mine.filter(pl.col("session_id").is_null() | (pl.col("session_id") == key.session_id))
+    notes = tuple(Note(code, sentence) for code, sentence in mine.select("code", "sentence").iter_rows())
+    return StudyPlan(index.root, key, series, stacks, images, facts, notes)
 
 
 def _places(table: pl.DataFrame) -> dict[StudyKey, tuple[int, int]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cinema_cli.domain.cine import Cine, CineStudy, Note, View
 from cinema_cli.domain.errors import CinemaError, StudyError
 from cinema_cli.io.facts import to_facts
-from cinema_cli.io.index import CohortIndex, StudyKey, of_study
+from cinema_cli.io.index import StudyPlan
 from cinema_cli.io.pixels import read_frames
 
 _CUT = "truncated"  # reason code of `io.truncated`
@@ -17,25 +17,21 @@ _CUT = "truncated"  # reason code of `io.truncated`
 UNKNOWN_THICKNESS_MM = 1.0  # of a single slice, whose areas do not depend on it: any voxel needs a depth
 
 
-def read_study(index: CohortIndex, key: StudyKey) -> CineStudy:
+def read_study(plan: StudyPlan) -> CineStudy:
     """Cines of one study by view, with the facts of its headers.
 
     Raises StudyError (stage "stack") where no series was usable, (stage "read") where images cannot be decoded.
     """
-    stacks = of_study(index, "stacks", key)
-    images = of_study(index, "images", key)
-    if stacks.is_empty():
-        raise _no_cine(index, key)
-    cines = {View(row["view"]): _cine(index, row, images) for row in stacks.sort("view").iter_rows(named=True)}
-    facts = of_study(index, "facts", key).row(0, named=True)
-    return CineStudy(
-        key.participant_id, key.session_id, key.study_uid, cines, to_facts(facts), _study_notes(index, key)
-    )
+    if plan.stacks.is_empty():
+        raise _no_cine(plan)
+    key, facts = plan.key, to_facts(plan.facts.row(0, named=True))
+    cines = {View(row["view"]): _cine(plan, row) for row in plan.stacks.sort("view").iter_rows(named=True)}
+    return CineStudy(key.participant_id, key.session_id, key.study_uid, cines, facts, plan.notes)
 
 
-def _no_cine(index: CohortIndex, key: StudyKey) -> StudyError:
+def _no_cine(plan: StudyPlan) -> StudyError:
     """Why a study has no cine: the reason of its largest rejected series that looked most like one."""
-    series = of_study(index, "series", key).sort("frames", "images", descending=True)
+    series = plan.series.sort("frames", "images", descending=True)
     if series.is_empty():
         return StudyError("no series", stage="stack", code="no_series", hint="Check the copy.")
     first = series.row(0, named=True)
@@ -57,21 +53,15 @@ def _advice(series: dict[str, Any]) -> str:
     return f"Copy the files again: `cinema scan COHORT` names them. {see}" if series["reason_code"] == _CUT else see
 
 
-def _study_notes(index: CohortIndex, key: StudyKey) -> tuple[Note, ...]:
-    mine = index.notes.filter(pl.col("participant_id") == key.participant_id)
-    mine = mine.filter(pl.col("session_id").is_null() | (pl.col("session_id") == key.session_id))
-    return tuple(Note(code, sentence) for code, sentence in mine.select("code", "sentence").iter_rows())
-
-
-def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Cine:
+def _cine(study: StudyPlan, stack: dict[str, Any]) -> Cine:
     """One view: decode the planned images, mix those that share a moment, then interpolate those that are missing."""
-    plan = images.filter(pl.col("view") == stack["view"])
+    plan = study.images.filter(pl.col("view") == stack["view"])
     origins = np.array(stack["origins_mm"]).reshape(-1, 3)
     shape = (len(origins), len(stack["times_ms"]), stack["rows"], stack["columns"])
     planned = plan.filter(~pl.col("interpolated"))
     pixels, present = np.zeros(shape, dtype=np.float32), np.zeros(shape[:2], dtype=np.bool_)
     places = planned.select("slice_index", "frame_index", "weight").iter_rows()
-    for (s, f, weight), frame in zip(places, _decode(index, planned, _in_words(index, stack)), strict=True):
+    for (s, f, weight), frame in zip(places, _decode(study, planned, _in_words(study, stack)), strict=True):
         if frame.shape != shape[2:]:
             raise StudyError(
                 f"an image of {stack['view']} has {frame.shape} pixels, its header says {shape[2:]}",
@@ -98,21 +88,20 @@ def _cine(index: CohortIndex, stack: dict[str, Any], images: pl.DataFrame) -> Ci
     )
 
 
-def _in_words(index: CohortIndex, stack: dict[str, Any]) -> str:
+def _in_words(study: StudyPlan, stack: dict[str, Any]) -> str:
     """A stack as errors name it: `sax (series 10)`, or `sax` alone where it has several series or no number."""
-    key = StudyKey(*(stack[name] for name in ("participant_id", "session_id", "study_uid")))
-    series = of_study(index, "series", key).filter(pl.col("series_uid").is_in(stack["series_uids"]))
+    series = study.series.filter(pl.col("series_uid").is_in(stack["series_uids"]))
     numbers = series["series_number"].unique().to_list()
     known = len(numbers) == 1 and numbers[0] is not None
     return f"{stack['view']} (series {numbers[0]})" if known else str(stack["view"])
 
 
-def _decode(index: CohortIndex, plan: pl.DataFrame, view: str) -> list[NDArray[np.float32]]:
+def _decode(study: StudyPlan, plan: pl.DataFrame, view: str) -> list[NDArray[np.float32]]:
     """Pixels of the planned images of a view, in order; StudyError where one cannot be read."""
     rows = list(plan.select("path", "frame_item").iter_rows())
     places = plan.select("slice_index", "frame_index").iter_rows()
     try:
-        return list(read_frames(index.root, rows, names=[f"{view} slice {s + 1} frame {f + 1}" for s, f in places]))
+        return list(read_frames(study.root, rows, names=[f"{view} slice {s + 1} frame {f + 1}" for s, f in places]))
     except StudyError:
         raise
     except (CinemaError, OSError, ValueError, RuntimeError) as error:
