@@ -20,6 +20,7 @@ from cinema_cli.io.processors import available_cpus
 INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     # where the image is
     "path": pl.String,  # relative to the root, "/" separated, as `io.names` writes it
+    "member": pl.String,  # name inside the archive that `path` is; null for a plain file
     "frame_item": pl.Int32,  # 0-based frame inside the file (0 for single-frame objects)
     "n_file_frames": pl.Int32,  # NumberOfFrames (1 for single-frame objects)
     # ids (patient_id and person_key never leave the scan: see io.identity)

@@ -192,7 +192,9 @@ def _tables(studies: Sequence[pl.DataFrame], *, overrides: Mapping[str, str], al
     images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
     for unsorted in studies:
         images_once = without_spoilt_copies(plain(unsorted).with_columns(pl.col(*KEY_SCHEMA).fill_null("")))
-        table = images_once.sort("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path")  # not as files lie
+        table = images_once.sort(
+            "sop_uid", "frame_item", "position_z", "trigger_time_ms", "path", "member"
+        )  # not as files lie
         key = table.select(*KEY_SCHEMA).row(0, named=True)
         study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)
         series += [key | row for row in series_rows(study)]
@@ -260,7 +262,12 @@ def study_digests(index: CohortIndex, keys: Sequence[StudyKey]) -> dict[StudyKey
 
 def _plans(images: pl.DataFrame) -> dict[StudyKey, str]:
     """Rows of each study as one text; they are in the order of views, slices and frames, whatever that of files."""
-    cells = [pl.col(name).cast(pl.String).fill_null("") for name in IMAGES_SCHEMA if name not in KEY_SCHEMA]
+    place = pl.concat_str("path", "member", separator="\0", ignore_nulls=True)
+    cells = [
+        (place if name == "path" else pl.col(name)).cast(pl.String).fill_null("")
+        for name in IMAGES_SCHEMA
+        if name not in (*KEY_SCHEMA, "member")
+    ]
     lines = images.select(pl.col(*KEY_SCHEMA).cast(pl.String), line=pl.concat_str(cells, separator="\t"))
     texts = lines.group_by(*KEY_SCHEMA, maintain_order=True).agg(pl.col("line").str.join("\n"))
     return {StudyKey(*row[:3]): row[3] for row in texts.iter_rows()}

@@ -57,6 +57,7 @@ IMAGES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "slice_index": pl.Int32,
     "frame_index": pl.Int32,
     "path": pl.String,  # relative to the root, as `io.names` writes it; null where the frame lacks
+    "member": pl.String,  # name inside the archive that `path` is; null for a plain file
     "frame_item": pl.Int32,
     "weight": pl.Float32,  # of the image in the frame: below 1 where two images show it, which have a row each
     "interpolated": pl.Boolean,
@@ -208,7 +209,11 @@ def image_rows(key: Mapping[str, str], view: View, candidate: Candidate, table: 
     first = _planned(slices, frames, plan.rows, 1.0 - plan.share)
     two = plan.later >= 0
     both = pl.concat([first, _planned(slices[two], frames[two], plan.later[two], plan.share[two])])
-    files = table.select("path", "frame_item", "file_size", "mtime_ns").with_row_index("row").cast({"row": pl.Int64})
+    files = (
+        table.select("path", "member", "frame_item", "file_size", "mtime_ns")
+        .with_row_index("row")
+        .cast({"row": pl.Int64})
+    )
     ordered = both.sort("slice_index", "frame_index", maintain_order=True)
     joined = ordered.join(files, on="row", how="left", maintain_order="left")
     labels = [pl.lit(value).alias(name) for name, value in {**key, "view": view.value}.items()]
