@@ -42,7 +42,6 @@ from cinema_cli.io import headers, processes
 from cinema_cli.io.dicom_file import _person_key
 from cinema_cli.io.dicom_values import seconds, text, years
 from cinema_cli.io.headers import INSTANCE_SCHEMA, read_headers
-from cinema_cli.io.processors import available_cpus
 
 SCD = Path("/work/shared/data/scd/dicom")
 SYNTAXES = (
@@ -356,11 +355,6 @@ def test_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pytest.Monke
 def test_no_folder_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         read_headers(tmp_path / "nothing")
-
-
-def test_slurm_limits_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert available_cpus() == 1
 
 
 @pytest.fixture(scope="module")
