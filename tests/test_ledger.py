@@ -1,15 +1,11 @@
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
-from cinema_cli.domain.errors import LockedError, OutputError, UsageError
+from cinema_cli.domain.errors import OutputError, UsageError
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.io import atomic
 from cinema_cli.io.ledger import (
@@ -24,7 +20,6 @@ from cinema_cli.io.ledger import (
     refuse_inside,
     study_folder,
 )
-from cinema_cli.io.lock import LOCK_NAME, run_lock
 
 
 def test_a_result_comes_back_from_its_record(tmp_path: Path, result: StudyResult) -> None:
@@ -110,57 +105,5 @@ def test_a_full_disk_leaves_the_old_record_and_no_rest(
 
 def test_a_file_where_the_folder_should_be_is_an_output_error(tmp_path: Path, result: StudyResult) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError), run_lock(tmp_path / "out"):
-        pass
     with pytest.raises(OutputError):
         record(tmp_path / "out", result, "d", version="1")
-
-
-def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path) -> None:
-    with run_lock(tmp_path / "out"):
-        with pytest.raises(LockedError, match=str(os.getpid())), run_lock(tmp_path / "out"):
-            pass
-        assert (tmp_path / "out" / LOCK_NAME).exists()
-    assert not (tmp_path / "out").exists()  # it was made for the lock, and nothing was written into it
-
-
-def test_the_lock_of_a_killed_run_heals(tmp_path: Path) -> None:
-    killed = (
-        "import os, sys, pathlib; from cinema_cli.io.lock import run_lock\n"
-        "with run_lock(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
-    )
-    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False).returncode == -9
-    assert (tmp_path / LOCK_NAME).exists()
-    with run_lock(tmp_path) as owner:
-        assert owner.pid == os.getpid()
-
-
-@pytest.mark.parametrize(("age_s", "refused"), [(5, True), (10_000, False)])
-def test_an_owner_elsewhere_lives_by_its_heartbeat(tmp_path: Path, age_s: int, refused: bool) -> None:
-    lock = tmp_path / LOCK_NAME
-    lock.write_text(json.dumps({"host": "node17", "pid": 1, "began": "1", "token": "t"}))
-    then = lock.stat().st_mtime - age_s
-    os.utime(lock, (then, then))
-    if refused:
-        with pytest.raises(LockedError, match="node17"), run_lock(tmp_path):
-            pass
-    else:
-        with run_lock(tmp_path):
-            pass
-
-
-def test_the_heart_beats(tmp_path: Path) -> None:
-    with run_lock(tmp_path, beat_seconds=0.01):
-        lock = tmp_path / LOCK_NAME
-        os.utime(lock, (1, 1))
-        for _ in range(500):
-            if lock.stat().st_mtime > 1:
-                break
-            time.sleep(0.01)
-        assert lock.stat().st_mtime > 1
-
-
-def test_the_lock_is_released_on_interrupt(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), run_lock(tmp_path):
-        raise KeyboardInterrupt
-    assert not (tmp_path / LOCK_NAME).exists()

@@ -1,145 +1,120 @@
-"""One run at a time in an output folder: a lock with a heartbeat, which heals when its owner is dead."""
+"""Who works in an output folder: one run, or several that each do a shard; a lock heals when its owner is dead."""
 
 import contextlib
-import json
 import os
-import secrets
-import socket
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from cinema_cli.domain.errors import LockedError
+from cinema_cli.domain.shard import Shard
 from cinema_cli.io.atomic import output_errors
+from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, is_alive, owner_of, this_process
 
-LOCK_NAME = ".cinema.lock"
+LOCK_NAME = ".cinema.lock"  # the folder of locks and claims in an output folder
 BEAT_SECONDS = 10.0
-DEAD_AFTER_SECONDS = 120.0  # of silence, for an owner on another machine
+_RUN = "run-"
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """Who holds a lock: machine, process, when that process began (kernel ticks), and a random token."""
+class Lock:
+    """A run's lock as others see it."""
 
-    host: str
-    pid: int
-    began: str
-    token: str
+    path: Path
+    owner: Owner | None  # None where the file cannot be read
+    silent_s: float  # since its last heartbeat
+    alive: bool
+
+    @property
+    def words(self) -> str:
+        """Who holds it."""
+        return self.owner.words if self.owner else "an unknown machine"
 
 
 @contextlib.contextmanager
-def run_lock(out: Path, *, beat_seconds: float = BEAT_SECONDS) -> Iterator[Owner]:
+def run_lock(out: Path, *, shard: Shard | None = None, beat_seconds: float = BEAT_SECONDS) -> Iterator[Owner]:
     """Hold the output folder `out` for this process; released however the block ends.
 
-    The folder is made if missing, and taken away again if nothing was written into it. `flock` is not used: some
-    network disks grant it to everybody. Raises LockedError where a live run holds it.
+    Without `shard` alone; with one beside runs that do other shards. The folder is made if missing, and taken away
+    again if nothing was written into it. Raises LockedError where a live run is in the way.
     """
-    path = out / LOCK_NAME
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    owner = Owner(socket.gethostname(), os.getpid(), _began(os.getpid()), secrets.token_hex(8))
-    _acquire(path, owner)
+    owner = this_process(shard=str(shard or ""))
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=(path, owner, stop, beat_seconds), name="cinema-lock", daemon=True)
-    beat.start()
+    beat = threading.Thread(target=_beat, args=(lock_path(out, owner), stop, beat_seconds), name="cinema-lock")
+    beat.daemon = True
     try:
+        _acquire(out, owner)
+        beat.start()
         yield owner
     finally:
         stop.set()
-        beat.join()
-        if read_owner(path) == owner:
-            with contextlib.suppress(OSError):
-                path.unlink()
-                for folder in made:  # the deepest first; one that is not empty stays, and so do those above it
-                    folder.rmdir()
+        if beat.is_alive():
+            beat.join()
+        with contextlib.suppress(OSError):
+            take_away(out, owner.token)
+            for folder in (out / LOCK_NAME, *made):  # the deepest first; one with others' files stays, and those above
+                folder.rmdir()
 
 
-def read_owner(path: Path) -> Owner | None:
-    """The owner that the lock file `path` names; None where there is none or it cannot be read."""
-    try:
-        return Owner(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+def owners(out: Path, *, now: float | None = None) -> tuple[Lock, ...]:
+    """Locks of live and dead runs; nothing is written. `now`: by the disk's clock, where that is known."""
+    time_s = time.time() if now is None else now
+    return tuple(_seen(one, now=time_s) for one in holds(out / LOCK_NAME, _RUN))
 
 
-def _acquire(path: Path, owner: Owner) -> None:
-    for _ in range(5):
-        if _create(path, owner):
-            return
-        holder = read_owner(path)
-        if _is_alive(path, holder):
-            where = f"{holder.host}, process {holder.pid}" if holder else "an unknown machine"
-            raise LockedError(
-                f"another run works on {path.parent} ({where})",
-                hint=f"Wait for it. If it died on a machine that cannot be asked, delete {path}.",
-                code="locked",
-            )
-        _remove_dead(path, holder)
-    raise LockedError(f"another run took the lock of {path.parent}", hint="Wait for it.", code="locked")
+def lock_path(out: Path, owner: Owner) -> Path:
+    """Where the lock of a run lies."""
+    return out / LOCK_NAME / f"{_RUN}{owner.token}.json"
 
 
-def _create(path: Path, owner: Owner) -> bool:
-    """Whether the lock is now ours: a full file is linked to its name, which fails where the name is taken."""
-    beside = path.with_name(f"{path.name}.{owner.token}")
-    with output_errors(path):
-        beside.write_text(json.dumps(asdict(owner)))
-        try:
-            os.link(beside, path)
-        except FileExistsError:
-            return False
-        finally:
-            beside.unlink(missing_ok=True)
-    return True
+def take_away(out: Path, token: str) -> int:
+    """Remove the lock of a run and its claims; how many files that were."""
+    named = [path for path in (out / LOCK_NAME).glob(f"*{token}.json") if path.is_file()]
+    for path in sorted(named, reverse=True):  # claims ("study-") go before the lock ("run-") that they hold by
+        path.unlink(missing_ok=True)
+    return len(named)
 
 
-def _remove_dead(path: Path, holder: Owner | None) -> None:
-    """Take a dead lock away; put it back where another run was quicker and the lock is now its own."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.dead")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return
-    if read_owner(aside) != holder:
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
+def _acquire(out: Path, owner: Owner) -> None:
+    path = lock_path(out, owner)
+    in_the_way: list[Lock] = []
+
+    def rivals(now: float) -> list[Hold]:
+        others = [one for one in holds(path.parent, _RUN) if one.path != path]
+        in_the_way.clear()
+        for other in others:
+            lock = _seen(other, now=now)
+            if not lock.alive:
+                take_away(out, other.path.stem.removeprefix(_RUN))
+            elif _conflict(owner, lock.owner):
+                in_the_way.append(lock)
+        return [other for other in others if any(lock.path == other.path for lock in in_the_way)]
+
+    if hold(path, as_dict(owner), rivals):
+        more = f" and {len(in_the_way) - 1} more" if len(in_the_way) > 1 else ""
+        raise LockedError(
+            f"another run works on {out} ({in_the_way[0].words}{more})",
+            hint=f"Wait for it. `cinema status {out}` says what it does, `cinema unlock {out}` whether it still lives.",
+            code="locked",
+        )
 
 
-def _is_alive(path: Path, holder: Owner | None) -> bool:
-    if holder is not None and holder.host == socket.gethostname():
-        return bool(_began(holder.pid)) and _began(holder.pid) == holder.began
-    try:
-        probe = path.with_name(f"{path.name}.{secrets.token_hex(4)}.now")  # the disk's clock, not ours
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink()
-        return now - path.stat().st_mtime < DEAD_AFTER_SECONDS
-    except FileNotFoundError:
-        return False
+def _conflict(one: Owner, other: Owner | None) -> bool:
+    """Whether two runs may not work side by side: they may where each does a shard, and not the same."""
+    return other is None or not one.shard or not other.shard or one.shard == other.shard
 
 
-def _began(pid: int) -> str:
-    """When process `pid` began, in kernel ticks: tells it from a later one of the same number; empty if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        if Path("/proc/self").exists():
-            return ""
-        try:  # no /proc (macOS): the number alone
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            return "unknown"
-        return "unknown"
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
+def _seen(one: Hold, *, now: float) -> Lock:
+    owner, silent_s = owner_of(one.says), max(0.0, now - one.mtime)
+    return Lock(one.path, owner, silent_s, is_alive(owner, silent_s=silent_s))
 
 
-def _beat(path: Path, owner: Owner, stop: threading.Event, every: float) -> None:
+def _beat(path: Path, stop: threading.Event, every: float) -> None:
     while not stop.wait(every):
-        if read_owner(path) == owner:
-            with contextlib.suppress(OSError):
-                os.utime(path)
+        with contextlib.suppress(OSError):  # taken away by `cinema unlock --force`: the next claim says so
+            os.utime(path)

@@ -1,0 +1,80 @@
+"""A study in work belongs to one run: its claim, which holds as long as the run's lock."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cinema_cli.domain.errors import LockedError
+from cinema_cli.io.atomic import output_errors
+from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, owner_of, utc_now
+from cinema_cli.io.ledger import StudyIds
+from cinema_cli.io.lock import LOCK_NAME, lock_path, owners
+
+_STUDY = "study-"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A study that a run has in work, or had when it died."""
+
+    path: Path
+    participant_id: str
+    session_id: str
+    since: str  # UTC, ISO
+    owner: Owner
+    alive: bool
+
+
+def claim(out: Path, study: StudyIds, owner: Owner) -> bool:
+    """Take a study into work; False where another live run has it. Claims of dead runs do not count.
+
+    `owner` holds the folder's lock. Whoever gets a study looks at its record again: another run may have done it.
+    Raises LockedError where the own lock is gone, OutputError.
+    """
+    if not lock_path(out, owner).exists():
+        raise LockedError(
+            f"this run no longer holds {out}: its lock was taken away",
+            hint="It was silent too long, or `cinema unlock --force` was used. Run the same command again.",
+            code="lock_lost",
+        )
+    path = _path(out, study, owner)
+    prefix = _prefix(study)
+
+    def rivals(now: float) -> list[Hold]:
+        found = [one for one in holds(path.parent, prefix) if one.path != path]
+        live = _live(out, now=now) if found else set()
+        return [one for one in found if (by := owner_of(one.says)) and by.token in live]
+
+    says = as_dict(owner) | {"participant_id": study.participant_id, "session_id": study.session_id}
+    return not hold(path, says | {"claimed": utc_now()}, rivals)
+
+
+def release(out: Path, study: StudyIds, owner: Owner) -> None:
+    """Let go of a study, after its record is written. Raises OutputError."""
+    path = _path(out, study, owner)
+    with output_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def claims(out: Path, *, now: float | None = None) -> tuple[Claim, ...]:
+    """Every claim, also of dead runs; nothing is written. `now`: by the disk's clock, where that is known."""
+    found = list(holds(out / LOCK_NAME, _STUDY))
+    live = _live(out, now=time.time() if now is None else now)
+    return tuple(
+        Claim(one.path, one.says["participant_id"], one.says["session_id"], one.says["claimed"], by, by.token in live)
+        for one in found
+        if (by := owner_of(one.says))
+    )
+
+
+def _live(out: Path, *, now: float) -> set[str]:
+    """Tokens of the runs that live."""
+    return {lock.owner.token for lock in owners(out, now=now) if lock.alive and lock.owner}
+
+
+def _prefix(study: StudyIds) -> str:
+    return f"{_STUDY}{study.participant_id}_{study.session_id}_"  # no id has a `_`: one is no beginning of another
+
+
+def _path(out: Path, study: StudyIds, owner: Owner) -> Path:
+    return out / LOCK_NAME / f"{_prefix(study)}{owner.token}.json"
