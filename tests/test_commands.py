@@ -131,7 +131,7 @@ def test_an_unexpected_error_is_one_line_and_its_trace_is_for_v(
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by nought")
 
-    monkeypatch.setattr("cinema_cli.io.tables.read_phenotypes", fails)
+    monkeypatch.setattr("cinema_cli.io.cohort_list.cohort_records", fails)
     assert run(["phenotypes", str(tmp_path)]) == 1
     assert "unexpected ZeroDivisionError: by nought" in (err := capsys.readouterr().err) and "Traceback" not in err
     assert run(["phenotypes", str(tmp_path), "-v"]) == 1

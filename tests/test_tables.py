@@ -17,6 +17,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, StudyResult
 from cinema_cli.inference.cards import read_card
 from cinema_cli.io.clinical import merge_facts, read_clinical, read_participants
+from cinema_cli.io.cohort_list import cohort_records
 from cinema_cli.io.index import SERIES_SCHEMA
 from cinema_cli.io.ledger import Failure, Record, Status, read_records, record
 from cinema_cli.io.tables import (
@@ -27,7 +28,6 @@ from cinema_cli.io.tables import (
     TABLE_FILES,
     curves,
     phenotypes,
-    read_phenotypes,
     records_digest,
     to_csv,
     write_series,
@@ -69,7 +69,7 @@ def test_every_study_has_a_row_and_every_gap_a_reason(records: tuple[Record, ...
 def test_a_record_of_other_checks_and_phenotypes_says_so(tmp_path: Path, result: StudyResult) -> None:
     known = replace(result, measurements=result.measurements[1:], checks=())
     record(tmp_path, known, "d", version="0.1")
-    (row,) = read_phenotypes(tmp_path).iter_rows(named=True)
+    (row,) = phenotypes(cohort_records(tmp_path)).iter_rows(named=True)
     for name in (PHENOTYPES[0].name, "qc_centre_found"):
         assert f"{name}: unknown to version 0.1, which analysed the study" in row["reasons"]
 
@@ -84,10 +84,10 @@ def test_the_columns_never_depend_on_the_cohort(records: tuple[Record, ...], kep
 def test_tables_hold_the_studies_of_the_last_scan_and_the_others_are_counted(
     tmp_path: Path, records: tuple[Record, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert read_phenotypes(tmp_path).height == len(records) == 2  # no scan is known: all
+    assert phenotypes(cohort_records(tmp_path)).height == len(records) == 2  # no scan is known: all
     rows = [{"participant_id": "sub-0001", "session_id": "ses-1"}] * 2
     write_series(tmp_path, pl.DataFrame(rows, schema=SERIES_SCHEMA))
-    assert read_phenotypes(tmp_path)["participant_id"].to_list() == ["sub-0001"]
+    assert phenotypes(cohort_records(tmp_path))["participant_id"].to_list() == ["sub-0001"]
     assert run(["phenotypes", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2

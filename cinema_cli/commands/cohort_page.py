@@ -13,9 +13,10 @@ from cinema_cli.commands.job_words import lost_words
 from cinema_cli.commands.options import without_folders
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.cohort_list import former_studies, former_words
 from cinema_cli.io.ledger import Record
 from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS
-from cinema_cli.io.tables import curves, failures, former_studies, former_words, phenotypes, read_series, scan_table
+from cinema_cli.io.tables import curves, failures, phenotypes, read_series, scan_table
 from cinema_cli.reports.cohort import CohortTables, RunFacts, render_cohort
 from cinema_cli.reports.heads import HeadFacts
 
@@ -126,4 +127,3 @@ def _settings(folder: Path) -> dict[str, Any]:
         return tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-

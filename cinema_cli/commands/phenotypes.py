@@ -35,9 +35,11 @@ def phenotypes(
     """Rebuild the phenotype table from the records and write it: one row a study, failed ones too."""
     from cinema_cli.domain.errors import InputError
     from cinema_cli.io.atomic import write_atomic
-    from cinema_cli.io.tables import former_studies, former_words, read_phenotypes, to_csv, to_parquet
+    from cinema_cli.io.cohort_list import cohort_records, former_studies, former_words
+    from cinema_cli.io.tables import phenotypes as phenotype_table
+    from cinema_cli.io.tables import to_csv, to_parquet
 
-    table = read_phenotypes(folder)
+    table = phenotype_table(cohort_records(folder))
     if table.is_empty():
         raise InputError(
             f"no records in {folder}", hint="Give the output folder of `cinema analyse`.", code="no_records"

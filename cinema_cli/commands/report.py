@@ -20,8 +20,8 @@ def report(
     """Make report.html again from the records and the series table of an output folder."""
     from cinema_cli.commands.cohort_page import write_report
     from cinema_cli.domain.errors import InputError
+    from cinema_cli.io.cohort_list import cohort_records, former_studies, former_words
     from cinema_cli.io.lock import run_lock
-    from cinema_cli.io.tables import cohort_records, former_studies, former_words
 
     records = cohort_records(folder)
     if not records:

@@ -119,6 +119,13 @@ _SERIES: Mapping[str, Entry] = {
     "reason": entry("What the series is used as, or why it was rejected, in words."),
     "flags": entry("Codes of what a reader should know of the series, used or rejected, separated by `;`."),
 }
+_STUDIES: Mapping[str, Entry] = {
+    **{name: _PHENOTYPES[name] for name in ("sex", "age_years", "height_cm", "weight_kg")},
+    **{name: _PHENOTYPES[name] for name in ("vendor", "scanner", "field_strength_t")},
+    "digest": entry("SHA-256 over the images of its cines and how they become cines: another input, another digest."),
+    "n_images": entry("Number of images of its cines."),
+    "n_bytes": entry("Size of the files that they are in.", units="byte"),
+}
 _TABLES: Mapping[str, Mapping[str, Entry]] = {
     "phenotypes": _PHENOTYPES,
     "curves": _CURVES,
@@ -126,11 +133,12 @@ _TABLES: Mapping[str, Mapping[str, Entry]] = {
     "failures": _FAILURES,
     "notes": _NOTES,
     "series": _SERIES,
+    "studies": _STUDIES,
 }
 
 
 def words_of(table: str) -> Mapping[str, Entry]:
-    """What the columns of a table mean (phenotypes, curves, qc, failures, notes, series)."""
+    """What the columns of a table mean (phenotypes, curves, qc, failures, notes, series, studies)."""
     return _TABLES[table]
 
 

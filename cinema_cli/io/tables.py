@@ -14,7 +14,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import CheckStatus
 from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.dictionary import Entry, data_dictionary, words_of
-from cinema_cli.io.ledger import RECORD_NAME, Record, Status, digest_of, read_records
+from cinema_cli.io.ledger import Record, Status, digest_of
 
 Schema = dict[str, pl.DataType | type[pl.DataType]]
 
@@ -143,10 +143,10 @@ def write_tables(out: Path, records: Sequence[Record], *, version: str) -> pl.Da
     table = phenotypes(records)
     write_atomic(out / "README", _README)
     write_atomic(out / ".bidsignore", _BIDSIGNORE)
-    _write(out, "curves", curves(records), ".parquet")
-    _write(out, "failures", failures(records), ".csv")
-    _write(out, "qc", quality(records), ".csv")
-    _write(out, "phenotypes", table, ".csv", ".parquet")
+    write_table(out, "curves", curves(records), ".parquet")
+    write_table(out, "failures", failures(records), ".csv")
+    write_table(out, "qc", quality(records), ".csv")
+    write_table(out, "phenotypes", table, ".csv", ".parquet")
     _write_description(out, version=version, records=records_digest(records))
     return table
 
@@ -167,43 +167,13 @@ def written_of(out: Path) -> str:
 
 def write_notes(out: Path, notes: pl.DataFrame) -> None:
     """Write the doubts about participants that a scan found, one row a doubt. Raises OutputError."""
-    _write(out, "notes", notes, ".csv")
-
-
-def read_phenotypes(out: Path) -> pl.DataFrame:
-    """The phenotype table of an output folder, rebuilt from the records of its cohort."""
-    return phenotypes(cohort_records(out))
-
-
-def cohort_records(out: Path) -> tuple[Record, ...]:
-    """Records of the studies that the last scan found: those of the series table; all where there is none."""
-    found = read_series(out)
-    return read_records(out, studies=None if found.is_empty() else _visits(found))
-
-
-def former_studies(out: Path) -> tuple[Visit, ...]:
-    """Studies with a record that the last scan did not find: their folders are left, no table counts them."""
-    found = read_series(out)
-    paths = out.glob(f"sub-*/ses-*/{RECORD_NAME}")
-    recorded = {Visit(path.parent.parent.name, path.parent.name) for path in paths}
-    return () if found.is_empty() else tuple(sorted(recorded - _visits(found)))
-
-
-def former_words(former: Sequence[Visit]) -> str:
-    """What `former_studies` means for a reader; empty where there are none."""
-    n = len(former)
-    records = "1 more record is" if n == 1 else f"{n} more records are"
-    return f"{records} left out: not in the cohort of the last scan (series.csv)" if n else ""
-
-
-def _visits(series: pl.DataFrame) -> set[Visit]:
-    return {Visit(*row) for row in series.select(*ID_SCHEMA).unique().iter_rows()}
+    write_table(out, "notes", notes, ".csv")
 
 
 def write_series(out: Path, series: pl.DataFrame) -> None:
     """Write the scan's series table as series.parquet and .csv, without study uids: those name a visit elsewhere."""
     table = series.drop("study_uid", strict=False)
-    _write(out, "series", table, ".parquet", ".csv")
+    write_table(out, "series", table, ".parquet", ".csv")
 
 
 def read_series(out: Path) -> pl.DataFrame:
@@ -266,8 +236,8 @@ def _fact_reasons(record: Record) -> dict[str, str]:
     }
 
 
-def _write(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
-    """A table in each of its formats, and the dictionary of its columns beside it."""
+def write_table(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
+    """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
     forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
     write_dictionary(out, name, table.columns, words_of(name))
     for suffix in suffixes:
@@ -305,6 +275,7 @@ _BIDSIGNORE = """\
 /predictions.json
 /qc.json
 /series.json
+/studies.json
 /report/
 /logs/
 sub-*/ses-*/*_dseg.nii.gz
@@ -317,6 +288,7 @@ Written by `cinema analyse` or `cinema infer` (which leaves report.html to `cine
 report.html             the cohort, to be read first
 phenotypes.csv          one row a study, also as .parquet
 series.csv              one row a DICOM series: what it is, whether it was used, and why not; also as .parquet
+studies.parquet         one row a study that the last scan found: facts, files, and their digest
 curves.parquet          volumes over the cardiac cycle
 predictions.parquet     what published heads said of each study and frame; embeddings.parquet: vectors of the backbone
 failures.csv  qc.csv    studies without a result; checks that did not pass
