@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,22 @@ from pydicom.dataset import Dataset
 from cinema_cli.io.dicom_file import geometry_row
 from cinema_cli.io.dicom_header import BrokenFileError
 from cinema_cli.io.dicom_values import seconds, whole
+from cinema_cli.io.members import Member
 
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _PHILIPS_FRAME = 0x2005140F  # Philips puts a classic header of each frame here
 
 
-def frame_values(path: Path, *, n_frames: int) -> Iterator[dict[str, Any]]:
+def frame_values(source: Path | Member, *, n_frames: int) -> Iterator[dict[str, Any]]:
     """Columns that each frame of an enhanced object says itself, in stored order.
 
     Raises `BrokenFileError` (code `unreadable`) where the groups cannot be read.
     """
+    file = BytesIO(source.content()) if isinstance(source, Member) else source
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd values are ours to judge
         try:
-            dataset = dcmread(path, stop_before_pixels=True, specific_tags=[_SHARED, _PER_FRAME], force=True)
+            dataset = dcmread(file, stop_before_pixels=True, specific_tags=[_SHARED, _PER_FRAME], force=True)
             shared = _first(dataset, "SharedFunctionalGroupsSequence")
             groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
             if len(groups) != n_frames:

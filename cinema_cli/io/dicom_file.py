@@ -25,6 +25,7 @@ from cinema_cli.io.dicom_values import (
     whole,
     years,
 )
+from cinema_cli.io.members import Member
 
 Row = dict[str, Any]
 
@@ -97,22 +98,21 @@ _PLACEHOLDER = re.compile(
 _VELOCITY_SEQUENCE = re.compile(r"(^|[^a-z])fl\w*_v\d+|_v\d+(in|through|rl|lr|ap|pa|fh|hf)", re.IGNORECASE)
 
 
-def read_instances(path: Path, *, relative: str, salt: bytes) -> list[Row]:
+def read_instances(source: Path | Member, *, relative: str, salt: bytes, mtime_ns: int | None = None) -> list[Row]:
     """Rows of INSTANCE_SCHEMA for each frame of a file; `salt` keeps `person_key` from being guessed.
 
+    `source` may be a member of the archive `relative`, whose time of change is `mtime_ns`.
     A file that was cut short behind its header has its rows too, with a sentence in `defect`: who it is of is known.
     Raises `NotDicomError` for other files, `BrokenFileError` for damaged ones, OSError where it cannot be opened.
     """
-    header = read_raw_header(path, wanted=_WANTED)
+    header = read_raw_header(source, wanted=_WANTED)
     values = header.values
     sop_class = text(values.get(_TEXTS["sop_class_uid"]))
     if sop_class == _DICOMDIR:
         raise NotDicomError
     if sop_class is None and _ROWS not in values:
         raise BrokenFileError("it says neither what it is nor how large its image is", code="unreadable")
-    row = _base_row(header, salt=salt)
-    status = os.stat(path)  # noqa: PTH116  (a Path.stat costs more, and this runs for each file of a cohort)
-    row |= {"path": relative, "file_size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    row = _base_row(header, salt=salt) | _place(source, relative=relative, mtime_ns=mtime_ns)
     n_frames = row["n_file_frames"]
     if n_frames > _MOST_FRAMES:
         raise BrokenFileError(f"it promises {n_frames} frames", code="unreadable")
@@ -120,8 +120,16 @@ def read_instances(path: Path, *, relative: str, salt: bytes) -> list[Row]:
     if sop_class in _ENHANCED:
         from cinema_cli.io.dicom_enhanced import frame_values
 
-        return [row | {"frame_item": item} | own for item, own in enumerate(frame_values(path, n_frames=n_frames))]
+        return [row | {"frame_item": item} | own for item, own in enumerate(frame_values(source, n_frames=n_frames))]
     return [row | {"frame_item": item} for item in range(n_frames)]
+
+
+def _place(source: Path | Member, *, relative: str, mtime_ns: int | None) -> Row:
+    """Where the file lies, how large it is and when it was changed last."""
+    if isinstance(source, Member):
+        return {"path": relative, "member": source.name, "file_size": source.size, "mtime_ns": mtime_ns}
+    status = os.stat(source)  # noqa: PTH116  (a Path.stat costs more, and this runs for each file of a cohort)
+    return {"path": relative, "file_size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _base_row(header: RawHeader, *, salt: bytes) -> Row:

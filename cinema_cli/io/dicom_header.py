@@ -5,9 +5,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)  # integer, float and double pixel data
 _UNDEFINED = 0xFFFFFFFF
@@ -24,6 +23,7 @@ _BARE_STARTS = frozenset(struct.pack("<HH", 2, e) for e in range(3)) | frozenset
 )
 _FIRST_READ = 16384  # bytes; most classic headers are shorter
 _MOST_NESTED = 32
+_MOST_INFLATED = (64 << 20, 100)  # bytes of a deflated data set: this many, or this many times those of its file
 _LONGEST = 65536  # bytes; a longer text or number is damage
 
 
@@ -51,51 +51,101 @@ class RawHeader:
     pixel_available: int  # bytes of it that the file really holds
 
 
-def read_raw_header(path: Path, *, wanted: frozenset[int]) -> RawHeader:
+class Readable(Protocol):
+    """Bytes of a file by position: of one on disk, or of a member of an archive."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+
+    def at(self, position: int, count: int) -> bytes:
+        """`count` bytes from `position`; fewer where they end."""
+
+
+def read_raw_header(source: Path | Readable, *, wanted: frozenset[int]) -> RawHeader:
     """Follow a file's elements up to the pixels and keep the wanted ones.
 
-    Raises `NotDicomError`, `BrokenFileError` (code `truncated` or `unreadable`) or OSError.
+    Raises `NotDicomError`, `BrokenFileError` (code `truncated`, `unreadable` or that of an archive) or OSError.
     """
-    with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        window = _Window(file, size)
-        start, syntax, explicit = _dataset_start(window)
-        if syntax == _DEFLATED:
-            window = _inflated(window, start)
-            start = 0
-        return _walk(window, start, wanted=wanted, syntax=syntax, explicit=explicit)
+    if not isinstance(source, Path):
+        return _raw_header(source, wanted=wanted)
+    with source.open("rb", buffering=0) as file:
+        return _raw_header(_OpenFile(file), wanted=wanted)
+
+
+def _raw_header(source: Readable, *, wanted: frozenset[int]) -> RawHeader:
+    window = _Window(source)
+    start, syntax, explicit = _dataset_start(window)
+    if syntax == _DEFLATED:
+        window, start = _Window(_inflated(window, start)), 0
+    return _walk(window, start, wanted=wanted, syntax=syntax, explicit=explicit)
+
+
+class _OpenFile:
+    """A file on disk as bytes by position."""
+
+    __slots__ = ("_file", "_next", "size")
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._next = 0
+        self.size = os.fstat(file.fileno()).st_size
+
+    def at(self, position: int, count: int) -> bytes:
+        """See Readable."""
+        if position != self._next:
+            self._file.seek(position)
+        content = self._file.read(count)
+        self._next = position + len(content)
+        return content
+
+
+class InMemory:
+    """Bytes that are all there already."""
+
+    __slots__ = ("_content", "size")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+
+    def at(self, position: int, count: int) -> bytes:
+        """See Readable."""
+        return self._content[position : position + count]
 
 
 class _Window:
     """A file's bytes by position, read in pieces as they are asked for."""
 
-    __slots__ = ("_file", "begin", "data", "size")
+    __slots__ = ("_source", "begin", "data", "size")
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self.size = size
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self.size = source.size
         self.begin = 0
-        self.data = file.read(_FIRST_READ) if size else b""
+        self.data = source.at(0, _FIRST_READ) if self.size else b""
 
     def at(self, position: int, count: int) -> bytes:
         """`count` bytes from `position`; fewer where the file ends."""
         low = position - self.begin
         if low < 0 or low + count > len(self.data):
-            self._file.seek(position)
             self.begin, low = position, 0
-            self.data = self._file.read(max(count, _FIRST_READ)) if position < self.size else b""
+            self.data = self._source.at(position, max(count, _FIRST_READ)) if position < self.size else b""
         return self.data[low : low + count]
 
 
-def _inflated(window: _Window, start: int) -> _Window:
+def _inflated(window: _Window, start: int) -> InMemory:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    most = max(_MOST_INFLATED[0], _MOST_INFLATED[1] * window.size)
     try:
-        content = inflater.decompress(window.at(start, window.size - start))
+        content = inflater.decompress(window.at(start, window.size - start), most)
     except zlib.error as error:
         raise BrokenFileError("its deflated content is damaged", code="unreadable") from error
+    if len(content) == most:
+        raise BrokenFileError("its deflated content is out of all proportion", code="unreadable")
     if not inflater.eof:
         raise BrokenFileError("it ends in the middle of its deflated content", code="truncated")
-    return _Window(BytesIO(content), len(content))
+    return InMemory(content)
 
 
 def _dataset_start(window: _Window) -> tuple[int, str, bool]:
