@@ -40,7 +40,11 @@ SYNTAXES = (
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
 def test_every_encoding_gives_the_values_that_were_drawn(tmp_path: Path, syntax: str, style: Any) -> None:
     paths = write_sax(tmp_path, slices=2, frames=2, style=style, transfer_syntax=syntax, rescale=(0.5, -20.0))
-    rows = [(paths[0].name, item) for item in range(4)] if style == "enhanced" else [(path.name, 0) for path in paths]
+    rows = (
+        [(paths[0].name, None, item) for item in range(4)]
+        if style == "enhanced"
+        else [(path.name, None, 0) for path in paths]
+    )
     drawn = [
         heart_image(plane, size=(32, 32), spacing=(3.0, 3.0), phase=phase) * 0.5 - 20.0
         for plane in sax_planes(2, 10.0)
@@ -56,7 +60,7 @@ def test_every_encoding_gives_the_values_that_were_drawn(tmp_path: Path, syntax:
 def test_files_of_other_encoders_give_the_same_image(tmp_path: Path, coded: str) -> None:
     for name in ("MR_small.dcm", coded):  # both come with pydicom
         shutil.copy(str(data.get_testdata_file(name, download=False)), tmp_path)
-    plain, other = read_frames(tmp_path, [("MR_small.dcm", 0), (coded, 0)])
+    plain, other = read_frames(tmp_path, [("MR_small.dcm", None, 0), (coded, None, 0)])
     assert plain.max() > 100
     np.testing.assert_array_equal(plain, other)
 
@@ -66,7 +70,7 @@ def test_each_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     opened: list[Any] = []
     real = pixels.dcmread
     monkeypatch.setattr(pixels, "dcmread", lambda *a, **k: (opened.append(a), real(*a, **k))[1])
-    frames = read_frames(tmp_path, [(name, 4), (name, 0), (name, 4)])
+    frames = read_frames(tmp_path, [(name, None, 4), (name, None, 0), (name, None, 4)])
     assert len(opened) == 1
     np.testing.assert_array_equal(frames[0], frames[2])
     assert not np.array_equal(frames[0], frames[1])
@@ -74,9 +78,9 @@ def test_each_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_monochrome1_is_turned_round(tmp_path: Path) -> None:
     path = write_lax(tmp_path, "lax_4c", frames=1)[0]
-    plain = read_frames(tmp_path, [(path.name, 0)])[0]
+    plain = read_frames(tmp_path, [(path.name, None, 0)])[0]
     set_tags(path, PhotometricInterpretation="MONOCHROME1")
-    np.testing.assert_array_equal(read_frames(tmp_path, [(path.name, 0)])[0], 4095.0 - plain)
+    np.testing.assert_array_equal(read_frames(tmp_path, [(path.name, None, 0)])[0], 4095.0 - plain)
 
 
 def test_signed_values_keep_their_sign(tmp_path: Path) -> None:
@@ -85,7 +89,7 @@ def test_signed_values_keep_their_sign(tmp_path: Path) -> None:
         dataset.PixelData = (np.arange(1024) - 512).astype("<i2").tobytes()
 
     path = write_lax(tmp_path, "lax_4c", frames=1, edit=sign)[0]
-    frame = read_frames(tmp_path, [(path.name, 0)])[0]
+    frame = read_frames(tmp_path, [(path.name, None, 0)])[0]
     assert (frame.min(), frame.max()) == (-512.0, 511.0)
 
 
@@ -94,12 +98,12 @@ def test_a_file_without_preamble_is_decoded(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[content.index(b"\x08\x00\x08\x00CS") :])
     drawn = heart_image(lax_plane("lax_2c"), size=(32, 32), spacing=(4.0, 4.0), phase=0.0)
-    np.testing.assert_array_equal(read_frames(tmp_path, [(path.name, 0)])[0], drawn)
+    np.testing.assert_array_equal(read_frames(tmp_path, [(path.name, None, 0)])[0], drawn)
 
 
 def failure(folder: Path, path: Path, item: int = 0) -> tuple[str, str]:
     with pytest.raises(StudyError) as caught:
-        read_frames(folder, [(path.name, item)])
+        read_frames(folder, [(path.name, None, item)])
     assert caught.value.hint
     assert "image 1" in caught.value.message and path.name not in caught.value.message
     assert caught.value.__notes__ == [f"file: {folder / path.name}"]
@@ -136,5 +140,5 @@ def test_images_of_a_stack_have_one_size() -> None:
 @pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook studies are not on this machine")
 def test_real_pixels_are_what_pydicom_decodes() -> None:
     names = [f"SCD0000101/cine/{number}.dcm" for number in (1, 100, 240)]
-    for name, frame in zip(names, read_frames(SCD, [(name, 0) for name in names]), strict=True):
+    for name, frame in zip(names, read_frames(SCD, [(name, None, 0) for name in names]), strict=True):
         np.testing.assert_array_equal(frame, pydicom.pixels.utils.pixel_array(SCD / name))

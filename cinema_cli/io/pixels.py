@@ -2,7 +2,9 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +15,74 @@ from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cinema_cli.domain.errors import StudyError
+from cinema_cli.io.archive import Fault, Member, read_members
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.names import to_path, to_text
 
 Frame = NDArray[np.float32]
+Place = tuple[str, str | None, int]  # path, member of the archive that it is, frame in the file
 
 _NAMED_BY = "(-v --retry-failed names the file)"
 _COPY_HINT = f"The copy may be incomplete: copy the study and run again {_NAMED_BY}."
 
 
-def read_frames(root: Path, rows: Sequence[tuple[str, int]], *, names: Sequence[str] = ()) -> list[Frame]:
-    """Frames named by (path under `root`, 0-based frame in the file), in the order asked, each (row, column) float32.
+def read_frames(root: Path, rows: Sequence[Place], *, names: Sequence[str] = ()) -> list[Frame]:
+    """Frames named by (path under `root`, member where that is an archive, 0-based frame in the file), in the order
+    asked, each (row, column) float32. An archive is passed through once, whatever the order.
 
     Paths are as `io.names` writes them. Values are rescaled to modality units (PS3.3 C.11.1) and bright means more
     signal (MONOCHROME1 is turned round).
     `names` is what errors call each frame (default: "image 1", "image 2"): the name of a file may be that of a person,
     so it stands only in a note of the exception, for the eyes of whoever runs this.
-    Raises `StudyError` (stage `read`) with code `vanished`, `unreadable`, `truncated_pixels`, `colour` or
-    `undecodable`.
+    Raises `StudyError` (stage `read`) with code `vanished`, `unreadable`, `truncated_pixels`, `colour`,
+    `undecodable` or one of an archive (`io.archive`).
     """
-    wanted: dict[str, list[int]] = defaultdict(list)
-    shown: dict[str, str] = {}
-    for number, (path, item) in enumerate(rows):
-        shown.setdefault(path, names[number] if names else f"image {number + 1}")
-        if item not in wanted[path]:
-            wanted[path].append(item)
-    found = {path: _read_file(root / to_path(path), items, shown=shown[path]) for path, items in wanted.items()}
-    return [found[path][item] for path, item in rows]
+    wanted: dict[str, dict[str | None, _Wanted]] = defaultdict(dict)
+    for number, (path, member, item) in enumerate(rows):
+        shown = names[number] if names else f"image {number + 1}"
+        items = wanted[path].setdefault(member, _Wanted(shown, [])).items
+        if item not in items:
+            items.append(item)
+    found: dict[tuple[str, str | None], dict[int, Frame]] = {}
+    for path, parts in wanted.items():
+        place = root / to_path(path)
+        for member, one in parts.items():
+            if member is None:
+                found[path, None] = _read_file(place, one)
+        members = {member: one for member, one in parts.items() if member is not None}
+        found |= {(path, member): frames for member, frames in _read_archive(place, members)}
+    return [found[path, member][item] for path, member, item in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is wanted of one file."""
+
+    shown: str  # what errors call its first frame
+    items: list[int]  # frames by their number in it
+
+
+def _read_archive(path: Path, wanted: Mapping[str, _Wanted]) -> Iterator[tuple[str, dict[int, Frame]]]:
+    """Decoded frames of the members of an archive."""
+    missing = dict(wanted)
+    if not missing:
+        return
+    fault = Fault("vanished", "It was there during the scan and is gone.")
+    try:
+        for member, found in read_members(path, wanted):
+            if isinstance(found, Member):
+                yield member, _read_file(found, missing.pop(member), archive=path)
+            elif member:
+                raise _located(_broken(missing[member].shown, found.sentence, found.code), path, member)
+            else:
+                fault = found
+    except OSError as error:
+        raise _located(_not_opened(next(iter(missing.values())).shown, error), path) from error
+    for member, one in missing.items():
+        raise _located(_broken(one.shown, fault.sentence, fault.code), path, member)
+    if fault.code == "changed_archive":
+        raise _located(_broken(next(iter(wanted.values())).shown, fault.sentence, fault.code), path)
 
 
 def frame_shape(frames: Iterable[Frame]) -> tuple[int, int]:
@@ -57,24 +99,24 @@ def frame_shape(frames: Iterable[Frame]) -> tuple[int, int]:
     return shapes[0]
 
 
-def _read_file(path: Path, items: Sequence[int], *, shown: str) -> dict[int, Frame]:
-    """Decoded frames of one file by their number in it."""
+def _read_file(source: Path | Member, wanted: _Wanted, *, archive: Path | None = None) -> dict[int, Frame]:
+    """Decoded frames of one file, or of one member of an archive, by their number in it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # padding and odd values in headers are no concern of the pixels
         try:
-            return _decode(path, items)
+            return _decode(source, wanted.items)
         except Exception as error:  # the decoders behind pydicom raise many kinds
-            failure = _diagnosed(path, shown=shown, error=error)
-            failure.add_note(f"file: {to_text(str(path))}")
-            raise failure from error
+            failure = _diagnosed(source, shown=wanted.shown, error=error)
+            path, member = (archive, source.name) if isinstance(source, Member) else (source, "")
+            raise _located(failure, path, member) from error
 
 
 class _ColourError(Exception):
     """The image has several samples a pixel or a palette."""
 
 
-def _decode(path: Path, items: Sequence[int]) -> dict[int, Frame]:
-    dataset = dcmread(path, force=True)
+def _decode(source: Path | Member, items: Sequence[int]) -> dict[int, Frame]:
+    dataset = dcmread(BytesIO(source.content()) if isinstance(source, Member) else source, force=True)
     if "TransferSyntaxUID" not in dataset.file_meta:  # a file without preamble
         implicit, _ = dataset.original_encoding
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
@@ -126,23 +168,43 @@ def _failure(sentence: str, code: str, hint: str) -> StudyError:
     return StudyError(sentence, stage="read", code=code, hint=hint)
 
 
-def _diagnosed(path: Path, *, shown: str, error: Exception) -> StudyError:
-    """Why a file could not be decoded: gone, locked, in colour, cut off, or damaged inside."""
+def _located(failure: StudyError, path: Path | None, member: str = "") -> StudyError:
+    """The failure with a note of the file it is about."""
+    failure.add_note(f"file: {to_text(str(path))}{'/' if member else ''}{member}")
+    return failure
+
+
+def _broken(shown: str, sentence: str, code: str) -> StudyError:
+    said = sentence[0].lower() + sentence[1:].rstrip(".")
+    return _failure(f"{shown} cannot be used: {said}", code, _COPY_HINT)
+
+
+def _not_opened(shown: str, error: OSError) -> StudyError:
+    """Why the system does not open a file."""
     if isinstance(error, FileNotFoundError):
         return _failure(f"{shown} was there during the scan and is gone", "vanished", "Run `cinema scan` again.")
     if isinstance(error, PermissionError):
         return _failure(f"{shown} cannot be opened: permission denied", "unreadable", f"Check the rights {_NAMED_BY}.")
+    return _failure(f"{shown} cannot be opened: {error.strerror}", "unreadable", _COPY_HINT)
+
+
+def _diagnosed(source: Path | Member, *, shown: str, error: Exception) -> StudyError:
+    """Why a file could not be decoded: gone, locked, in colour, cut off, or damaged inside."""
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return _not_opened(shown, error)
     if isinstance(error, _ColourError):
         return _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.")
     try:
-        defect = read_instances(path, relative="", salt=b"")[0]["defect"]
+        defect = read_instances(source, relative="", salt=b"")[0]["defect"]
     except BrokenFileError as broken:
-        return _failure(f"{shown} cannot be used: {broken}", broken.code, _COPY_HINT)
+        return _broken(shown, str(broken), broken.code)
     except NotDicomError:
         return _failure(f"{shown} is no DICOM file any more", "undecodable", _COPY_HINT)
     except OSError as broken:
-        return _failure(f"{shown} cannot be opened: {broken.strerror}", "unreadable", _COPY_HINT)
+        return _not_opened(shown, broken)
+    if isinstance(error, BrokenFileError):
+        return _broken(shown, str(error), error.code)
     if defect:
-        return _failure(f"{shown} cannot be used: {defect}", TRUNCATED_PIXELS, _COPY_HINT)
+        return _broken(shown, defect, TRUNCATED_PIXELS)
     reason = f"the pixels of {shown} cannot be decoded ({type(error).__name__})"
     return _failure(reason, "undecodable", f"The file may be damaged, or its compression not supported {_NAMED_BY}.")

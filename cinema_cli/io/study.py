@@ -1,5 +1,6 @@
 """One study of an index to cines in memory: pixels decoded, holes filled, millimetres and milliseconds attached."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from cinema_cli.domain.cine import Cine, CineStudy, Note, View
 from cinema_cli.domain.errors import CinemaError, StudyError
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.index import StudyPlan
-from cinema_cli.io.pixels import read_frames
+from cinema_cli.io.pixels import Place, read_frames
 
 _CUT = "truncated"  # reason code of `io.truncated`
 
@@ -25,7 +26,11 @@ def read_study(plan: StudyPlan) -> CineStudy:
     if plan.stacks.is_empty():
         raise _no_cine(plan)
     key, facts = plan.key, to_facts(plan.facts.row(0, named=True))
-    cines = {View(row["view"]): _cine(plan, row) for row in plan.stacks.sort("view").iter_rows(named=True)}
+    frames = _decode(plan)
+    cines = {
+        View(row["view"]): _cine(plan, row, frames.pop(row["view"]))
+        for row in plan.stacks.sort("view").iter_rows(named=True)
+    }
     return CineStudy(key.participant_id, key.session_id, key.study_uid, cines, facts, plan.notes)
 
 
@@ -53,15 +58,14 @@ def _advice(series: dict[str, Any]) -> str:
     return f"Copy the files again: `cinema scan COHORT` names them. {see}" if series["reason_code"] == _CUT else see
 
 
-def _cine(study: StudyPlan, stack: dict[str, Any]) -> Cine:
-    """One view: decode the planned images, mix those that share a moment, then interpolate those that are missing."""
-    plan = study.images.filter(pl.col("view") == stack["view"])
+def _cine(study: StudyPlan, stack: dict[str, Any], frames: list[NDArray[np.float32]]) -> Cine:
+    """One view of decoded images: mix those that share a moment, then interpolate those that are missing."""
     origins = np.array(stack["origins_mm"]).reshape(-1, 3)
     shape = (len(origins), len(stack["times_ms"]), stack["rows"], stack["columns"])
-    planned = plan.filter(~pl.col("interpolated"))
+    planned = _planned(study, stack["view"])
     pixels, present = np.zeros(shape, dtype=np.float32), np.zeros(shape[:2], dtype=np.bool_)
     places = planned.select("slice_index", "frame_index", "weight").iter_rows()
-    for (s, f, weight), frame in zip(places, _decode(study, planned, _in_words(study, stack)), strict=True):
+    for (s, f, weight), frame in zip(places, frames, strict=True):
         if frame.shape != shape[2:]:
             raise StudyError(
                 f"an image of {stack['view']} has {frame.shape} pixels, its header says {shape[2:]}",
@@ -96,20 +100,32 @@ def _in_words(study: StudyPlan, stack: dict[str, Any]) -> str:
     return f"{stack['view']} (series {numbers[0]})" if known else str(stack["view"])
 
 
-def _decode(study: StudyPlan, plan: pl.DataFrame, view: str) -> list[NDArray[np.float32]]:
-    """Pixels of the planned images of a view, in order; StudyError where one cannot be read."""
-    rows = list(plan.select("path", "frame_item").iter_rows())
-    places = plan.select("slice_index", "frame_index").iter_rows()
+def _planned(study: StudyPlan, view: str) -> pl.DataFrame:
+    """The images of a view that are there."""
+    return study.images.filter((pl.col("view") == view) & ~pl.col("interpolated"))
+
+
+def _decode(study: StudyPlan) -> dict[str, list[NDArray[np.float32]]]:
+    """Pixels of the planned images of every view, in order and in one pass over the files, which may be archives;
+    StudyError where one cannot be read."""
+    rows: list[Place] = []
+    names: list[str] = []
+    counts: dict[str, int] = {}
+    for stack in study.stacks.iter_rows(named=True):
+        planned, words = _planned(study, stack["view"]), _in_words(study, stack)
+        rows += planned.select("path", "member", "frame_item").iter_rows()
+        places = planned.select("slice_index", "frame_index").iter_rows()
+        names += [f"{words} slice {s + 1} frame {f + 1}" for s, f in places]
+        counts[stack["view"]] = planned.height
     try:
-        return list(read_frames(study.root, rows, names=[f"{view} slice {s + 1} frame {f + 1}" for s, f in places]))
+        frames = iter(read_frames(study.root, rows, names=names))
     except StudyError:
         raise
     except (CinemaError, OSError, ValueError, RuntimeError) as error:
         said = error.message if isinstance(error, CinemaError) else type(error).__name__
         hint = "The file may be cut short: copy it again."
-        raise StudyError(
-            f"an image of {view} cannot be decoded: {said}", stage="read", code="pixels", hint=hint
-        ) from error
+        raise StudyError(f"an image cannot be decoded: {said}", stage="read", code="pixels", hint=hint) from error
+    return {view: list(islice(frames, count)) for view, count in counts.items()}
 
 
 def fill_missing(pixels: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.float32]:
