@@ -341,7 +341,7 @@ def test_several_dates_under_one_study_uid_are_said() -> None:
                 "sub-7",
                 "ses-1",
                 "several_dates",
-                "Images with one StudyInstanceUID have 2 dates: they count as one visit.",
+                "Images of one study have 2 dates: they count as one visit.",
             )
         ]
 
@@ -388,7 +388,7 @@ facts = st.tuples(st.sampled_from(["F", "M", None]), st.sampled_from([30.0, 71.0
 @given(
     images=st.lists(st.tuples(image, facts), min_size=1, max_size=8),
     seed=st.integers(0, 99),
-    id_from=st.sampled_from(["patient-id", "folder"]),
+    id_from=st.sampled_from(["auto", "patient-id", "folder"]),
 )
 def test_the_order_of_files_does_not_matter(
     images: list[tuple[Image, tuple[str | None, float | None]]], seed: int, id_from: str

@@ -39,7 +39,7 @@ def scan(
             help="Folder for series.parquet and .csv, a file (.csv, .parquet or .json), or - for stdout.",
         ),
     ] = None,
-    id_from: IdFrom = "patient-id",
+    id_from: IdFrom = "auto",
     hash_ids: Annotated[
         Path | None, typer.Option(metavar="KEYFILE", help="Replace ids by a hash keyed with this file.")
     ] = None,

@@ -13,9 +13,10 @@ from cinema_cli.io.names import to_text
 from cinema_cli.io.tar_members import tar_entries
 from cinema_cli.io.zip_members import zip_entries
 
-__all__ = ["LIMITS", "Fault", "Limits", "Member", "is_archive", "read_members", "without_end"]
+__all__ = ["ARCHIVE_END", "LIMITS", "Fault", "Limits", "Member", "is_archive", "read_members", "without_end"]
 
-_ENDS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+ARCHIVE_END = r"(?i)\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$"  # of a file's name
+_END = re.compile(ARCHIVE_END)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LONGEST_NAME = 4096  # bytes
 _LEFT_OUT = {  # code -> what is said of one member and of several
@@ -31,13 +32,12 @@ _LEFT_OUT = {  # code -> what is said of one member and of several
 
 def is_archive(name: str) -> bool:
     """Whether a file of this name is taken for an archive."""
-    return name.lower().endswith(_ENDS)
+    return _END.search(name) is not None
 
 
 def without_end(name: str) -> str:
     """The name of an archive without what marks it as one: that of the folder it would be unpacked to."""
-    end = max((end for end in _ENDS if name.lower().endswith(end)), key=len, default="")
-    return name.removesuffix(name[len(name) - len(end) :]) if end else name
+    return _END.sub("", name)
 
 
 def read_members(

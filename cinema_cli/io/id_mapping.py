@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cinema_cli.domain.errors import ConfigError
+from cinema_cli.io.archive import without_end
 
 KEYS = ("study_uid", "patient_id", "folder")  # the most precise first
 _DELIMITERS = (",", ";", "\t")
@@ -30,10 +31,13 @@ class Mapping:
     path: Path
     targets: dict[tuple[str, str], Target]  # (column, value)
 
-    def find(self, *, study_uid: str | None, patient_id: str | None, folder: str) -> tuple[str, Target] | None:
-        """(source id, target) of the most precise line that fits; folders match with all that lies under them."""
-        candidates = [("study_uid", study_uid), ("patient_id", patient_id)]
-        parts = folder.split("/") if folder else []
+    def find(
+        self, *, study_uid: str | None, patient_ids: Iterable[str | None], folder: str
+    ) -> tuple[str, Target] | None:
+        """(source id, target) of the most precise line that fits; folders match with all that lies under them, and an
+        archive is a folder, with or without its ending."""
+        candidates = [("study_uid", study_uid), *(("patient_id", patient_id) for patient_id in patient_ids)]
+        parts = _folder_parts(folder)
         candidates += [("folder", "/".join(parts[:depth])) for depth in range(len(parts), 0, -1)]
         for column, value in candidates:
             if value and (target := self.targets.get((column, value))):
@@ -83,13 +87,17 @@ def _add(
     if not used:
         raise _wrong(path, line, "neither patient_id nor folder nor study_uid is given")
     column, value = used[0]
-    key = (column, value.strip("/") if column == "folder" else value)
+    key = (column, "/".join(_folder_parts(value)) if column == "folder" else value)
     target = Target(participant, session, line)
     earlier = targets.setdefault(key, target)
     if (earlier.participant, earlier.session) != (participant, session):
         raise _wrong(
             path, line, f"the same {column} as in line {earlier.line} is given to another participant or session"
         )
+
+
+def _folder_parts(folder: str) -> list[str]:
+    return [without_end(part) for part in folder.strip("/").split("/") if part]
 
 
 def _label(value: str, *, prefix: str, path: Path, line: int) -> str:

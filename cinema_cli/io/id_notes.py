@@ -36,7 +36,7 @@ def _label_notes(units: Iterable[Unit], *, collided: set[str], split: set[str]) 
             notes.add((who, None, "two_people_one_id", "Different people (name, birth date, sex or age) share one id."))
         if unit.source == "unmapped":
             notes.add((who, None, "not_in_mapping", "The mapping file does not name this study."))
-        if unit.key[0] is None:
+        if unit.key[0] is None and not unit.by_name:
             notes.add(
                 (who, None, "missing_study_uid", "Images without StudyInstanceUID: each folder counts as a study.")
             )
@@ -89,7 +89,11 @@ def _doubt_notes(units: Iterable[Unit]) -> set[Note]:
     notes: set[Note] = set()
     for label, mine in own.items():
         births = [birth for unit in mine for birth in unit.births]
-        if all(unit.person for unit in mine):
+        by_name = any(unit.source == "file-name" for unit in mine)
+        if by_name and len(set(agree(unit.person for unit in mine).values())) > 1:
+            sentence = "Headers name different people: the names of the archives say that they are one."
+            notes.add((f"sub-{label}", None, "two_people_one_id", sentence))
+        if all(unit.person for unit in mine) and not by_name:
             continue
         if len(frozenset().union(*(unit.sexes for unit in mine))) > 1:
             sentence = "Sex differs between images under this id: perhaps they show several people."
@@ -105,7 +109,10 @@ def _visit_notes(units: Iterable[Unit]) -> set[Note]:
     visits: dict[str, set[str]] = defaultdict(set)
     shared: dict[tuple[str, str], set[str]] = defaultdict(set)
     dates: dict[tuple[str, str], set[str]] = defaultdict(set)
+    joined: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for unit in units:
+        if unit.by_name:
+            joined[unit.label, unit.session].add(unit.key[0])
         visits[unit.label].add(unit.session)
         shared[unit.label, unit.study].add(unit.session)
         dates[unit.label, unit.session] |= set(unit.dates)
@@ -114,10 +121,14 @@ def _visit_notes(units: Iterable[Unit]) -> set[Note]:
         sentence = f"One of {len(found)} studies of this participant."
         notes |= {(f"sub-{label}", f"ses-{one}", "several_visits", sentence) for one in found if len(found) > 1}
     for (label, _), found in shared.items():
-        sentence = f"{len(found)} sessions share one StudyInstanceUID: the mapping file tells them apart."
+        sentence = f"{len(found)} sessions share one StudyInstanceUID: mapping file or file names tell them apart."
         notes |= {(f"sub-{label}", f"ses-{one}", "shared_study_uid", sentence) for one in found if len(found) > 1}
+    for (label, session), uids in joined.items():
+        if len(uids) > 1:
+            sentence = f"{len(uids)} StudyInstanceUIDs in archives named after one visit: they count as one study."
+            notes.add((f"sub-{label}", f"ses-{session}", "joined_studies", sentence))
     for (label, session), days in dates.items():
         if len(days) > 1:
-            sentence = f"Images with one StudyInstanceUID have {len(days)} dates: they count as one visit."
+            sentence = f"Images of one study have {len(days)} dates: they count as one visit."
             notes.add((f"sub-{label}", f"ses-{session}", "several_dates", sentence))
     return notes

@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from cinema_cli.io.archive import ARCHIVE_END
+from cinema_cli.io.biobank import biobank_name
 from cinema_cli.io.id_mapping import Mapping, Target
 
 UNIT = ("study_uid", "patient_id", "person_key", "directory")
+# The folder in which an image lies; an archive counts as the folder that it would be unpacked to.
+_UNPACKED = pl.concat_str(pl.col("path").str.replace(ARCHIVE_END, ""), "member", separator="/")
+DIRECTORY = pl.coalesce(_UNPACKED, "path").str.replace(r"/?[^/]*$", "")
 AGES_AGREE_YEARS = 2.0  # years of birth that two ages imply: an age is in whole years, and some are those to come
 _CAPPED_AGE = 90.0  # years: from there on de-identified headers give one age for all (45 CFR 164.514 b 2)
 
@@ -28,9 +33,11 @@ class Unit:
     first: str  # least SOP instance UID, which no copying or renaming changes
     sexes: frozenset[str]  # M, F
     births: tuple[float, ...]  # years of birth that age and date of an image imply
-    source: str = ""  # what the id comes from: patient-id, folder, mapping, study
+    source: str = ""  # what the id comes from: patient-id, folder, mapping, study, file-name
     source_id: str = ""
     target: Target | None = None
+    visit: str = ""  # session, without prefix, where mapping file or file name say it
+    by_name: bool = False  # whether the name of a bulk file says the visit: all that it holds is one study
     label: str = ""  # participant, without prefix
     session: str = ""
 
@@ -129,15 +136,48 @@ def sexes_are_apart(units: Iterable[Unit]) -> bool:
 
 def with_source(unit: Unit, rule: str | Mapping) -> Unit:
     """What names the participant, with the next best thing where that is absent; one text is one id in both places."""
-    first_folder = unit.folder.split("/")[0]
     if isinstance(rule, Mapping):
-        found = rule.find(study_uid=unit.study, patient_id=unit.patient_id, folder=unit.folder)
-        if found:
-            return replace(unit, source="mapping", source_id=found[0], target=found[1])
-        return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
+        return _mapped(unit, rule)
+    first_folder = unit.folder.split("/")[0]
+    named = biobank_name(unit.folder if rule == "auto" else first_folder)
+    if named and rule != "patient-id":
+        source_id, visit = named.participant, named.instance
+        return replace(unit, source="file-name", source_id=source_id, visit=visit, by_name=True)
     options = {"patient-id": unit.patient_id, "folder": first_folder}
     order = ("folder", "patient-id") if rule == "folder" else ("patient-id", "folder")
     for source in order:
         if value := options[source]:
             return replace(unit, source=source, source_id=value)
     return replace(unit, source="study", source_id=digest(unit.study))
+
+
+def _mapped(unit: Unit, mapping: Mapping) -> Unit:
+    """What the mapping file says; where a bulk file's name says the participant, that counts as a PatientID too."""
+    named = biobank_name(unit.folder)
+    ids = (named.participant if named else None, unit.patient_id)
+    found = mapping.find(study_uid=unit.study, patient_ids=ids, folder=unit.folder)
+    if not found:
+        return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
+    source_id, target = found
+    visit = target.session or (named.instance if named else "")
+    by_name = named is not None and not source_id.startswith("study_uid ")
+    return replace(unit, source="mapping", source_id=source_id, target=target, visit=visit, by_name=by_name)
+
+
+def one_study_a_visit(units: Sequence[Unit]) -> list[Unit]:
+    """Units of bulk files that are named after one visit have one study, whether or not the headers say so: the least
+    of theirs, and its date."""
+    visits: dict[tuple[str, str], list[Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.by_name:
+            visits[_participant(unit), unit.visit].append(unit)
+    joined = []
+    for unit in units:
+        same = visits[_participant(unit), unit.visit] if unit.by_name else [unit]
+        study = min((other.study for other in same), key=lambda study: (study.startswith("no-study-uid-"), study))
+        joined.append(replace(unit, study=study, date=min(other.date for other in same)))
+    return joined
+
+
+def _participant(unit: Unit) -> str:
+    return unit.target.participant if unit.target else unit.source_id

@@ -13,7 +13,18 @@ import polars as pl
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.id_mapping import Mapping, Target, ambiguous_session, read_mapping
 from cinema_cli.io.id_notes import notes_table
-from cinema_cli.io.id_units import UNIT, Unit, agree, digest, find_units, one_id_a_study, sexes_are_apart, with_source
+from cinema_cli.io.id_units import (
+    DIRECTORY,
+    UNIT,
+    Unit,
+    agree,
+    digest,
+    find_units,
+    one_id_a_study,
+    one_study_a_visit,
+    sexes_are_apart,
+    with_source,
+)
 
 STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "study_uid": pl.String,
@@ -34,13 +45,14 @@ class IdTable:
 
 
 def id_rule(id_from: str | Path) -> str | Mapping:
-    """What names participants: "patient-id", "folder" (first folder under the root) or what a CSV file says (see
-    `io.id_mapping`). Raises ConfigError for a bad file."""
-    return str(id_from) if str(id_from) in ("patient-id", "folder") else read_mapping(Path(id_from))
+    """What names participants: "patient-id", "folder" (first folder under the root), "auto" (the name of the archive or
+    folder where it is that of a UK Biobank bulk file, else PatientID) or what a CSV file says (see `io.id_mapping`).
+    Raises ConfigError for a bad file."""
+    return str(id_from) if str(id_from) in ("auto", "patient-id", "folder") else read_mapping(Path(id_from))
 
 
 def assign_ids(
-    instances: pl.DataFrame, *, id_from: str | Path | Mapping = "patient-id", hash_key: bytes | None = None
+    instances: pl.DataFrame, *, id_from: str | Path | Mapping = "auto", hash_key: bytes | None = None
 ) -> IdTable:
     """Give every instance a participant and a session; the order of rows does not matter.
 
@@ -48,8 +60,8 @@ def assign_ids(
     HMAC-SHA256(key, id). Raises ConfigError for a bad mapping file.
     """
     rule = id_from if isinstance(id_from, Mapping) else id_rule(id_from)
-    table = instances.with_columns(directory=pl.col("path").str.replace(r"/?[^/]*$", ""))
-    units = [with_source(unit, rule) for unit in one_id_a_study(find_units(table))]
+    table = instances.with_columns(directory=DIRECTORY)
+    units = one_study_a_visit([with_source(unit, rule) for unit in one_id_a_study(find_units(table))])
     labels, collided = _labels(units, hash_key=hash_key)
     labelled = [replace(unit, label=labels[unit.source_id]) for unit in units]
     units, split = _split_people(labelled, hash_key=hash_key)
@@ -167,7 +179,8 @@ def _people(group: Sequence[Unit]) -> list[str]:
     """Who each unit under one id shows: told by name, birth date and sex, else by PatientID (unless a mapping file
     gives several to one participant), and by sex alone where ages leave no doubt that it tells people apart.
 
-    Units that do not say join the only person there is; beside several people they are a person of their own.
+    What the names of bulk files put together is one person. Units that do not say join the only person there is;
+    beside several people they are a person of their own.
     """
     agreed = agree(unit.person for unit in group)
     apart = sexes_are_apart(group)
@@ -178,7 +191,9 @@ def _people(group: Sequence[Unit]) -> list[str]:
             by_rest[said].add(agreed[unit.person])
     people: list[str | None] = []
     for unit, said in zip(group, rest, strict=True):
-        if unit.person:
+        if unit.source == "file-name":
+            people.append(None)
+        elif unit.person:
             people.append(agreed[unit.person])
         elif unit.patient_id and unit.source != "mapping":
             people.append(next(iter(by_rest[said])) if len(by_rest[said]) == 1 else f"id {said}")
@@ -190,16 +205,17 @@ def _people(group: Sequence[Unit]) -> list[str]:
 
 
 def _with_sessions(units: Sequence[Unit], mapping: Mapping | None) -> list[Unit]:
-    """The sessions of each participant: 1, 2 ... by date then study UID, unless the mapping file says otherwise.
+    """The sessions of each participant: 1, 2 ... by date then study UID, unless mapping file or file name say it.
 
     Images of a study that the file gives no session are of the only one it gives to that study, else of one more.
     """
     named: dict[tuple[str, str], set[str]] = defaultdict(set)
     studies: dict[tuple[str, str], dict[str, Target]] = defaultdict(dict)
     for unit in units:
-        if unit.target is not None and unit.target.session:
-            named[unit.label, unit.study].add(unit.target.session)
-            studies[unit.label, unit.target.session].setdefault(unit.study, unit.target)
+        if unit.visit:
+            named[unit.label, unit.study].add(unit.visit)
+        if unit.target is not None and unit.visit:
+            studies[unit.label, unit.visit].setdefault(unit.study, unit.target)
     for targets in studies.values():
         if len(targets) > 1 and mapping is not None:
             raise ambiguous_session(mapping, next(iter(targets.values())), n_studies=len(targets))
@@ -216,9 +232,9 @@ def _with_sessions(units: Sequence[Unit], mapping: Mapping | None) -> list[Unit]
 
 
 def _named_session(unit: Unit, named: dict[tuple[str, str], set[str]]) -> str:
-    """The session that the mapping file gives a unit, or else alone to its study; empty where there is none."""
-    if unit.target is not None and unit.target.session:
-        return unit.target.session
+    """The session that mapping file or file name give a unit, or else alone to its study; empty for none."""
+    if unit.visit:
+        return unit.visit
     others = named.get((unit.label, unit.study), set())
     return min(others) if len(others) == 1 else ""
 

@@ -100,7 +100,7 @@ class StudyPlan:
 def scan(
     root: Path,
     *,
-    id_from: str | Path = "patient-id",
+    id_from: str | Path = "auto",
     hash_key: bytes | None = None,
     views_file: Path | None = None,
     allow_missing_frames: int = 0,

@@ -188,11 +188,16 @@ def _defect(rows: Ints, axes: Floats, spacing: tuple[float, ...], table: Columns
 
 
 def _without_copies(rows: Ints, table: Columns) -> Ints:
-    """One row for each SOP instance, frame, place and time: a second file of the same image is only a copy."""
+    """One row for each SOP instance, frame, place and time: a second file of the same image is only a copy, and so is
+    one in an archive beside the file that was unpacked from it."""
     names = ("frame_item", "position_x", "position_y", "position_z", "trigger_time_ms", "temporal_position")
     numbers = np.stack([np.nan_to_num(table[n][rows].astype(float), nan=-9e9) for n in names], axis=1)
     seen: dict[tuple[Any, ...], int] = {}
-    for i in sorted(range(len(rows)), key=lambda i: str(table["path"][rows[i]])):
+    places = [
+        (member is not None, str(path), str(member))
+        for path, member in zip(*(table[n][rows] for n in ("path", "member")), strict=True)
+    ]
+    for i in sorted(range(len(rows)), key=places.__getitem__):
         uid = table["sop_uid"][rows[i]]
         seen.setdefault((uid if uid else f"row {i}", *numbers[i]), i)
     return rows[np.sort(np.fromiter(seen.values(), dtype=np.int64))]
