@@ -1,18 +1,21 @@
 """What a command says while it works: messages and progress on stderr, never on stdout."""
 
+import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cinema_cli.commands.ending import STDERR, silence
+from cinema_cli.commands.events import Event, Level
+from cinema_cli.commands.log_files import LogFiles
 from cinema_cli.io.names import printable
 
 if TYPE_CHECKING:
@@ -32,26 +35,17 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class Level(StrEnum):
-    """Weight of a message."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 @dataclass(slots=True)
 class Console:
-    """Where messages go: stderr in the chosen format, and a JSON-lines file once a run has a log folder."""
+    """Where messages go: stderr in the chosen format, and the log files of the run as JSON lines."""
 
     verbose: int = 0
     quiet: bool = False
     log_format: LogFormat = LogFormat.TEXT
     progress: bool = True
-    log_file: Path | None = None
-    waiting: list[dict[str, Any]] = field(default_factory=list)  # said before there was a log file
-    hidden: dict[str, str] = field(default_factory=dict)  # text -> what stands for it in the log file
+    files: LogFiles = field(default_factory=LogFiles)
+    warned: list[tuple[str, str]] = field(default_factory=list)  # warnings of this run: sentence, aside
+    known: frozenset[str] = frozenset()  # marks of the last run's warnings
 
     def debug(self, sentence: str, **facts: object) -> None:
         """Say something that only -v shows."""
@@ -62,8 +56,24 @@ class Console:
         self._say(Level.INFO, sentence, facts, shown=not self.quiet)
 
     def warn(self, sentence: str, *, aside: str = "", **facts: object) -> None:
-        """Say something that the person should know, also with -q; `aside` (ids, paths) is in no log file."""
-        self._say(Level.WARNING, sentence, facts, shown=True, aside=aside)
+        """Say something that the person should know; `aside` (ids, paths) is in no log file.
+
+        -q silences what the last run over the same output folder said too.
+        """
+        self._warn(sentence, facts, aside=aside)
+
+    def event(self, event: Event, sentence: str = "", *, aside: str = "", **facts: object) -> None:
+        """Tell programs what happened, and people too where there is a sentence; a warning where something went wrong.
+
+        Without a sentence it stands in JSON logs only.
+        """
+        told = {"event": str(event), **facts}
+        if event.level is Level.WARNING and sentence:
+            self._warn(sentence, told, aside=aside)
+            return
+        as_json = self.log_format is LogFormat.JSON
+        shown = (as_json or self.verbose > 0 or event.level is Level.INFO) and not self.quiet
+        self._say(event.level, sentence, told, shown=shown and (as_json or bool(sentence)), aside=aside)
 
     def several(self, lines: Sequence[str], *, summary: str) -> None:
         """Warn of a few things one by one; of many as a summary, all of them with -v."""
@@ -89,47 +99,49 @@ class Console:
             self._print(f"hint: {hint}")
 
     def forget(self) -> None:
-        """Begin anew: no log file, nothing waiting for one."""
-        self.log_file = None
-        self.waiting.clear()
-        self.hidden.clear()
+        """Begin anew: no log files, nothing waiting for them, nothing known of another run."""
+        self.files = LogFiles()
+        self.warned.clear()
+        self.known = frozenset()
 
-    def keep_in(self, log_file: Path, *, hidden: Mapping[str, str] = MappingProxyType({})) -> None:
-        """From now on write every message to `log_file` too, those said so far first.
+    def keep_in(
+        self,
+        log_file: Path,
+        *,
+        hidden: Mapping[str, str] = MappingProxyType({}),
+        known: Collection[str] = (),
+        nameless: bool = False,
+    ) -> None:
+        """From now on write every message to `log_file` too, those said so far first. Raises OutputError.
 
         `hidden`: texts, such as paths that may say who and where, and what stands for each of them in the file.
+        `known`: marks of the last run's warnings, which -q need not say again; `nameless`: ids are hashed.
         """
-        self.log_file = log_file
-        longest_first = sorted(hidden.items(), key=lambda item: -len(item[0]))
-        self.hidden = {printable(text): stand_in for text, stand_in in longest_first}
-        for entry in self.waiting:
-            self._keep(entry)
-        self.waiting.clear()
+        self.files.add(log_file)
+        self.files.nameless |= nameless
+        self.known = frozenset(known)
+        self.files.begin(hidden=hidden)
+
+    def marks(self, said: Iterable[tuple[str, str]]) -> list[str]:
+        """A short digest of each warning, by which the next run knows it; without its aside where ids are hashed."""
+        texts = {sentence + ("" if self.files.nameless else aside) for sentence, aside in said}
+        return sorted(hashlib.sha256(text.encode(errors="replace")).hexdigest()[:12] for text in texts)
+
+    def _warn(self, sentence: str, facts: Mapping[str, object], *, aside: str) -> None:
+        said = (printable(sentence), printable(aside))
+        self.warned.append(said)
+        repeated = self.quiet and not self.known.isdisjoint(self.marks([said]))
+        self._say(Level.WARNING, sentence, facts, shown=not repeated, aside=aside)
 
     def _say(self, level: Level, sentence: str, facts: Mapping[str, object], *, shown: bool, aside: str = "") -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         sentence, aside = printable(sentence), printable(aside)
-        entry = {"time": now, "level": str(level), "message": sentence, **facts}
+        entry = {"time": now, "level": str(level), **({"message": sentence} if sentence else {}), **facts}
         if shown:
             text = f"warning: {sentence}{aside}" if level is Level.WARNING else sentence
-            said = {**entry, "message": f"{sentence}{aside}"}
+            said = entry | ({"message": f"{sentence}{aside}"} if sentence else {})
             self._print(json.dumps(said, default=str) if self.log_format is LogFormat.JSON else text)
-        if self.log_file is None:
-            self.waiting.append(entry)
-        else:
-            self._keep(entry)
-
-    def _keep(self, entry: Mapping[str, object]) -> None:
-        if self.log_file is None:
-            return
-        message = str(entry["message"])
-        for text, stand_in in self.hidden.items():
-            message = message.replace(text, stand_in)
-        try:
-            with self.log_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**entry, "message": message}, default=str) + "\n")
-        except OSError:  # a full disk: what the run itself writes next will say so, with its exit code
-            self.log_file = None
+        self.files.keep(entry)
 
     @staticmethod
     def _print(text: str) -> None:
@@ -176,7 +188,7 @@ class Counter:
         if due and waited >= LINE_LEAST_SECONDS:
             self.line_at, self.line_done = now, self.done
             if self.console.progress:
-                self.console.info(self.line(now - self.began))
+                self._tell(now - self.began)
 
     def line(self, elapsed: float) -> str:
         """`done/total, failed, studies/min, ETA` after `elapsed` seconds."""
@@ -187,6 +199,18 @@ class Counter:
         if not self.total or not rate:
             return text
         return f"{text}, ETA {clock(60.0 * (self.total - self.done) / rate)}"
+
+    def _tell(self, elapsed: float) -> None:
+        """Say the line; programs get its numbers too."""
+        self.console.event(
+            Event.PROGRESS,
+            self.line(elapsed),
+            what=self.what,
+            done=self.done,
+            total=self.total,
+            failed=self.failed,
+            per_min=round(60.0 * self.done / elapsed, 2) if elapsed > 0 else None,
+        )
 
     def _failed(self) -> str:
         return "" if self.failed is None else f"{self.failed} failed"

@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import platform
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,11 +15,11 @@ from typing import Any
 from cinema_cli import __version__
 from cinema_cli.commands.console import Console
 from cinema_cli.commands.ending import exit_code_of
+from cinema_cli.commands.events import Event
+from cinema_cli.commands.run_environment import environment_facts, peak_memory_gb, program_facts
 from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError
-from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.names import printable
-
-_LIBRARIES = ("numpy", "polars", "pydicom", "scipy", "torch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +28,22 @@ class RunLog:
 
     folder: Path
     started: str
+    console: Console
     facts: dict[str, Any] = field(default_factory=dict)  # known so far
 
     def finish(self, *, exit_code: int, facts: Mapping[str, Any]) -> None:
-        """Write run.json: when, with which versions, how it ended, and all facts told so far. Raises OutputError."""
-        self.facts.update(facts)
+        """Write run.json: when, where, with which versions, how it ended, and all facts told so far.
+
+        `warnings` are marks by which the next run knows what was said. Raises OutputError.
+        """
+        self.facts.update(facts, exit_code=int(exit_code))
         body = {
-            "version": __version__,
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "libraries": {name: _installed(name) for name in _LIBRARIES},
+            **program_facts(),
             "started": self.started,
             "ended": utc_now(),
-            "exit_code": int(exit_code),
             **self.facts,
+            "peak_memory_gb": peak_memory_gb(),
+            "warnings": self.console.marks(self.console.warned),
         }
         write_atomic(self.folder / "run.json", json.dumps(body, indent=2, default=str) + "\n")
 
@@ -58,22 +58,30 @@ class RunLog:
 def logged_run(
     out: Path, *, settings: Mapping[str, Any], console: Console, remark: str = "", hidden: Mapping[str, str]
 ) -> Iterator[RunLog]:
-    """A run's log; where an error or a signal ends the run, run.json has its exit code too.
+    """A run's log, told to be `run_started` and `run_ended`; where an error or a signal ends it, run.json has that too.
 
-    Only a first run that finds no input leaves nothing behind. `remark` and `hidden`: see `open_run`.
+    Only a first run that finds no input, or too little space, leaves nothing behind. For the rest see `open_run`.
     """
     log = open_run(out, settings=settings, console=console, remark=remark, hidden=hidden)
+    began = time.monotonic()
+    facts = {name: log.facts[name] for name in ("cpus", "memory")}
+    console.event(Event.RUN_STARTED, run=log.folder.name, version=__version__, **facts)
+    code = ExitCode.DONE
     try:
         yield log
+        code = ExitCode(log.facts.get("exit_code", code))
     except BaseException as error:
         code = exit_code_of(error)
-        if code is ExitCode.NO_INPUT and not _was_used(out):
+        reason = error.code if isinstance(error, CinemaError) else type(error).__name__
+        if (code is ExitCode.NO_INPUT or reason == "no_space") and not _was_used(out):
             log.discard()
         else:
-            reason = error.code if isinstance(error, CinemaError) else type(error).__name__
             with contextlib.suppress(OutputError):  # on a full disk the first error is the one to be heard
                 log.finish(exit_code=code, facts={"ended_by": reason})
         raise
+    finally:
+        seconds = round(time.monotonic() - began, 1)
+        console.event(Event.RUN_ENDED, exit_code=int(code), seconds=seconds, memory_gb=peak_memory_gb())
 
 
 def _was_used(out: Path) -> bool:
@@ -93,13 +101,24 @@ def open_run(
 
     `remark` heads the settings; `hidden` texts do not get into the messages, see `Console.keep_in`.
     """
-    started = utc_now()
+    started, hashed = utc_now(), bool(settings.get("hash_ids"))
     name = f"{started.replace('-', '').replace(':', '').split('+')[0]}Z-{secrets.token_hex(3)}"
     folder = out / "logs" / name
     write_atomic(folder / "config.toml", (f"# {remark}\n" if remark else "") + to_toml(settings))
-    with output_errors(folder):
-        console.keep_in(folder / "log.jsonl", hidden=hidden)
-    return RunLog(folder, started)
+    console.keep_in(folder / "log.jsonl", hidden=hidden, known=_last_warnings(out), nameless=hashed)
+    return RunLog(folder, started, console, facts=environment_facts(named=not hashed))
+
+
+def _last_warnings(out: Path) -> list[str]:
+    """Marks of what the last run warned of that came to its end."""
+    for path in sorted(out.glob("logs/*/run.json"), reverse=True):
+        try:
+            log = json.loads(path.read_text(encoding="utf-8"))
+            if log["exit_code"] in (ExitCode.DONE, ExitCode.SOME_FAILED, ExitCode.GATE_NOT_MET):
+                return [str(mark) for mark in log["warnings"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return []
 
 
 def to_toml(settings: Mapping[str, Any]) -> str:
@@ -119,10 +138,3 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool | int | float) or value is None:
         return json.dumps(value)
     return json.dumps(printable(str(value)), ensure_ascii=False)
-
-
-def _installed(name: str) -> str:
-    try:
-        return installed(name)
-    except PackageNotFoundError:
-        return ""
