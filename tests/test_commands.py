@@ -49,7 +49,8 @@ def test_version_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "analyse", "infer", "scan", "phenotypes", "report", "simulate", "models", "models verify", "train"]
+    "command",
+    ["", "analyse", "infer", "scan", "phenotypes", "report", "simulate", "slurm", "models", "models verify", "train"],
 )
 def test_golden_help(command: str, golden: Callable[[str, str], None]) -> None:
     done = cinema(*command.split(), "--help")

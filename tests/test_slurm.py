@@ -1,0 +1,170 @@
+"""Job scripts for clusters: their text, their quoting, and what a real SLURM makes of them."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from disk_cohort import write_heart
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cinema_cli.commands.app import run
+from cinema_cli.domain.array_size import START_HOURS, size_array
+from cinema_cli.domain.errors import InputError
+from cinema_cli.domain.shard import Shard
+from cinema_cli.io.run_speed import measured_speed
+from cinema_cli.io.slurm_scripts import Resources, Surroundings, Work, array_script, time_text, write_scripts
+
+CINEMA = [sys.executable, "-m", "cinema_cli"]
+WORK = Work(Path("/data/the cohort"), Path("/data/out"), Path("/scratch/it's"), analyse=("--id-from", "folder"))
+SIZE = size_array(75_000, studies_per_hour=60.0, hours_per_task=4.0, max_tasks=1001, margin=1.5)
+HERE = Surroundings(Path("/home/me"), ("/venv/bin/python", "-P", "-m", "cinema_cli"))
+
+
+def test_golden_scripts(golden: Callable[[str, str], None], tmp_path: Path) -> None:
+    resources = Resources(
+        2, "8G", gpus="1", partition="gpu", account="heart", qos="long", array_limit=50, extra=("--exclusive=user",)
+    )
+    loaded = Surroundings(Path("/home/me"), ("cinema",), modules=("python/3.11",), prelude="source env.sh\n")
+    where = {"resources": resources, "surroundings": loaded}
+    paths = write_scripts(tmp_path / "jobs", WORK, SIZE, **where)
+    assert [path.name for path in paths] == ["scan.sh", "array.sh", "merge.sh", "submit.sh"]
+    text = "".join(f"==> {path.name}\n{path.read_text()}" for path in paths)
+    golden("slurm.txt", text.replace(str(tmp_path), "/data"))
+    assert (tmp_path / "jobs").stat().st_mode & 0o777 == 0o700 and (tmp_path / "jobs" / "logs").is_dir()
+
+
+@given(
+    n=st.integers(1, 10**6), speed=st.floats(0.1, 1e4), hours=st.floats(0.1, 100), most=st.integers(1, 5000),
+    margin=st.floats(1, 5),
+)  # fmt: skip
+def test_law_tasks_hold_all_studies_within_their_time(
+    n: int, speed: float, hours: float, most: int, margin: float
+) -> None:
+    size = size_array(n, studies_per_hour=speed, hours_per_task=hours, max_tasks=most, margin=margin)
+    assert 1 <= size.n_tasks <= min(n, most) and size.n_tasks * size.studies_a_task >= n
+    assert size.n_tasks == most or size.n_tasks == n or size.hours_a_task <= hours * (1 + 1e-9)
+    assert size.limit_hours >= margin * size.hours_a_task
+    faster = size_array(n, studies_per_hour=2 * speed, hours_per_task=hours, max_tasks=most, margin=margin)
+    assert faster.n_tasks <= size.n_tasks
+
+
+def test_the_limit_holds_for_the_fullest_part() -> None:
+    size = size_array(3_000, studies_per_hour=60.0, hours_per_task=1.0, max_tasks=1001, margin=1.0)
+    assert size.n_tasks == 50
+    shards = [Shard(index, size.n_tasks) for index in range(size.n_tasks)]
+    fullest = max(sum(shard.has(f"sub-{1_000_000 + n}") for n in range(size.n_studies)) for shard in shards)
+    assert 60 < fullest < (size.limit_hours - START_HOURS) * size.studies_per_hour
+    with pytest.raises(InputError, match="no studies"):
+        size_array(0, studies_per_hour=1, hours_per_task=1, max_tasks=1, margin=1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"), [(0.001, "0:01:00"), (0.25, "0:15:00"), (5.5, "5:30:00"), (26, "1-02:00:00"), (24, "1-00:00:00")]
+)
+def test_hours_as_slurm_takes_them(hours: float, text: str) -> None:
+    assert time_text(hours) == text
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12), min_size=3, max_size=3))
+@example(["it's", 'a "b" $HOME `id` $(id)', "line\n#SBATCH --array=0-9\n\\ %j !"])
+def test_law_every_name_reaches_the_program_as_it_is(names: list[str]) -> None:
+    cohort, out, label = names
+    work = Work(Path("/", cohort), Path("/", out), Path("/tmp"), analyse=("--participant-label", label))
+    here = Surroundings(Path("/tmp"), ("printf", "%s\\0"))
+    script = array_script(work, SIZE, resources=Resources(1, "1G"), surroundings=here)
+    environment = os.environ | {"SLURM_ARRAY_TASK_ID": "7"}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, check=True)
+    words = ["analyse", str(work.cohort), "--out", str(work.out), "--work-dir", "/tmp", "--participant-label", label]
+    assert done.stdout.decode().split("\0")[:-1] == [*words, "--shard", f"7/{SIZE.n_tasks}"]
+    directives = [line for line in script.splitlines() if line.startswith("#SBATCH")]
+    assert directives == script.splitlines()[1 : 1 + len(directives)] or "#SBATCH" in "".join(names)
+
+
+def test_an_undefined_variable_of_a_prelude_is_no_error_and_one_of_ours_is(tmp_path: Path) -> None:
+    here = Surroundings(tmp_path, ("echo",), prelude='greeting="hello $nobody"\nexport greeting')
+    script = array_script(WORK, SIZE, resources=Resources(1, "1G"), surroundings=here)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+    done = subprocess.run(["bash", "-c", script], env=outside, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "SLURM_ARRAY_TASK_ID: unbound variable" in done.stderr
+
+
+def test_speed_is_that_of_earlier_runs(tmp_path: Path) -> None:
+    assert measured_speed(tmp_path) is None
+    logs = [{"counts": {"n_run": 30}, "seconds": 1800.0}, {"counts": {"n_run": 0}, "seconds": 5.0}, {"exit_code": 130}]
+    logs.append({"counts": {"n_run": 90}, "seconds": 1800.0})
+    for number, said in enumerate(logs):
+        (tmp_path / "logs" / str(number)).mkdir(parents=True)
+        (tmp_path / "logs" / str(number) / "run.json").write_text(json.dumps(said))
+    (tmp_path / "logs" / "0" / "run.json.part").write_text("{")
+    found = measured_speed(tmp_path)
+    assert found is not None and (found.n_studies, found.studies_per_hour) == (120, 120.0)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """One person's short axis, in a folder whose name needs quotes."""
+    cohort = tmp_path / "it's a cohort"
+    write_heart(cohort / "p1", "P1")
+    return cohort
+
+
+def test_the_plan_and_the_scripts(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["slurm", str(tiny), "--studies", "75000", "--json", "--", "--head", "a", "b", "-q"]) == 0
+    out, err = capsys.readouterr()
+    plan = json.loads(out)
+    folder = tiny.with_name("it's a cohort-cinema-slurm")
+    assert plan["scripts"][-1] == str(folder / "submit.sh") and plan["jobs"] == {}
+    assert (plan["n_tasks"], plan["studies_per_hour"], plan["speed_from"]) == (1001, 6.0, "assumed")
+    assert "75000 studies in 1001 tasks" in err and "careful guess" in err and "longer than 4 h" in err
+    assert shlex.join(["bash", str(folder / "submit.sh")]) in err
+    assert " --head a --head b -q --shard " in (folder / "array.sh").read_text()
+    assert not tiny.with_name("it's a cohort-cinema").exists()
+    assert run(["slurm", str(tiny), "-q", "--", "--id-from", "folder", "--no-masks"]) == 0  # counts by a scan
+    out, err = capsys.readouterr()
+    assert out.splitlines() == plan["scripts"] and "careful guess" in err and "tasks, each" not in err
+    assert "--id-from folder" in (folder / "scan.sh").read_text()
+    assert "--no-masks" not in (folder / "scan.sh").read_text() and "--array=0-0\n" in (folder / "array.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--", "--shard", "0/2", "-o", "x"], 2, "--out, --shard after --"),
+        (["--", "--nonsense"], 2, "No such option: --nonsense"),
+        (["--", "more"], 2, "unexpected extra argument"),
+        (["--mem", "8 G"], 2, "--mem '8 G' is not one word"),
+        (["--sbatch", "exclusive"], 2, "'exclusive' is no option"),
+        (["--scripts", "COHORT/jobs"], 2, "lies inside the input"),
+        (["--scripts", "x%j"], 2, "SLURM cannot write log files into"),
+        (["--prelude", "none.sh"], 78, "cannot read none.sh"),
+        (["--submit"], 69, "there is no sbatch"),
+        (["--studies-per-hour", "0"], 2, "greater than or equal to 0.01"),
+    ],
+)
+def test_each_way_to_fail_has_a_code_and_a_hint(
+    words: list[str],
+    code: int,
+    said: str,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tiny.parent))  # with SLURM installed or not
+    monkeypatch.chdir(tiny.parent)
+    assert run(["slurm", str(tiny), "--studies", "3", *(word.replace("COHORT", str(tiny)) for word in words)]) == code
+    out, err = capsys.readouterr()
+    assert out == "" and said in err and "\nhint: " in err
+
+
+def test_a_cohort_without_studies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["slurm", str(tmp_path / "none")]) == 66
+    (tmp_path / "empty").mkdir()
+    assert run(["slurm", str(tmp_path / "empty")]) == 66
+    assert capsys.readouterr().out == "" and [path.name for path in tmp_path.iterdir()] == ["empty"]
