@@ -20,10 +20,10 @@ from provenance import ROOT, provenance
 
 from cinema_cli.domain.cine import Cine, Label, View
 from cinema_cli.inference.centre import find_centre
-from cinema_cli.inference.heads import StackHead, load_head
 from cinema_cli.inference.locate import locate
 from cinema_cli.inference.orientation import display_stack
 from cinema_cli.inference.segmenters import segment_stack
+from cinema_cli.inference.stack_head import StackHead, load_stack_head
 
 NAMES = {Label.RV: "rv", Label.MYO: "myo", Label.LV: "lv"}
 
@@ -101,7 +101,7 @@ def main() -> None:
     if not arguments.folder.is_dir():
         print(f"no ACDC patients at {arguments.folder}: nothing measured", file=sys.stderr)
         return
-    head = load_head(arguments.head, device="cpu", folder=arguments.heads)
+    head = load_stack_head(arguments.head, device="cpu", folder=arguments.heads)
     result = measure(arguments.folder, partial(masks_of, head=head))
     result |= {"head": head.use.name, "sha256": head.use.sha256, **provenance()}
     text = json.dumps(result, indent=1, default=float)

@@ -1,11 +1,14 @@
 """`cinema` on tiny DICOM hearts with a head that reads grey values: for tests in which the network is not the point.
 
-As a program: `python disk_cohort.py SECONDS analyse ...` takes that long for each study and says when it begins one.
+As a program: `python disk_cohort.py SECONDS analyse ...` takes that long for each study, in real study processes.
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,16 @@ from dicom_factory import write_sax
 from disk_hearts import GREY, GreyHead, disk_masks
 from pydicom.dataset import Dataset
 
-from cinema_cli.commands import app
+from cinema_cli.commands import app, job
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.result import StudyResult
+from cinema_cli.inference.cards import read_card
+from cinema_cli.inference.device_process import Work
 from cinema_cli.inference.engine import Engine
+from cinema_cli.inference.engine_facts import EngineFacts, HeadFacts
 from cinema_cli.inference.segmenters import StackSegmenter
+from cinema_cli.inference.study_processes import OneByOne
+from cinema_cli.inference.study_work import At
 
 SLICES, FRAMES, SIZE = 6, 8, 72
 MASKS = disk_masks(
@@ -42,26 +50,57 @@ def hash_of(folder: Path) -> int:
 
 
 class DiskEngine(Engine):
-    """The real engine with the grey head; it can be slow, and says when it begins."""
+    """The real engine with the grey head; it can be slow."""
 
-    seconds_each = 0.0
+    def __init__(self, seconds_each: float) -> None:
+        super().__init__(StackSegmenter(GreyHead()))
+        self.seconds_each = seconds_each
 
-    def analyse(self, study: CineStudy) -> StudyResult:
+    def analyse(self, study: CineStudy, *, at: At = str) -> StudyResult:
         """See Engine."""
-        if self.seconds_each:
-            print(f"begins {study.participant_id}", flush=True)
-            time.sleep(self.seconds_each)
-        return super().analyse(study)
+        at("segment")
+        time.sleep(self.seconds_each)
+        return super().analyse(study, at=at)
 
 
-def load_disk_engine(names: Sequence[str] = (), *, device: str = "auto", precision: str = "auto") -> DiskEngine:
-    """No weights are needed."""
-    return DiskEngine(StackSegmenter(GreyHead()))
+@dataclass
+class GreyDevice:
+    """Stands for the device process where no network runs."""
+
+    seconds_each: float = 0.0
+    peak_bytes = 0
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Of the grey head."""
+        card = read_card("starter_sax")
+        return EngineFacts((HeadFacts(card, GreyHead().use, 1),), (), "fp32", "cpu", "cpu")
+
+    @property
+    def engine(self) -> Callable[[], DiskEngine]:
+        """What a study process makes its engine with."""
+        return partial(DiskEngine, self.seconds_each)
+
+    def news(self) -> tuple[()]:
+        """Nothing happens."""
+        return ()
+
+    def work(self) -> Work:
+        """Nothing was done."""
+        return Work()
+
+    def revive(self) -> bool:
+        """It does not die."""
+        return False
+
+
+def use_grey_head(*, seconds_each: float = 0.0, processes: bool = False) -> None:
+    """Have `cinema analyse` use the grey head, in this process unless `processes` are wanted."""
+    job.running_device = lambda options: nullcontext(GreyDevice(seconds_each))  # type: ignore[assignment]
+    if not processes:
+        job.study_processes = lambda setup, count: OneByOne(setup.engine(), setup.writing)
 
 
 if __name__ == "__main__":
-    from cinema_cli.commands import job
-
-    DiskEngine.seconds_each = float(sys.argv.pop(1))
-    job.load_engine = load_disk_engine
+    use_grey_head(seconds_each=float(sys.argv.pop(1)), processes=True)
     app.main()

@@ -22,6 +22,7 @@ class MadeHead:
     networks: Sequence[Any]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     precision: str = "fp32"
+    frames_at_once: int = 8
     card: PublishedCard = field(init=False)
     use: HeadUse = field(init=False)
 

@@ -3,16 +3,22 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+import polars as pl
 import pytest
 from conftest import a_result
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import ExitCode, OutputError, StudyError
 from cinema_cli.domain.result import HeadUse, StudyResult
-from cinema_cli.inference.batch import RunSummary, StudyEvent, run_cohort
-from cinema_cli.inference.plan import RunSettings, StudyInput
-from cinema_cli.io.ledger import read_records
+from cinema_cli.inference.batch import How, RunSummary, StudyEvent, run_cohort
+from cinema_cli.inference.memory import Budget
+from cinema_cli.inference.plan import Opened, RunSettings, StudyInput, plan
+from cinema_cli.inference.study_processes import OneByOne
+from cinema_cli.inference.study_work import At, Writing
+from cinema_cli.io.clinical import ClinicalFacts
+from cinema_cli.io.ledger import StudyIds, read_records
 from cinema_cli.io.tables import phenotypes
 
 SETTINGS = RunSettings(version="1", write_masks=True)
@@ -22,10 +28,10 @@ class MadeEngine:
     """Gives the made result, and remembers which studies it was asked for with which facts."""
 
     def __init__(self, sha256: str = "ab" * 32) -> None:
-        self.heads, self.columns = (HeadUse("starter_sax", sha256),), ()
+        self.heads = (HeadUse("starter_sax", sha256),)
         self.asked: list[tuple[str, StudyFacts]] = []
 
-    def analyse(self, study: CineStudy) -> StudyResult:
+    def analyse(self, study: CineStudy, *, at: At = str) -> StudyResult:
         self.asked.append((study.participant_id, study.facts))
         return a_result(study)
 
@@ -41,14 +47,42 @@ def cohort(study: CineStudy) -> Callable[..., list[StudyInput]]:
             return dataclasses.replace(study, participant_id=name)
 
         names = ("sub-1", "sub-2", "sub-3")
-        return [StudyInput(n, "ses-1", digests.get(n, f"files of {n}"), lambda n=n: read(n)) for n in names]
+        series = pl.DataFrame()
+        return [
+            StudyInput(n, "ses-1", digests.get(n, f"files of {n}"), lambda n=n: Opened(lambda: read(n), series))
+            for n in names
+        ]
 
     return make
 
 
-def go(studies: list[StudyInput], out: Path, engine: MadeEngine, **how: object) -> RunSummary:
+class NoClaims:
+    """Nobody else is at work."""
+
+    def take(self, study: StudyIds) -> bool:
+        return True
+
+    def give_back(self, study: StudyIds) -> None:
+        pass
+
+
+def go(
+    studies: list[StudyInput],
+    out: Path,
+    engine: MadeEngine,
+    *,
+    clinical: ClinicalFacts = MappingProxyType({}),
+    progress: Callable[[StudyEvent], object] | None = None,
+    **how: object,
+) -> RunSummary:
     settings = dataclasses.replace(SETTINGS, **how)  # type: ignore[arg-type]
-    return run_cohort(studies, out, engine=engine, clinical={}, settings=settings)
+    planned = plan(studies, out=out, heads=engine.heads, clinical=clinical, settings=settings)
+    writing = Writing(out, settings.version, settings.write_masks)
+    there = How(
+        OneByOne(engine, writing), writing, Budget(10**10), NoClaims(),
+        max_failures=settings.max_failures, progress=progress,
+    )  # fmt: skip
+    return run_cohort(planned, clinical=clinical, how=there)
 
 
 def test_a_second_run_does_nothing(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
@@ -76,9 +110,7 @@ def test_one_bad_study_is_one_row(tmp_path: Path, cohort: Callable[..., list[Stu
         "sub-3": KeyError("/data/Doe^John/x.dcm"),
     }
     events: list[StudyEvent] = []
-    summary = run_cohort(
-        cohort(broken=bad), tmp_path, engine=MadeEngine(), clinical={}, settings=SETTINGS, progress=events.append
-    )
+    summary = go(cohort(broken=bad), tmp_path, MadeEngine(), progress=events.append)
     assert (summary.n_run, summary.n_failed, summary.exit_code) == (3, 2, ExitCode.SOME_FAILED)
     one, two, three = read_records(tmp_path)
     assert (one.stage, one.code, one.reason, one.hint) == ("read", "pixels", "pixel data end early", "copy again")
@@ -133,16 +165,16 @@ class StoppedAt(MadeEngine):
         super().__init__()
         self.participant_id = participant_id
 
-    def analyse(self, study: CineStudy) -> StudyResult:
+    def analyse(self, study: CineStudy, *, at: At = str) -> StudyResult:
         if study.participant_id == self.participant_id:
             raise KeyboardInterrupt
-        return super().analyse(study)
+        return super().analyse(study, at=at)
 
 
-def test_a_stopped_run_has_a_row_for_every_study(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
+def test_a_stopped_run_says_what_it_had_in_work(tmp_path: Path, cohort: Callable[..., list[StudyInput]]) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(cohort(), tmp_path, StoppedAt("sub-2"))
-    assert phenotypes(read_records(tmp_path))["status"].to_list() == ["done", "not_run", "not_run"]
+    assert [(str(r.status), r.code) for r in read_records(tmp_path)] == [("done", ""), ("not_run", "interrupted")]
     assert go(cohort(), tmp_path, MadeEngine()).n_run == 2
 
 
@@ -166,10 +198,10 @@ def test_clinical_facts_reach_the_engine_and_the_digest(
 ) -> None:
     clinical = {("sub-2", None): StudyFacts(height_cm=181.0)}
     engine = MadeEngine()
-    run_cohort(cohort(), tmp_path, engine=engine, clinical=clinical, settings=SETTINGS)
+    go(cohort(), tmp_path, engine, clinical=clinical)
     assert dict(engine.asked)["sub-2"] == StudyFacts(sex="F", height_cm=181.0)
     clinical = {("sub-2", None): StudyFacts(height_cm=182.0)}
-    assert run_cohort(cohort(), tmp_path, engine=engine, clinical=clinical, settings=SETTINGS).n_run == 1
+    assert go(cohort(), tmp_path, engine, clinical=clinical).n_run == 1
     assert engine.asked[-1][0] == "sub-2"
 
 
@@ -181,10 +213,8 @@ def test_a_study_without_a_result_keeps_what_its_headers_say(
     bad["sub-1"].add_note("file: /data/Doe/x.dcm")
     studies = [dataclasses.replace(study, facts=known) for study in cohort(broken=bad)]
     events: list[StudyEvent] = []
-    run_cohort(
-        studies, tmp_path, engine=MadeEngine(), clinical={("sub-1", None): StudyFacts(age_years=61.0)},
-        settings=dataclasses.replace(SETTINGS, max_failures=0), progress=events.append,
-    )  # fmt: skip
+    said = {("sub-1", None): StudyFacts(age_years=61.0)}
+    go(studies, tmp_path, MadeEngine(), clinical=said, max_failures=0, progress=events.append)
     failed, *not_reached = read_records(tmp_path)
     assert failed.facts == dataclasses.replace(known, age_years=61.0)
     assert [record.facts for record in not_reached] == [known, known]

@@ -8,7 +8,8 @@ from tiny_cinema import TINY, publish
 
 from cinema_cli.domain.errors import CinemaError, UnavailableError, UsageError
 from cinema_cli.inference.cards import PublishedCard, read_card
-from cinema_cli.inference.chosen import chosen_cards, load_engine
+from cinema_cli.inference.chosen import chosen_cards
+from cinema_cli.inference.local_engine import load_engine
 from cinema_cli.inference.pool import NetworkPool
 from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.io.weights_store import add

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError, UnavailableError
-from cinema_cli.inference import heads
+from cinema_cli.inference.batching import in_turn
 from cinema_cli.inference.cards import StackCard
-from cinema_cli.inference.heads import StackHead, load_head, pick_device, pick_precision
-from cinema_cli.inference.preprocess import Grid
+from cinema_cli.inference.devices import pick_device, pick_precision
+from cinema_cli.inference.preprocess import Grid, with_cycle
+from cinema_cli.inference.stack_head import StackHead, load_stack_head
+from cinema_cli.inference.stack_network import StackNetwork
 from cinema_models.build import build
 from cinema_models.stack_unet import StackUNet
 
@@ -22,15 +25,20 @@ def small_head(
     turns_deg: tuple[float, ...] = (0.0,),
     class_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
     cycle: tuple[float, ...] = (),
+    frames_at_once: int = 4,
+    net: torch.nn.Module | None = None,
 ) -> StackHead:
     torch.manual_seed(0)
-    net = build({**NETWORK, "in_chans": 1 + len(cycle)})
-    assert isinstance(net, StackUNet)
+    net = net or build({**NETWORK, "in_chans": 1 + len(cycle)})
     labels = ("background", "RV", "MYO", "LV")
     card = StackCard(
         "small", "Small", NETWORK, Grid(32, 1.5), cycle, turns_deg, labels, class_weights, "", "0" * 64, "", "", "", ""
     )
-    return StackHead(card, net.eval(), torch.device("cpu"))
+    return head_of(StackNetwork(card, net.eval(), torch.device("cpu")), frames_at_once)
+
+
+def head_of(network: StackNetwork, frames_at_once: int = 4) -> StackHead:
+    return StackHead(network.card, in_turn(network.answer, frames_at_once), precision=network.precision)
 
 
 def frames(n_frames: int = 3, n_slices: int = 2) -> np.ndarray:
@@ -62,8 +70,7 @@ class Brightness(torch.nn.Module):
 
 def test_a_turned_image_is_labelled_at_its_own_place() -> None:
     """Averaging over turns must turn the answer back: a bright disk off the middle stays where it is."""
-    head = small_head(turns_deg=(0.0, -15.0, 15.0))
-    head.net = Brightness()  # type: ignore[assignment]
+    head = small_head(turns_deg=(0.0, -15.0, 15.0), net=Brightness())
     rows, columns = np.ogrid[:32, :32]
     disk = ((rows - 10) ** 2 + (columns - 20) ** 2 < 20)[None, None]
     image = disk.astype(np.float32)
@@ -76,16 +83,15 @@ def test_a_second_look_is_the_mean_over_the_turns_whatever_the_classes_weigh() -
     images = frames(5)
     first = head.probabilities(images)
     found = head.look_again(images, first, [3, 1])
-    seen = heads.with_cycle(images, head.card.cycle_percentiles)[[3, 1]]
+    seen = with_cycle(images, head.card.cycle_percentiles)[[3, 1]]
     np.testing.assert_allclose(found, head.answer(seen, turns_deg=head.card.turns_deg), atol=1e-5)
     assert np.abs(found - first[[3, 1]]).max() > 1e-3
 
 
-def test_groups_of_frames_give_what_all_at_once_gives(monkeypatch: pytest.MonkeyPatch) -> None:
-    head, images = small_head(), frames(5)
-    together = head.probabilities(images)
-    monkeypatch.setattr(heads, "SLICES_AT_ONCE", 2)
-    np.testing.assert_allclose(head.probabilities(images), together, atol=1e-5)
+def test_groups_of_frames_give_what_all_at_once_gives() -> None:
+    images = frames(5)
+    together = small_head(frames_at_once=5).probabilities(images)
+    np.testing.assert_allclose(small_head(frames_at_once=2).probabilities(images), together, atol=1e-5)
 
 
 def test_the_cycle_tells_about_each_frame_and_the_order_of_frames_does_not() -> None:
@@ -98,19 +104,19 @@ def test_the_cycle_tells_about_each_frame_and_the_order_of_frames_does_not() -> 
 
 def test_a_published_head_is_not_loaded_as_one_of_ours() -> None:
     with pytest.raises(ConfigError, match="'backbone' is not one of this project's own heads"):
-        load_head("backbone", device="cpu")
+        load_stack_head("backbone", device="cpu")
 
 
 def test_weights_that_are_not_there_or_not_those_of_the_card(tmp_path: Path) -> None:
-    card = (heads.heads_directory() / "starter_sax.toml").read_text("utf-8")
+    card = (heads_directory() / "starter_sax.toml").read_text("utf-8")
     (tmp_path / "starter_sax.toml").write_text(card)
     with pytest.raises(UnavailableError, match="no weights"):
-        load_head(device="cpu", folder=tmp_path)
-    weights = bytearray((heads.heads_directory() / "starter_sax.safetensors").read_bytes())
+        load_stack_head(device="cpu", folder=tmp_path)
+    weights = bytearray((heads_directory() / "starter_sax.safetensors").read_bytes())
     weights[-1] ^= 1
     (tmp_path / "starter_sax.safetensors").write_bytes(weights)
     with pytest.raises(UnavailableError, match="digest"):
-        load_head(device="cpu", folder=tmp_path)
+        load_stack_head(device="cpu", folder=tmp_path)
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])
@@ -140,6 +146,9 @@ def test_a_precision_that_is_none_is_refused() -> None:
 
 def test_bfloat16_finds_about_what_float32_finds() -> None:
     full, images = small_head(), frames()
-    low = StackHead(full.card, full.net, full.device, numbers=torch.bfloat16)
+    torch.manual_seed(0)
+    net = build(NETWORK)
+    assert isinstance(net, StackUNet)
+    low = head_of(StackNetwork(full.card, net.eval(), torch.device("cpu"), numbers=torch.bfloat16))
     assert (full.precision, low.precision) == ("fp32", "bf16")
     np.testing.assert_allclose(low.probabilities(images), full.probabilities(images), atol=3e-2)

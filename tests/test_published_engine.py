@@ -14,11 +14,14 @@ from cinema_cli.domain.cine import CineStudy, StudyFacts, View
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.domain.moments import Moments, cycle_shares
 from cinema_cli.domain.phenotypes import PHENOTYPES
+from cinema_cli.domain.prediction import PredictionColumn
 from cinema_cli.domain.result import CheckStatus, StudyResult
+from cinema_cli.inference.answers import columns
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.plan import dropped_heads
-from cinema_cli.inference.segmenters import PublishedSegmenter, StackSegmenter
+from cinema_cli.inference.published_segmenter import PublishedSegmenter
+from cinema_cli.inference.segmenters import StackSegmenter
 from cinema_cli.io.ledger import Failure, read_records, record
 from cinema_cli.io.predictions import prediction_table, write_cohort_tables, write_study_tables
 
@@ -49,6 +52,10 @@ def both(*, ed_frame: int = 0, long_frames: int = 5) -> CineStudy:
 
 def made(*heads: MadeHead) -> Engine:
     return Engine(StackSegmenter(GreyHead()), list(heads))  # type: ignore[arg-type]
+
+
+def asked_of(*heads: MadeHead) -> list[PredictionColumn]:
+    return [column for head in heads for column in columns(head.card)]
 
 
 def said(result: StudyResult, head: str) -> dict[str, object]:
@@ -215,17 +222,17 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
         MadeHead(EF, [constant(0.0)]),
         MadeHead("backbone", [Backbone()]),
     )
-    engine = made(*heads)
+    engine, asked = made(*heads), asked_of(*heads)
     for study in (both(), four_chamber()):
         result = engine.analyse(study)
-        write_study_tables(tmp_path, result, engine.columns)
+        write_study_tables(tmp_path, result, asked)
         record(tmp_path, result, "d", version="1", files={"predictions.parquet": 1, "embeddings.parquet": 1})
     record(tmp_path, Failure("sub-3", "ses-1", "read", "bad", "it could not be read"), "d", version="1")
     record(tmp_path, dataclasses.replace(result, participant_id="sub-4"), "d", version="1")  # by the starter alone
-    write_cohort_tables(tmp_path, read_records(tmp_path), engine.columns, embedded=engine.embeds)
+    write_cohort_tables(tmp_path, read_records(tmp_path), asked, embedded=True)
     table = pl.read_parquet(tmp_path / "predictions.parquet")
     assert table.columns[:4] == ["participant_id", "session_id", "view", "frame"] and table.columns[-1] == "reasons"
-    assert {c.name for c in engine.columns} == set(table.columns[4:-1])
+    assert {c.name for c in asked} == set(table.columns[4:-1])
     whole = table.filter(pl.col("frame").is_null())
     assert whole["participant_id"].to_list() == ["sub-1", "sub-2", "sub-3", "sub-4"]
     assert whole["reasons"].to_list() == [
@@ -238,7 +245,7 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
     assert whole[f"{EF}_pct"].is_null().to_list() == [False, True, True, True]
     frames = table.filter(pl.col("frame").is_not_null(), participant_id="sub-2")
     assert frames["frame"].to_list() == list(range(10)) and set(frames["view"]) == {"lax_4c"}
-    per_frame = [c.name for c in engine.columns if c.per_frame]
+    per_frame = [c.name for c in asked if c.per_frame]
     assert frames.select(per_frame).null_count().sum_horizontal().item() == 0
     assert whole.select(per_frame).null_count().sum_horizontal().item() == whole.height * len(per_frame)
     np.testing.assert_allclose(frames[f"{WHERE}_apex_column_px"][0], frames[f"{WHERE}_apex_column_px"][5])
@@ -252,13 +259,14 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
 
 def test_studies_that_other_heads_answered_say_so(tmp_path: Path) -> None:
     """Two runs over one study each, with other heads: a column that is empty in a row has its reason there."""
-    first, second = made(MadeHead(EF, [constant(0.0)])), made(MadeHead("cvd_acdc_sax", [constant(0, 0, 0, 4, 0)]))
-    for engine, name in ((first, "sub-1"), (second, "sub-2")):
+    heads = MadeHead(EF, [constant(0.0)]), MadeHead("cvd_acdc_sax", [constant(0, 0, 0, 4, 0)])
+    first, second = made(heads[0]), made(heads[1])
+    for engine, head, name in ((first, heads[0], "sub-1"), (second, heads[1], "sub-2")):
         result = dataclasses.replace(engine.analyse(short_axis()), participant_id=name)
-        write_study_tables(tmp_path, result, engine.columns)
+        write_study_tables(tmp_path, result, asked_of(head))
         record(tmp_path, result, name, version="1", files={"predictions.parquet": 1})
     records = read_records(tmp_path)
-    write_cohort_tables(tmp_path, records, second.columns, embedded=False)
+    write_cohort_tables(tmp_path, records, asked_of(heads[1]), embedded=False)
     reasons = pl.read_parquet(tmp_path / "predictions.parquet")["reasons"].to_list()
     assert reasons == ["cvd_acdc_sax: not asked of this study", f"{EF}: not asked of this study"]
     assert dropped_heads(records[0], second.heads) == [EF] and dropped_heads(records[0], first.heads) == []

@@ -12,7 +12,7 @@ import torch
 from cinema_cli.commands.app import run
 from cinema_cli.domain.errors import OutputError
 from cinema_cli.inference.cards import read_card
-from cinema_cli.inference.heads import load_head
+from cinema_cli.inference.stack_head import load_stack_head
 from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter
 from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
 from cinema_models.weights import save_weights
@@ -63,7 +63,7 @@ def test_training_learns_writes_weights_and_a_card_that_loads(tmp_path: Path) ->
     card = tomllib.loads((tmp_path / "starter_sax.toml").read_text("utf-8"))
     assert (card["training"]["seed"], card["training"]["steps"], "figures" in card) == (7, 12, False)
     assert card["output"]["class_weights"] == [1.0] * 4
-    head = load_head(device="cpu", folder=tmp_path)
+    head = load_stack_head(device="cpu", folder=tmp_path)
     p = head.probabilities(np.zeros((2, 3, GRID.size_px, GRID.size_px), np.float32))
     assert p.shape == (2, 3, 4, GRID.size_px, GRID.size_px)
     np.testing.assert_allclose(p.sum(axis=2), 1.0, atol=1e-5)
@@ -121,7 +121,7 @@ def test_a_folder_that_goes_while_training_is_an_output_error(tmp_path: Path) ->
 
 def test_the_embedded_head_is_small_and_says_what_it_is() -> None:
     card = read_card("starter_sax")
-    head = load_head(device="cpu")
+    head = load_stack_head(device="cpu")
     assert sum(p.numel() for p in head.net.parameters()) <= 5_000_000
     assert card.labels == ("background", "RV", "MYO", "LV")
     assert "synthetic" in card.training_data.lower()

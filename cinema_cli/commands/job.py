@@ -5,11 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from cinema_cli import __version__
 from cinema_cli.commands.cohort_page import REPORT_NAME, write_report
+from cinema_cli.commands.console import Counter as Counting
 from cinema_cli.commands.console import clock, counting
 from cinema_cli.commands.head_facts import head_facts
 from cinema_cli.commands.job_words import (
@@ -24,21 +28,37 @@ from cinema_cli.commands.job_words import (
     unused_words,
 )
 from cinema_cli.commands.options import CONSOLE, without_folders
-from cinema_cli.commands.runlog import RunLog, logged_run, utc_now
-from cinema_cli.domain.cine import CineStudy
+from cinema_cli.commands.runlog import RunLog, logged_run
+from cinema_cli.commands.study_pages import StudyPages, failure_page
 from cinema_cli.domain.errors import CinemaError, ExitCode, InputError
-from cinema_cli.domain.result import StudyResult
-from cinema_cli.inference.batch import FailurePage, Pages, RunSummary, StudyEvent, run_cohort
-from cinema_cli.inference.chosen import load_engine
-from cinema_cli.inference.engine import Engine
-from cinema_cli.inference.heads import pick_device
-from cinema_cli.inference.plan import RunSettings, StudyInput, dropped_heads, plan
+from cinema_cli.domain.shard import Shard
+from cinema_cli.inference.batch import How, RunSummary, StudyEvent, run_cohort
+from cinema_cli.inference.device import Device, DeviceOptions, running_device
+from cinema_cli.inference.engine_facts import EngineFacts
+from cinema_cli.inference.memory import Budget, budget
+from cinema_cli.inference.plan import Opened, Planned, RunSettings, StudyInput, plan
+from cinema_cli.inference.study_processes import study_processes
+from cinema_cli.inference.study_work import Writing
+from cinema_cli.inference.worker import WorkerSetup
+from cinema_cli.io.claims import FolderClaims
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
+from cinema_cli.io.cohort_list import cohort_records, list_studies, write_studies
+from cinema_cli.io.disk import check_space
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
+from cinema_cli.io.holds import Owner
 from cinema_cli.io.identity import is_hashed, read_key, without_links
-from cinema_cli.io.index import CohortIndex, StudyKey, check_files, of_study, plan_of, scan, studies, study_digests
-from cinema_cli.io.ledger import Failure, Record, read_records, without_uids
+from cinema_cli.io.index import (
+    CohortIndex,
+    StudyKey,
+    check_files,
+    of_study,
+    plan_of,
+    scan,
+    studies,
+    study_digests,
+)
+from cinema_cli.io.index_rows import KEY_SCHEMA
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
 from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS, write_cohort_tables
@@ -54,7 +74,8 @@ from cinema_cli.io.tables import (
     write_tables,
     written_of,
 )
-from cinema_cli.reports.heads import HeadFacts
+
+NICE = 10  # of study processes beside the networks on one CPU: what they do must never make these wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +87,11 @@ class Job:
     clinical: Path | None
     participants: frozenset[str]  # empty: everybody
     scan: Mapping[str, Any]  # options of io.index.scan
-    heads: tuple[str, ...]  # empty: all whose weights are here
-    device: str
-    precision: str
+    device: DeviceOptions
     settings: RunSettings
+    jobs: int  # processors
+    mem_gb: float | None
+    shard: Shard | None
     report: bool  # whether report.html is made
     fail_on_qc: bool
     options: Mapping[str, Any]  # as resolved from command line, environment and file
@@ -80,28 +102,33 @@ def run_job(job: Job) -> ExitCode:
     """Do it all under the output folder's lock; the exit code says how it went. Raises CinemaError."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
-    engine = load_engine(job.heads, device=job.device, precision=job.precision)
-    with run_lock(job.out), _log(job) as log:
+    with running_device(job.device) as device, run_lock(job.out, shard=job.shard) as owner, _log(job) as log:
         index = scan_cohort(job, hash_key=key)
-        everybody, chosen = studies(index), inputs(index, participants=job.participants)
+        everybody = studies(index)
+        digests = study_digests(index, everybody)
+        chosen = inputs(job, index, digests)
         log.facts.update(scan_facts(job, index))
         say_notes(index)
         changed = _write_scan(job.out, index, hash_key=key)
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
         log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
-        log.facts["device"] = device_words(job, precision=engine.precision)
-        _warn_of_lost_answers(job, chosen, engine=engine)
+        log.facts["device"] = device_words(job, device.facts)
+        planned = plan(chosen, out=job.out, heads=device.facts.uses, clinical=match.facts, settings=job.settings)
+        _warn_of_lost_answers(planned)
+        new = [item.study for item in planned if item.runs and item.known is None]
+        check_space(job.out, n_studies=len(new), n_images=sum(study.n_images for study in new))
+        changed |= write_studies(job.out, list_studies(index, digests, clinical=match.facts))
         try:
-            summary = _analyse(job, chosen, engine=engine, clinical=match.facts, index=index)
+            summary = _analyse(job, planned, device=device, clinical=match.facts, owner=owner)
         except BaseException:  # stopped, or a full disk: what is recorded is in the tables all the same
             with suppress(CinemaError):
-                _write_cohort(job, read_records(job.out, studies=everybody), engine=engine, changed=True)
+                _write_cohort(job, facts=device.facts, changed=True)
             raise
         code = exit_code(job, summary, index=index)
-        log.finish(exit_code=code, facts={"seconds": round(summary.seconds, 1), "counts": counts(summary)})
-        records = read_records(job.out, studies=everybody)
-        _write_cohort(job, records, engine=engine, changed=changed or summary.n_run > 0)
-    CONSOLE.info(last_words(summary, result=job.out / _result_name(job, engine), n_lost=_n_lost(job, index)))
+        log.finish(exit_code=code, facts=run_facts(summary, device))
+        _write_cohort(job, facts=device.facts, changed=changed or summary.n_run > 0)
+        result = job.out / _result_name(job, device.facts)
+    CONSOLE.info(last_words(summary, result=None if job.shard else result, n_lost=_n_lost(job, index)))
     return code
 
 
@@ -109,22 +136,23 @@ def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
-    engine = load_engine(job.heads, device=job.device, precision=job.precision)
+    with running_device(job.device) as device:
+        uses = device.facts.uses
     index = scan_cohort(job, hash_key=key)
-    chosen = inputs(index, participants=job.participants)
+    chosen = inputs(job, index, study_digests(index, studies(index)))
     match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
     if job.clinical:
         say_match(match, named=key is None)
-    planned = plan(chosen, out=job.out, heads=engine.heads, clinical=match.facts, settings=job.settings)
+    planned = plan(chosen, out=job.out, heads=uses, clinical=match.facts, settings=job.settings)
     for item in planned:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
     CONSOLE.info(f"{sum(p.runs for p in planned)} of {n_studies(len(planned))} would run; nothing was written")
     return ExitCode.DONE
 
 
-def _warn_of_lost_answers(job: Job, chosen: Sequence[StudyInput], *, engine: Engine) -> None:
+def _warn_of_lost_answers(planned: Sequence[Planned]) -> None:
     """Say which heads answered before and are not asked now."""
-    lost = Counter(name for r in read_records(job.out, studies=chosen) for name in dropped_heads(r, engine.heads))
+    lost = Counter(name for item in planned if item.known for name in item.known.dropped_heads)
     if lost:
         said = ", ".join(f"{name} ({n_studies(n)})" for name, n in sorted(lost.items()))
         CONSOLE.warn(f"heads that answered before are not asked now, and their answers go: {said}; --head names them")
@@ -195,10 +223,26 @@ def scan_facts(job: Job, index: CohortIndex) -> dict[str, Any]:
     }
 
 
-def device_words(job: Job, *, precision: str) -> str:
+def device_words(job: Job, facts: EngineFacts) -> str:
     """What ran the networks: `cpu, fp32, 2 processors`."""
-    n_cpus = int(job.scan["jobs"])
-    return f"{pick_device(job.device)}, {precision}, {n_cpus} processor{'s' if n_cpus > 1 else ''}"
+    return f"{facts.device_words}, {facts.precision}, {job.jobs} processor{'s' if job.jobs > 1 else ''}"
+
+
+def run_facts(summary: RunSummary, device: Device) -> dict[str, Any]:
+    """What run.json says of how the run went."""
+    work = device.work()
+    return {
+        "seconds": round(summary.seconds, 1),
+        "counts": counts(summary),
+        "peak_memory_mib": {"study": summary.peak_bytes >> 20, "networks": device.peak_bytes >> 20},
+        "networks": {
+            "busy_s": round(work.busy_s, 1),
+            "busy_pct": work.busy_pct,
+            "batches": work.n_batches,
+            "batches_of_several_studies": work.n_shared,
+            "images_at_once": work.sizes,
+        },
+    }
 
 
 def exit_code(job: Job, summary: RunSummary, *, index: CohortIndex) -> ExitCode:
@@ -215,47 +259,81 @@ def _n_lost(job: Job, index: CohortIndex) -> int:
     return 0 if job.participants else len(index.lost_folders)
 
 
-def inputs(index: CohortIndex, *, participants: frozenset[str]) -> tuple[StudyInput, ...]:
-    """The studies of the index, or those of some participants; raises InputError for one that is not there."""
-    keys = studies(index)
-    if missing := participants - {k.participant_id for k in keys}:
+def inputs(job: Job, index: CohortIndex, digests: Mapping[StudyKey, str]) -> tuple[StudyInput, ...]:
+    """The studies that the job is about; raises InputError for a participant that is not there."""
+    keys, wanted = studies(index), job.participants
+    if missing := wanted - {k.participant_id for k in keys}:
         raise InputError(
             f"no participant {', '.join(sorted(missing))} in the cohort",
             hint="`cinema scan COHORT` lists the participants.",
             code="no_participant",
         )
-    chosen = [k for k in keys if not participants or k.participant_id in participants]
-    return tuple(_input(index, key, digest) for key, digest in study_digests(index, chosen).items())
+    chosen = [k for k in keys if not wanted or k.participant_id in wanted]
+    chosen = [k for k in chosen if job.shard is None or job.shard.has(k.participant_id)]
+    sizes = _sizes(index)
+    return tuple(_input(index, key, digests[key], *sizes.get(key, (0, 0))) for key in chosen)
 
 
-def _input(index: CohortIndex, key: StudyKey, digest: str) -> StudyInput:
+def _input(index: CohortIndex, key: StudyKey, digest: str, n_images: int, n_bytes: int) -> StudyInput:
     facts = to_facts(of_study(index, "facts", key).row(0, named=True))
-    return StudyInput(key.participant_id, key.session_id, digest, lambda: read_study(plan_of(index, key)), facts)
+    opened = partial(_opened, index, key)
+    return StudyInput(key.participant_id, key.session_id, digest, opened, facts, n_images=n_images, n_bytes=n_bytes)
+
+
+def _sizes(index: CohortIndex) -> dict[StudyKey, tuple[int, int]]:
+    """Images of each study, all views together, and the memory that their pixels take as float32."""
+    n_images = pl.col("times_ms").list.len() * pl.col("origins_mm").list.len() // 3
+    pixels = n_images.cast(pl.Int64) * pl.col("rows") * pl.col("columns")
+    table = index.stacks.group_by(*KEY_SCHEMA).agg(n_images=n_images.sum(), n_bytes=(4 * pixels).sum())
+    return {StudyKey(*row[:3]): row[3:] for row in table.select(*KEY_SCHEMA, "n_images", "n_bytes").iter_rows()}
+
+
+def _opened(index: CohortIndex, key: StudyKey) -> Opened:
+    plan = plan_of(index, key)
+    return Opened(partial(read_study, plan), plan.series)
 
 
 def _analyse(
-    job: Job, chosen: Sequence[StudyInput], *, engine: Engine, clinical: Mapping[Any, Any], index: CohortIndex
+    job: Job, planned: Sequence[Planned], *, device: Device, clinical: ClinicalFacts, owner: Owner
 ) -> RunSummary:
-    with counting(CONSOLE, "studies", total=None) as counter:
-
-        def after(event: StudyEvent) -> None:
-            counter.step(failed=event.n_failed, total=event.total)
-            name = f"{event.participant_id} {event.session_id}"
-            if event.failure is None:
-                CONSOLE.debug(f"{name}: done in {event.seconds:.1f} s")
-                if event.trace:  # of heads that failed; the study has a result all the same
-                    CONSOLE.warn(f"{name}: {event.trace}")
-                return
-            failure = without_uids(event.failure)
-            CONSOLE.warn(f"{name}: {failure.reason}", stage=failure.stage, code=failure.code)
-            if event.trace and CONSOLE.verbose:
-                CONSOLE.show(event.trace)
-
-        return run_cohort(
-            chosen, job.out, engine=engine, clinical=clinical, settings=job.settings,
-            pages=study_pages(index, run=run_words(job, engine), heads=[head_facts(use) for use in engine.heads]),
-            failure_page=failure_page(index), progress=after,
+    facts, todo = device.facts, [item for item in planned if item.runs]
+    pages = StudyPages(run_words(job, facts), tuple(head_facts(use) for use in facts.uses))
+    writing = Writing(
+        job.out, job.settings.version, job.settings.write_masks, facts.columns, pages=pages, failure_page=failure_page
+    )
+    room = budget(job.mem_gb)
+    count = _n_together(job, todo, room)
+    if todo:
+        CONSOLE.debug(f"{count} studies at a time; memory for them: {room.words}")
+    setup = WorkerSetup(device.engine, writing, nice=NICE if facts.device == "cpu" else 0)
+    with counting(CONSOLE, "studies", total=len(todo) or None) as counter:
+        how = How(
+            study_processes(setup, count), writing, room, FolderClaims(job.out, owner), device,
+            max_failures=job.settings.max_failures, progress=partial(_say, counter, device),
         )  # fmt: skip
+        return run_cohort(planned, clinical=clinical, how=how)
+
+
+def _n_together(job: Job, todo: Sequence[Planned], room: Budget) -> int:
+    """How many study processes: one more than processors, that the networks never wait; as memory and work allow."""
+    largest = max((item.study.n_bytes for item in todo), default=0)
+    return min(len(todo), room.n_together(largest, most=job.jobs + 1))
+
+
+def _say(counter: Counting, device: Device, event: StudyEvent) -> None:
+    """A study is finished: what its log entry says."""
+    counter.step(failed=event.n_failed, total=event.total)
+    for halved in device.news():
+        CONSOLE.warn(f"no room on the device: {halved.network} goes on with {halved.size} images at once")
+    name = f"{event.participant_id} {event.session_id}"
+    if event.failure is None:
+        CONSOLE.debug(f"{name}: done in {event.seconds:.1f} s")
+        if event.trace:  # of heads that failed; the study has a result all the same
+            CONSOLE.warn(f"{name}: {event.trace}")
+        return
+    CONSOLE.warn(f"{name}: {event.failure.reason}", stage=event.failure.stage, code=event.failure.code)
+    if event.trace and CONSOLE.verbose:
+        CONSOLE.show(event.trace)
 
 
 def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> bool:
@@ -269,57 +347,35 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
     return True
 
 
-def _write_cohort(job: Job, records: Sequence[Record], *, engine: Engine, changed: bool) -> None:
-    """Report and tables, unless they were made from the same records: what says so is written last of all.
+def _write_cohort(job: Job, *, facts: EngineFacts, changed: bool) -> None:
+    """Report and tables, unless they were made from the same records; a part of a cohort leaves them to the merge.
 
     A report that is there is made again also where none was asked for: it must not say what no table says.
     """
+    if job.shard:
+        return
     out, report = job.out, job.report or (job.out / REPORT_NAME).is_file()
-    heads = [*([PREDICTIONS] if engine.columns else []), *([EMBEDDINGS] if engine.embeds else [])]
+    records = cohort_records(out)
+    heads = [*([PREDICTIONS] if facts.columns else []), *([EMBEDDINGS] if facts.embeds else [])]
     there = all((out / name).is_file() for name in (*TABLE_FILES, *([REPORT_NAME] if report else []), *heads))
     if not changed and there and written_of(out) == records_digest(records):
         return
-    write_cohort_tables(out, records, engine.columns, embedded=engine.embeds)
+    write_cohort_tables(out, records, facts.columns, embedded=facts.embeds)
     if report:  # it shows what is in these tables
         write_report(out, records)
     write_tables(out, records, version=__version__)
 
 
-def _result_name(job: Job, engine: Engine) -> str:
+def _result_name(job: Job, facts: EngineFacts) -> str:
     """The file that a user looks at first."""
-    return REPORT_NAME if job.report else PREDICTIONS if engine.columns else "phenotypes.parquet"
+    return REPORT_NAME if job.report else PREDICTIONS if facts.columns else "phenotypes.parquet"
 
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def run_words(job: Job, engine: Engine) -> tuple[tuple[str, str], ...]:
+def run_words(job: Job, facts: EngineFacts) -> tuple[tuple[str, str], ...]:
     """What a study's page says of the run that made it."""
     changed = [f"{name.replace('_', ' ')} {value}" for name, value in job.settings.results.items()]
-    return (("Device", device_words(job, precision=engine.precision)), ("Settings", ", ".join(changed)))
-
-
-def study_pages(index: CohortIndex, *, run: Sequence[tuple[str, str]], heads: Sequence[HeadFacts]) -> Pages:
-    """What writes a study's own page and thumbnail."""
-    from cinema_cli.reports.study import render_study, thumbnail
-
-    def pages(study: CineStudy, result: StudyResult) -> Mapping[str, bytes | str]:
-        own = of_study(index, "series", StudyKey(study.participant_id, study.session_id, study.study_uid))
-        html = render_study(study, result, version=__version__, generated=utc_now(), series=own, run=run, heads=heads)
-        return {"study.html": html, "figures/thumbnail.jpg": thumbnail(study, result)}
-
-    return pages
-
-
-def failure_page(index: CohortIndex) -> FailurePage:
-    """What writes the page of a study without a result: what was found of it, and why that was not enough."""
-    from cinema_cli.reports.failure import render_failure
-
-    keys = {(key.participant_id, key.session_id): key for key in studies(index)}
-
-    def page(failure: Failure) -> str:
-        own = of_study(index, "series", keys[failure.participant_id, failure.session_id])
-        return render_failure(failure, version=__version__, generated=utc_now(), series=own)
-
-    return page
+    return (("Device", device_words(job, facts)), ("Settings", ", ".join(changed)))

@@ -66,11 +66,11 @@ def tally(codes: Collection[str]) -> dict[str, int]:
 
 def counts(summary: RunSummary) -> dict[str, int]:
     """The numbers of a summary by name."""
-    names = ("n_studies", "n_run", "n_skipped", "n_failed", "n_flagged", "n_left")
+    names = ("n_studies", "n_run", "n_skipped", "n_failed", "n_flagged", "n_left", "n_elsewhere")
     return {name: getattr(summary, name) for name in names}
 
 
-def last_words(summary: RunSummary, *, result: Path, n_lost: int) -> str:
+def last_words(summary: RunSummary, *, result: Path | None, n_lost: int) -> str:
     """One sentence: what happened, and where to look."""
     parts = [f"{summary.n_run} of {n_studies(summary.n_studies)} run in {clock(summary.seconds)}"]
     if not summary.n_run:
@@ -88,4 +88,9 @@ def last_words(summary: RunSummary, *, result: Path, n_lost: int) -> str:
         parts.append(f"{summary.n_flagged} flagged (see qc.csv)")
     if summary.n_left:
         parts.append(f"{summary.n_left} not reached (--max-failures)")
-    return f"{', '.join(parts)}; {'report' if result.suffix == '.html' else 'table'}: {result}"
+    if summary.n_elsewhere:
+        parts.append(f"{summary.n_elsewhere} in work at another run")
+    said = ", ".join(parts)
+    if result is None:
+        return f"{said}; `cinema merge` makes the tables when all parts are done"
+    return f"{said}; {'report' if result.suffix == '.html' else 'table'}: {result}"

@@ -60,7 +60,10 @@ Cohort = Annotated[  # `io.folders` says why one cannot be read, with the exit c
 ]
 IdFrom = Annotated[
     str,
-    typer.Option(help="patient-id, folder, or a CSV: participant_id by patient_id, folder or study_uid; session_id."),
+    typer.Option(
+        help="auto (names of UK Biobank archives, else PatientID), patient-id, folder, or a CSV: participant_id by "
+        "patient_id, folder or study_uid; session_id."
+    ),
 ]
 Views = Annotated[
     Path | None,
@@ -104,6 +107,23 @@ ListHeads = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16: arithmetic of the networks.")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")]
+MemGb = Annotated[
+    float | None,
+    typer.Option(min=0.5, help="Memory to use, GB (2^30 bytes): less, fewer studies at a time [default: all granted and free]."),
+]
+BatchSize = Annotated[
+    str, typer.Option(metavar="auto|N", help="Images a network sees together; auto: measured once on this device.")
+]
+Deterministic = Annotated[
+    bool,
+    typer.Option("--deterministic", help="The same sums in the same order on every machine of a kind; slower."),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard", metavar="I/N", help="Only part I of N, from 0; `cinema merge` makes the tables [default: SLURM's array]."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Run every study again.")]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Run failed studies again.")]
 MaxFailures = Annotated[int | None, typer.Option(min=0, help="Stop after more failures than this.")]

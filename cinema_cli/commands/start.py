@@ -7,7 +7,7 @@ import typer
 
 from cinema_cli import __version__
 from cinema_cli.commands.options import labels, resolved, typed
-from cinema_cli.domain.errors import ExitCode
+from cinema_cli.domain.errors import ExitCode, UsageError
 from cinema_cli.io.processors import available_cpus
 
 
@@ -15,9 +15,10 @@ def start(context: typer.Context, *, report: bool) -> ExitCode:
     """Do what the command's options ask for; `report`: with report.html at the end. Raises CinemaError."""
     asked: dict[str, Any] = context.params
     n_cpus = asked["jobs"] or available_cpus()
-    os.environ.setdefault("OMP_NUM_THREADS", str(n_cpus))  # torch reads it when it is first imported
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
     from cinema_cli.commands.job import Job, run_job, show_plan
+    from cinema_cli.domain.shard import Shard
+    from cinema_cli.inference.device import DeviceOptions
     from cinema_cli.inference.plan import RunSettings
     from cinema_cli.io.clinical import read_participants
     from cinema_cli.io.ledger import check_output
@@ -35,9 +36,14 @@ def start(context: typer.Context, *, report: bool) -> ExitCode:
             "allow_missing_frames": asked["allow_missing_frames"],
             "jobs": n_cpus,
         },
-        heads=tuple(asked["head"] or ()),
-        device=asked["device"],
-        precision=asked["precision"],
+        device=DeviceOptions(
+            heads=tuple(asked["head"] or ()),
+            device=asked["device"],
+            precision=asked["precision"],
+            threads=n_cpus,
+            batch_size=batch_size(asked["batch_size"]),
+            deterministic=asked["deterministic"],
+        ),
         settings=RunSettings(
             version=__version__,
             results={"allow_missing_frames": str(asked["allow_missing_frames"])},
@@ -46,9 +52,21 @@ def start(context: typer.Context, *, report: bool) -> ExitCode:
             max_failures=asked["max_failures"],
             write_masks=not asked["no_masks"],
         ),
+        jobs=n_cpus,
+        mem_gb=asked["mem_gb"],
+        shard=Shard.parse(asked["shard"]) if asked["shard"] else Shard.from_slurm(os.environ),
         report=report,
         fail_on_qc=asked.get("fail_on_qc", False),
         options=resolved(context),
         command=typed(context, hidden=("cohort", "out") if asked["hash_ids"] else ()),
     )
     return show_plan(job) if asked["dry_run"] else run_job(job)
+
+
+def batch_size(text: str) -> int | None:
+    """`auto` -> None, `8` -> 8. Raises UsageError."""
+    if text == "auto":
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--batch-size {text} is neither auto nor a number from 1 on", hint="`auto` measures it.")

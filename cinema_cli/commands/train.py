@@ -35,7 +35,7 @@ def starter(
     no_progress: NoProgress = False,
 ) -> None:
     """Train the starter head (RV, MYO, LV in short-axis stacks) on synthetic hearts; no patient image is used."""
-    from cinema_cli.inference.heads import pick_device
+    from cinema_cli.inference.devices import pick_device
     from cinema_cli.training.starter import Progress, Recipe, train_starter
 
     def say(now: Progress) -> None:

@@ -70,8 +70,14 @@ class ConfigError(CinemaError):
     exit_code = ExitCode.CONFIG
 
 
+class FaultElsewhereError(RuntimeError):
+    """An error that nobody expected, met in another process; its message is what `fault_words` said of it there."""
+
+
 def fault_words(error: Exception) -> str:
     """Kind and place of an error that nobody expected, not its message: messages may hold paths and so names."""
+    if isinstance(error, FaultElsewhereError):
+        return str(error)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "cinema_" in f.filename]
     place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
     return f"unexpected {type(error).__name__} in {place}"
@@ -83,3 +89,11 @@ class StudyError(CinemaError):
     def __init__(self, message: str, *, stage: str, code: str, hint: str = "") -> None:
         super().__init__(message, hint=hint, code=code)
         self.stage = stage
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it goes to another process."""
+        return _study_error, (self.message, self.stage, self.code, self.hint)
+
+
+def _study_error(message: str, stage: str, code: str, hint: str) -> StudyError:
+    return StudyError(message, stage=stage, code=code, hint=hint)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, View
 
+NO_MOMENTS = "ED and ES are unknown: the study has no short axis with a heart, and no head labels its 4-chamber view"
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:

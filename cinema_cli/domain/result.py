@@ -93,6 +93,11 @@ class StudyResult:
     def _of_sax(self) -> Moments | None:
         return self.moments if self.moments and self.moments.view is View.SAX else None
 
+    @property
+    def is_flagged(self) -> bool:
+        """Whether a check did not pass."""
+        return any(check.status is CheckStatus.FLAG for check in self.checks)
+
     def value(self, name: str) -> float | None:
         """Value of the phenotype `name`; None where it is missing. Raises KeyError for an unknown name."""
         for m in self.measurements:

@@ -2,16 +2,16 @@
 
 from typing import cast
 
+from cinema_cli.domain.moments import NO_MOMENTS
 from cinema_cli.domain.prediction import Embedding
-from cinema_cli.inference.answer_numbers import NO_MOMENTS
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.published_run import Features, embed
 
 CLS = "cls"
 
 
-def embeddings_said(head: PublishedHead, look: StudyLook) -> tuple[Embedding, ...]:
+def embeddings_said(head: Head, look: StudyLook) -> tuple[Embedding, ...]:
     """A row for ED and one for ES: the class token over all views, and the mean over the tokens of each view."""
     moments, views = look.moments, [view for view in head.card.views if view in look.study.cines]
     if moments is None:

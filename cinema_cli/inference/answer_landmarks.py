@@ -1,13 +1,12 @@
 """Heads that find landmarks: mitral points and apex of every frame in mm and pixels, and the function they show."""
 
 from cinema_cli.domain.long_axis import LongAxisPoints
+from cinema_cli.domain.moments import NO_MOMENTS
 from cinema_cli.domain.prediction import Cell, Floats, Prediction, PredictionColumn, Task
 from cinema_cli.inference.answer_masks import SAME_FRAME
-from cinema_cli.inference.answer_numbers import NO_MOMENTS
 from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.fast import frames_at_once
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.published_run import SeenLandmarks, coordinate_landmarks, heat_map_landmarks
 from cinema_cli.inference.way_back import pixels_of
 
@@ -46,7 +45,7 @@ def landmark_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     return (*study, *frames)
 
 
-def landmarks_said(head: PublishedHead, look: StudyLook) -> Prediction:
+def landmarks_said(head: Head, look: StudyLook) -> Prediction:
     """The points of every frame, and the long-axis function from ED to ES where a segmentation told these.
 
     The reference takes the longest and the shortest ventricle for ED and ES: noise alone would then be function.
@@ -54,8 +53,7 @@ def landmarks_said(head: PublishedHead, look: StudyLook) -> Prediction:
     (view,) = head.card.views
     networks = head.networks
     run = heat_map_landmarks if head.card.task is Task.HEAT_MAPS else coordinate_landmarks
-    at_once = frames_at_once(networks[0], head.device)
-    seen = run(look.prepared(view), networks, device=str(head.device), frames_at_once=at_once)
+    seen = run(look.prepared(view), networks, device=str(head.device), frames_at_once=head.frames_at_once)
     pixels = pixels_of(look.study.cines[view], seen.points_mm)[..., 1:]  # (frame, point, 2)
     frames = _by_column(head, seen, pixels)
     if look.moments is None:
@@ -73,7 +71,7 @@ def landmarks_said(head: PublishedHead, look: StudyLook) -> Prediction:
     return Prediction(head.name, study, view, frames)
 
 
-def _by_column(head: PublishedHead, seen: SeenLandmarks, pixels: Floats) -> dict[str, Floats]:
+def _by_column(head: Head, seen: SeenLandmarks, pixels: Floats) -> dict[str, Floats]:
     frames: dict[str, Floats] = {}
     for k, point in enumerate(head.card.answers):
         prefix = f"{head.name}_{point}"

@@ -13,9 +13,8 @@ from cinema_cli.domain.result import Measurement
 from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.cycle import find_frames
-from cinema_cli.inference.fast import frames_at_once
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.published_run import SeenLabels, segment_view
 
 CHAMBERS = (Label.LV, Label.MYO, Label.RV)
@@ -49,7 +48,7 @@ def mask_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     return (*study, *frames, PredictionColumn(f"{name}_disagreement", apart, per_frame=True))
 
 
-def masks_said(head: PublishedHead, look: StudyLook) -> Prediction:
+def masks_said(head: Head, look: StudyLook) -> Prediction:
     """Labels of every frame, which stay in `look` together with ED and ES, and the sizes they have."""
     (view,) = head.card.views
     seen = see_labels(head, look)
@@ -58,12 +57,11 @@ def masks_said(head: PublishedHead, look: StudyLook) -> Prediction:
     return sizes_said(head, look, seen)
 
 
-def see_labels(head: PublishedHead, look: StudyLook) -> SeenLabels:
+def see_labels(head: Head, look: StudyLook) -> SeenLabels:
     """Labels of every frame of a head's view, on the source grid."""
     (view,) = head.card.views
     networks = head.networks
-    at_once = frames_at_once(networks[0], head.device)
-    return segment_view(look.prepared(view), networks, device=str(head.device), frames_at_once=at_once)
+    return segment_view(look.prepared(view), networks, device=str(head.device), frames_at_once=head.frames_at_once)
 
 
 def moments_of(cine: Cine, masks: NDArray[np.uint8]) -> Moments | None:
@@ -75,7 +73,7 @@ def moments_of(cine: Cine, masks: NDArray[np.uint8]) -> Moments | None:
     return Moments(cine.view, found.ed_frame, found.es_frame)
 
 
-def sizes_said(head: PublishedHead, look: StudyLook, seen: SeenLabels) -> Prediction:
+def sizes_said(head: Head, look: StudyLook, seen: SeenLabels) -> Prediction:
     """The sizes over the cycle of what a head labelled, and at ED and ES where `look` knows these."""
     (view,) = head.card.views
     cine, name = look.study.cines[view], head.name

@@ -4,16 +4,15 @@ import re
 
 import numpy as np
 
+from cinema_cli.domain.moments import NO_MOMENTS
 from cinema_cli.domain.prediction import Cell, Prediction, PredictionColumn, Task
 from cinema_cli.inference.answer_masks import SAME_FRAME
 from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published import Float32
-from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.published_run import study_answers
 from cinema_cli.inference.tiles import Answer
-
-NO_MOMENTS = "ED and ES are unknown: the study has no short axis with a heart, and no head labels its 4-chamber view"
 
 
 def class_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
@@ -37,7 +36,7 @@ def value_columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     )
 
 
-def numbers_said(head: PublishedHead, look: StudyLook) -> Prediction:
+def numbers_said(head: Head, look: StudyLook) -> Prediction:
     """What a head says of ED and ES; nothing, with the reason, where these are unknown."""
     moments = look.moments
     if moments is None:

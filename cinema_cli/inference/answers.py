@@ -5,8 +5,8 @@ from cinema_cli.inference.answer_landmarks import landmark_columns, landmarks_sa
 from cinema_cli.inference.answer_masks import mask_columns, masks_said
 from cinema_cli.inference.answer_numbers import class_columns, numbers_said, value_columns
 from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
-from cinema_cli.inference.published_head import PublishedHead
 
 COLUMNS = {
     Task.SEGMENTATION: mask_columns,
@@ -29,7 +29,7 @@ def columns(card: PublishedCard) -> tuple[PredictionColumn, ...]:
     return COLUMNS[card.task](card) if card.task in COLUMNS else ()
 
 
-def predict(head: PublishedHead, look: StudyLook) -> Prediction:
+def predict(head: Head, look: StudyLook) -> Prediction:
     """What a head says of a study; nothing, with the reason, where its view or ED and ES are lacking.
 
     Masks that it makes, and ED and ES where these were unknown, stay in `look` for the heads after it. KeyError for a

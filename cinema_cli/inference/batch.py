@@ -1,68 +1,29 @@
-"""A whole cohort: each study read, analysed and recorded; one bad study is one row, never the end of the run."""
+"""A whole cohort: each study given to a study process; one bad study is one row, never the end of the run."""
 
-import dataclasses
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from cinema_cli.domain.cine import CineStudy, StudyFacts
-from cinema_cli.domain.errors import (
-    CinemaError,
-    ConfigError,
-    ExitCode,
-    OutputError,
-    StudyError,
-    UnavailableError,
-    fault_words,
-)
-from cinema_cli.domain.prediction import PredictionColumn
-from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
-from cinema_cli.inference.plan import Planned, RunSettings, StudyInput, facts_of, plan
-from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.domain.errors import ExitCode
+from cinema_cli.inference.memory import Budget
+from cinema_cli.inference.plan import Planned
+from cinema_cli.inference.remote import DeviceLostError
+from cinema_cli.inference.study_processes import Died, Report, Studies
+from cinema_cli.inference.study_work import StudyWork, Writing, work_of, write_record
+from cinema_cli.inference.worker import Finished, Stopped
 from cinema_cli.io.clinical import ClinicalFacts
-from cinema_cli.io.ledger import (
-    RECORD_NAME,
-    Failure,
-    Status,
-    read_record,
-    record,
-    study_folder,
-    without_uids,
-)
-from cinema_cli.io.nifti import mask_path, write_mask
-from cinema_cli.io.predictions import STUDY_TABLES, write_study_tables
+from cinema_cli.io.ledger import Failure, Status, StudyIds
 
-Pages = Callable[[CineStudy, StudyResult], Mapping[str, bytes | str]]
-"""Files of a study's own page: path below the study's folder -> content."""
-
-FailurePage = Callable[[Failure], str]
-"""The page of a study without a result."""
-
-
-_NOT_YET = ("not reached: no run has come to it yet", "Run the same command again: it does what is left.")
+MOST_TRIES = 2  # of a study in which the device died: it may be what killed it
 _STOPPED = (
     "not reached: the run stopped after too many failures (--max-failures)",
     "Mend what failed, or allow more failures, and run the same command again.",
 )
-
-
-class Analyser(Protocol):
-    """What turns a study into a result; `inference.engine.Engine` is one."""
-
-    @property
-    def heads(self) -> tuple[HeadUse, ...]:
-        """Heads whose weights count in the digest of a record."""
-
-    @property
-    def columns(self) -> tuple[PredictionColumn, ...]:
-        """What its predictions hold."""
-
-    def analyse(self, study: CineStudy) -> StudyResult:
-        """Masks, numbers, checks of one study. Raises StudyError."""
+_INTERRUPTED = ("interrupted: the run was stopped while it was in work", "Run the same command again: it goes on.")
+_DIED_HINT = "Try again with --retry-failed; if memory ran out, with fewer --jobs or a smaller --mem-gb."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +34,12 @@ class StudyEvent:
     total: int
     participant_id: str
     session_id: str
-    seconds: float
+    seconds: float  # from when it was given to a process
     n_failed: int  # so far in this run
     failure: Failure | None = None
     trace: str = ""  # of an error, or the file it is about: for the eyes of the person who runs it
+    stages: dict[str, float] = field(default_factory=dict)  # wall seconds
+    peak_bytes: int = 0  # of the process that did it, so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +53,8 @@ class RunSummary:
     n_flagged: int  # analysed studies with a flagged check
     n_left: int  # not reached because of --max-failures
     seconds: float
+    n_elsewhere: int = 0  # in work at another run
+    peak_bytes: int = 0  # of the study process that used most
 
     @property
     def exit_code(self) -> ExitCode:
@@ -97,189 +62,178 @@ class RunSummary:
         return ExitCode.SOME_FAILED if self.n_failed or self.n_left else ExitCode.DONE
 
 
-def run_cohort(
-    studies: Sequence[StudyInput],
-    out: Path,
-    *,
-    engine: Analyser,
-    clinical: ClinicalFacts,
-    settings: RunSettings,
-    pages: Pages | None = None,
-    failure_page: FailurePage | None = None,
-    progress: Callable[[StudyEvent], None] | None = None,
-) -> RunSummary:
-    """Analyse every study whose record does not hold and record it; one study is read ahead while one is analysed.
+class Claims(Protocol):
+    """Which run has a study in work, where several share a folder."""
 
-    A StudyError or an unexpected error of a study becomes its record. Every study has one from the start on, so that
-    none is missing from the tables of a run that is stopped; an earlier result stays until its study is done again.
-    Raises OutputError where nothing can be written.
+    def take(self, study: StudyIds) -> bool:
+        """Whether it is this run's now."""
+
+    def give_back(self, study: StudyIds) -> None:
+        """It is done."""
+
+
+class Revivable(Protocol):
+    """What answers the study processes: it can die and come back."""
+
+    def revive(self) -> bool:
+        """Start it again if it is dead; whether it was. Raises UnavailableError where that is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a run goes on."""
+
+    studies: Studies
+    writing: Writing
+    budget: Budget
+    claims: Claims
+    device: Revivable | None = None
+    max_failures: int | None = None
+    progress: Callable[[StudyEvent], object] | None = None
+
+
+def run_cohort(planned: Sequence[Planned], *, clinical: ClinicalFacts, how: How) -> RunSummary:
+    """Do every planned study that is to run, several at a time, and record it.
+
+    What goes wrong with a study becomes its record; an earlier result stays until its study is done again. Where the
+    run itself ends (a signal, a full disk, no device), studies in work that have no result are recorded as interrupted.
+    Raises OutputError where nothing can be written, UnavailableError where there is no device any more.
     """
-    start = time.perf_counter()
-    planned = plan(studies, out=out, heads=engine.heads, clinical=clinical, settings=settings)
-    todo = [p for p in planned if p.runs]
-    fresh = [item for item in todo if not item.recorded]
-    _record_not_reached(out, fresh, _NOT_YET, clinical=clinical, page=None, version=settings.version)
-    n_run = n_failed = 0
-    for position, (item, pending) in enumerate(_read_ahead(todo), start=1):
-        began = time.perf_counter()
-        outcome, trace = _one(item, pending, out=out, engine=engine, clinical=clinical, settings=settings, pages=pages)
-        _record(out, item, outcome, page=failure_page, version=settings.version, masks=settings.write_masks)
-        failure = outcome if isinstance(outcome, Failure) else None
-        n_run, n_failed = n_run + 1, n_failed + (failure is not None)
-        if progress:
-            ids = (item.study.participant_id, item.study.session_id)
-            seconds = time.perf_counter() - began
-            progress(StudyEvent(position, len(todo), *ids, seconds, n_failed, failure, trace))
-        if settings.max_failures is not None and n_failed > settings.max_failures:
-            break
-    stale = [item for item in todo[n_run:] if not _holds(out, item)]
-    _record_not_reached(out, stale, _STOPPED, clinical=clinical, page=failure_page, version=settings.version)
-    known = [read_record(out, study) for study in studies]
-    return RunSummary(
-        n_studies=len(studies),
-        n_run=n_run,
-        n_skipped=len(planned) - len(todo),
-        n_failed=sum(r is not None and r.status is Status.FAILED for r in known),
-        n_flagged=sum(r is not None and any(c.status is CheckStatus.FLAG for c in r.checks) for r in known),
-        n_left=len(todo) - n_run,
-        seconds=time.perf_counter() - start,
-    )
+    run = _Run(planned, clinical, how)
+    with run.stopped_well():
+        while run.goes_on():
+            run.give()
+            if how.studies.in_work:
+                for report in how.studies.wait():
+                    run.take(report)
+    return run.summary()
 
 
-def _read_ahead(todo: Sequence[Planned]) -> Iterator[tuple[Planned, "Future[CineStudy]"]]:
-    """Each study with its pixels on the way; while the caller works on one, the next is read by a worker thread."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cinema-read")
-    try:
-        upcoming: Future[CineStudy] | None = pool.submit(todo[0].study.read) if todo else None
-        for position, item in enumerate(todo):
-            assert upcoming is not None
-            current = upcoming
-            current.exception()  # wait: two studies in memory at most, the one in work and the one read ahead
-            upcoming = pool.submit(todo[position + 1].study.read) if position + 1 < len(todo) else None
-            yield item, current
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+class _Run:
+    """What has become of the studies so far."""
 
+    def __init__(self, planned: Sequence[Planned], clinical: ClinicalFacts, how: How) -> None:
+        self._planned, self._clinical, self._how = planned, clinical, how
+        self._todo = deque(item for item in planned if item.runs)
+        self._total = len(self._todo)
+        self._given: dict[tuple[str, str], tuple[Planned, float]] = {}
+        self._tries: dict[tuple[str, str], int] = {}
+        self._began = time.perf_counter()
+        self._n_run = self._n_failed = self._n_flagged = self._n_elsewhere = self._peak = 0
+        self._done: set[tuple[str, str]] = set()
 
-def _one(
-    item: Planned,
-    pending: "Future[CineStudy]",
-    *,
-    out: Path,
-    engine: Analyser,
-    clinical: ClinicalFacts,
-    settings: RunSettings,
-    pages: Pages | None,
-) -> tuple[StudyResult | Failure, str]:
-    """Analyse one study and write its files; its result, or why there is none with the trace of what was unexpected."""
-    ids = {"participant_id": item.study.participant_id, "session_id": item.study.session_id}
-    facts = facts_of(item.study, item.study.facts, clinical)
-    stage = "read"
-    try:
-        study = pending.result()
-        facts = facts_of(item.study, study.facts, clinical)
-        study = dataclasses.replace(study, facts=facts)
-        stage = "analyse"
-        result = engine.analyse(study)
-        stage = "write"
-        _forget(out, item.study)
-        _write(out, study, result, columns=engine.columns, settings=settings, pages=pages)
-        return result, "\n".join(f"{said.head}: {said.reason}" for said in result.predictions if said.failed)
-    except (OutputError, UnavailableError, ConfigError):
-        raise  # the disk, the weights: not the study
-    except CinemaError as error:
-        stage = error.stage if isinstance(error, StudyError) else stage
-        where = (item.study.participant_id, item.study.session_id, stage)
-        trace = "\n".join(getattr(error, "__notes__", ()))  # paths, which no record may hold
-        return Failure(*where, code=error.code, reason=error.message, hint=error.hint, facts=facts), trace
-    except Exception as error:
-        return _unexpected(error, stage=stage, facts=facts, **ids), traceback.format_exc()
+    def goes_on(self) -> bool:
+        """Whether anything is in work or can still be given."""
+        return bool(self._given) or (bool(self._todo) and not self._too_many_failures())
 
+    def give(self) -> None:
+        """Give as many studies as processes are free and memory allows."""
+        how = self._how
+        while self._todo and how.studies.n_free and not self._too_many_failures():
+            need = self._todo[0].study.n_bytes
+            if not how.budget.allows(need, beside=[work.n_bytes for work in how.studies.in_work]):
+                return
+            item = self._todo.popleft()
+            if not how.claims.take(item.study):
+                self._n_elsewhere += 1
+                continue
+            work = work_of(item, self._clinical)
+            self._given[_ids(work)] = (item, time.perf_counter())
+            how.studies.give(work)
 
-def _record(
-    out: Path,
-    item: Planned,
-    outcome: StudyResult | Failure,
-    *,
-    page: FailurePage | None,
-    version: str,
-    masks: bool = False,
-) -> None:
-    """Record what became of a study; a failure's page comes before, so that a record vouches for its files."""
-    if isinstance(outcome, Failure):
-        _forget(out, item.study)
-    if page and isinstance(outcome, Failure):
-        write_atomic(study_folder(out, item.study) / "study.html", page(without_uids(outcome)))
-    files = [path for name in (*STUDY_TABLES, "*_dseg.nii.gz") for path in study_folder(out, item.study).glob(name)]
-    sizes = {path.name: path.stat().st_size for path in sorted(files)}
-    record(out, outcome, item.digest, version=version, files=sizes, wrote_masks=masks)
+    def take(self, report: Report) -> None:
+        """Record what has become of a study. Raises errors that concern the whole run."""
+        work, said = report
+        if isinstance(said, Died):
+            failure = work.failure(said.stage or "start", "process_died", f"its process {said.words}", _DIED_HINT)
+            self._recorded(work, failure, peak=said.peak_bytes)
+        elif isinstance(said, DeviceLostError):
+            self._device_lost(work)
+        elif isinstance(said, Stopped):
+            self._again(work)
+        elif isinstance(said, Finished):
+            ended = said.ended
+            self._finished(work, ended.failure, said.peak_bytes, trace=ended.trace, stages=dict(ended.seconds))
+            self._n_flagged += ended.flagged
+        else:
+            raise said
 
-
-def _holds(out: Path, item: Planned) -> bool:
-    """Whether an earlier result of the same inputs and settings is there, which a forced run did not reach."""
-    known = read_record(out, item.study)
-    return known is not None and known.digest == item.digest and known.status is not Status.NOT_RUN
-
-
-def _record_not_reached(
-    out: Path,
-    items: Sequence[Planned],
-    why: tuple[str, str],
-    *,
-    clinical: ClinicalFacts,
-    page: FailurePage | None,
-    version: str,
-) -> None:
-    """A record that says of each study that no run has reached it: `why` is its reason and hint."""
-    for item in items:
-        failure = Failure(
-            item.study.participant_id,
-            item.study.session_id,
-            stage="run",
-            code="not_reached",
-            reason=why[0],
-            hint=why[1],
-            facts=facts_of(item.study, item.study.facts, clinical),
-            status=Status.NOT_RUN,
+    def summary(self) -> RunSummary:
+        """The numbers; studies that were not reached get their record first."""
+        for item in self._todo if self._too_many_failures() else ():
+            if not item.holds:
+                self._not_reached(item, *_STOPPED, code="not_reached")
+        before = [item.known for item in self._planned if item.known and _ids(item.study) not in self._done]
+        return RunSummary(
+            n_studies=len(self._planned),
+            n_run=self._n_run,
+            n_skipped=len(self._planned) - self._total,
+            n_failed=self._n_failed + sum(known.status is Status.FAILED for known in before),
+            n_flagged=self._n_flagged + sum(known.flagged for known in before),
+            n_left=len(self._todo),
+            seconds=time.perf_counter() - self._began,
+            n_elsewhere=self._n_elsewhere,
+            peak_bytes=self._peak,
         )
-        _record(out, item, failure, page=page, version=version)
+
+    @contextmanager
+    def stopped_well(self) -> Iterator[None]:
+        """However the block ends, no study stays in work, and none without a record."""
+        try:
+            yield
+        except BaseException:
+            for work, said in self._how.studies.stop():
+                item, _ = self._given.pop(_ids(work))
+                if not isinstance(said, Finished) and item.known is None:
+                    self._not_reached(item, *_INTERRUPTED, code="interrupted")
+                self._how.claims.give_back(work)
+            raise
+        self._how.studies.stop()
+
+    def _device_lost(self, work: StudyWork) -> None:
+        """The device died under a study: start it again, and try the study once more."""
+        if self._how.device is None:
+            raise DeviceLostError
+        self._how.device.revive()
+        tries = self._tries[_ids(work)] = self._tries.get(_ids(work), 1) + 1
+        if tries <= MOST_TRIES:
+            self._again(work)
+            return
+        said = "the process that runs the networks died twice while it worked on this study"
+        self._recorded(work, work.failure("segment", "device_died", said, _DIED_HINT), peak=0)
+
+    def _again(self, work: StudyWork) -> None:
+        item, _ = self._given.pop(_ids(work))
+        self._how.claims.give_back(work)
+        self._todo.appendleft(item)
+
+    def _recorded(self, work: StudyWork, failure: Failure, *, peak: int) -> None:
+        """Write the record of a study whose process could not."""
+        write_record(work, failure, self._how.writing)
+        self._finished(work, failure, peak, trace="", stages={})
+
+    def _finished(
+        self, work: StudyWork, failure: Failure | None, peak: int, *, trace: str, stages: dict[str, float]
+    ) -> None:
+        _, began = self._given.pop(_ids(work))
+        self._how.claims.give_back(work)
+        self._done.add(_ids(work))
+        self._n_run, self._n_failed = self._n_run + 1, self._n_failed + (failure is not None)
+        self._peak = max(self._peak, peak)
+        self._how.budget.learn(work.n_bytes, peak)
+        if self._how.progress:
+            seconds = time.perf_counter() - began
+            where = (self._n_run, self._total, work.participant_id, work.session_id)
+            self._how.progress(StudyEvent(*where, seconds, self._n_failed, failure, trace, stages, peak))
+
+    def _not_reached(self, item: Planned, reason: str, hint: str, *, code: str) -> None:
+        work = work_of(item, self._clinical)
+        write_record(work, work.failure("run", code, reason, hint, status=Status.NOT_RUN), self._how.writing)
+
+    def _too_many_failures(self) -> bool:
+        most = self._how.max_failures
+        return most is not None and self._n_failed > most
 
 
-def _unexpected(error: Exception, *, stage: str, participant_id: str, session_id: str, facts: StudyFacts) -> Failure:
-    return Failure(
-        participant_id,
-        session_id,
-        stage=stage,
-        code="unexpected",
-        reason=fault_words(error),
-        hint="A fault of the program: run again with -v --retry-failed to see the trace, and please report it.",
-        facts=facts,
-    )
-
-
-def _forget(out: Path, study: StudyInput) -> None:
-    """Take away what an earlier run wrote for this study: no file may outlive its record."""
-    folder = study_folder(out, study)
-    with output_errors(folder):
-        files = [folder / name for name in (*STUDY_TABLES, "study.html", "figures/thumbnail.jpg")]
-        for path in (folder / RECORD_NAME, *folder.glob("*_dseg.nii.gz"), *files):
-            path.unlink(missing_ok=True)
-
-
-def _write(
-    out: Path,
-    study: CineStudy,
-    result: StudyResult,
-    *,
-    columns: Sequence[PredictionColumn],
-    settings: RunSettings,
-    pages: Pages | None,
-) -> None:
-    """Masks, predictions and pages; the record comes after them, so that a record vouches for its files."""
-    write_study_tables(out, result, columns)
-    if settings.write_masks:
-        for view, mask in result.masks.items():
-            write_mask(mask_path(out, result, view), mask, cine=study.cines[view])
-    if pages:
-        for name, content in pages(study, result).items():
-            write_atomic(study_folder(out, result) / name, content)
+def _ids(study: StudyIds) -> tuple[str, str]:
+    return study.participant_id, study.session_id

@@ -1,16 +1,11 @@
 """Which heads a run uses: the ones that were named, or all whose weights are here; one of them measures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.domain.prediction import Task
 from cinema_cli.inference.cards import Card, PublishedCard, StackCard, list_cards, read_card
-from cinema_cli.inference.engine import Engine
-from cinema_cli.inference.heads import load_head, pick_device, pick_precision
-from cinema_cli.inference.pool import NetworkPool
-from cinema_cli.inference.published_head import PublishedHead
-from cinema_cli.inference.segmenters import PublishedSegmenter, Segmenter, StackSegmenter
 from cinema_cli.inference.trusted import seeds_here
 from cinema_cli.io.weights_store import stored
 
@@ -36,25 +31,6 @@ def chosen_cards(names: Sequence[str]) -> tuple[Card, ...]:
             hint=f"Only one head measures, the first one named: leave one out, or name {STARTER} first.",
         )
     return (measures, *(card for card in others if card.name != measures.name))
-
-
-def load_engine(names: Sequence[str] = (), *, device: str = "auto", precision: str = "auto") -> Engine:
-    """An engine with these heads, see `chosen_cards`, on a device (`auto`, `cpu`, `cuda`, `cuda:1`, `mps`) in `auto`,
-    `fp32`, `bf16` or `fp16` arithmetic. Raises UnavailableError (device, weights), ConfigError, UsageError.
-    """
-    measures, *others = chosen_cards(names)
-    chosen = pick_device(device)
-    pool = NetworkPool(device=chosen, numbers=pick_precision(chosen, precision))
-    segmenter: Segmenter = (
-        PublishedSegmenter(PublishedHead(measures, pool))
-        if isinstance(measures, PublishedCard)
-        else StackSegmenter(load_head(measures.name, device=device, precision=precision))
-    )
-    return Engine(segmenter, [PublishedHead(card, pool) for card in _published(others)])
-
-
-def _published(cards: Sequence[Card]) -> Iterator[PublishedCard]:
-    return (card for card in cards if isinstance(card, PublishedCard))
 
 
 def _segments_sax(card: Card) -> bool:

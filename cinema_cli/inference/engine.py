@@ -1,24 +1,22 @@
 """One study in, its masks, phenotypes, predictions and checks out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from cinema_cli.domain.checks import Evidence, not_checked, run_checks
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError, fault_words
-from cinema_cli.domain.prediction import Embedding, Prediction, PredictionColumn, Task
+from cinema_cli.domain.moments import NO_MOMENTS
+from cinema_cli.domain.prediction import Embedding, Prediction, Task
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure, not_measured
-from cinema_cli.inference.answer_embedding import embeddings_said
-from cinema_cli.inference.answer_numbers import NO_MOMENTS
-from cinema_cli.inference.answers import columns, predict
 from cinema_cli.inference.cycle import unimodality, volume_curves
+from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.orientation import axes_are_usual, usual_display
 from cinema_cli.inference.postprocess import ring_closed
-from cinema_cli.inference.published_head import PublishedHead
 from cinema_cli.inference.segmenters import Segmentation, Segmenter
 
 FAULTS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError)
@@ -28,7 +26,7 @@ FAULTS = (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError,
 class Engine:
     """Segments and measures studies with loaded heads; holds nothing of a study between calls."""
 
-    def __init__(self, segmenter: Segmenter, heads: Sequence[PublishedHead] = ()) -> None:
+    def __init__(self, segmenter: Segmenter, heads: Sequence[Head] = ()) -> None:
         """Measure with `segmenter`, and ask `heads`: those that segment first, as others build on masks and ED, ES."""
         self._segmenter = segmenter
         self._heads = sorted(heads, key=lambda head: (head.card.task is not Task.SEGMENTATION, head.card.name))
@@ -39,32 +37,22 @@ class Engine:
         return (self._segmenter.use, *(head.use for head in self._heads))
 
     @property
-    def columns(self) -> tuple[PredictionColumn, ...]:
-        """What the prediction table of these heads holds."""
-        cards = (*self._segmenter.cards, *(head.card for head in self._heads))
-        return tuple(column for card in cards for column in columns(card))
-
-    @property
-    def embeds(self) -> bool:
-        """Whether a backbone is among the heads."""
-        return any(head.card.task is Task.EMBEDDING for head in self._heads)
-
-    @property
     def precision(self) -> str:
         """Number type of the networks' arithmetic: `fp32`, `bf16`, `fp16`."""
         return self._segmenter.precision
 
-    def analyse(self, study: CineStudy) -> StudyResult:
+    def analyse(self, study: CineStudy, *, at: Callable[[str], object] = str) -> StudyResult:
         """Masks on the source grid, phenotypes with reasons, curves, checks and predictions of one study.
 
+        `at` is told the stage that begins: segment, predict, measure.
         Raises StudyError where nothing can be said: `no_sax` (stage segment) without a short-axis cine,
         `no_heart_found` where nothing in it looks like a left ventricle, and no other head has its view.
         """
         seconds: dict[str, float] = {}
         look = StudyLook(study)
-        with _timed(seconds, "segment"):
+        with _timed(seconds, "segment", at=at):
             found = self._segmented(look)
-        with _timed(seconds, "predict"):
+        with _timed(seconds, "predict", at=at):
             backbones = [head for head in self._heads if head.card.task is Task.EMBEDDING]
             said = [_asked(head, look) for head in self._heads if head not in backbones]
             vectors = [vector for head in backbones for vector in _embedded(head, look)]
@@ -74,7 +62,7 @@ class Engine:
             said = [*(Prediction(card.name, reason=found.message) for card in self._segmenter.cards), *said]
         elif found.prediction:
             said = [found.prediction, *said]
-        with _timed(seconds, "measure"):
+        with _timed(seconds, "measure", at=at):
             result = _unmeasured(look, found) if isinstance(found, StudyError) else _measured(look, found)
         return replace(
             result, masks=look.masks, moments=look.moments, heads=self.heads, predictions=tuple(said),
@@ -106,20 +94,27 @@ def _not_even(error: StudyError, said: Sequence[Prediction]) -> StudyError:
     return StudyError(words, stage=error.stage, code=error.code, hint=hint)
 
 
-def _asked(head: PublishedHead, look: StudyLook) -> Prediction:
+def _asked(head: Head, look: StudyLook) -> Prediction:
     """What a head says; a fault of one head costs its answer, not the study."""
+    from cinema_cli.inference.answers import predict  # here: it needs torch, which no starter head does
+
     try:
         return predict(head, look)
+    except StudyError as error:
+        return Prediction(head.card.name, reason=f"the head failed: {error.message}", failed=True)
     except FAULTS as error:
         return Prediction(head.card.name, reason=f"the head failed: {fault_words(error)}", failed=True)
 
 
-def _embedded(head: PublishedHead, look: StudyLook) -> tuple[Embedding, ...]:
+def _embedded(head: Head, look: StudyLook) -> tuple[Embedding, ...]:
     """The same of a backbone."""
+    from cinema_cli.inference.answer_embedding import embeddings_said
+
     try:
         return embeddings_said(head, look)
-    except FAULTS as error:
-        reasons = {"all": f"the head failed: {fault_words(error)}"}
+    except (StudyError, *FAULTS) as error:
+        words = error.message if isinstance(error, StudyError) else fault_words(error)
+        reasons = {"all": f"the head failed: {words}"}
         return tuple(Embedding(head.card.name, moment, reasons=reasons) for moment in ("ed", "es"))
 
 
@@ -156,8 +151,9 @@ def _unmeasured(look: StudyLook, error: StudyError) -> StudyResult:
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the wall time of the block to `seconds[stage]`."""
+def _timed(seconds: dict[str, float], stage: str, *, at: Callable[[str], object]) -> Iterator[None]:
+    """Say that a stage begins; add the wall time of the block to `seconds[stage]`."""
+    at(stage)
     start = time.perf_counter()
     try:
         yield

@@ -5,10 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.clinical import ClinicalFacts, merge_facts
-from cinema_cli.io.ledger import Record, Status, digest_of, read_record, study_folder
+from cinema_cli.io.ledger import INTERRUPTED, Status, digest_of, study_folder
+from cinema_cli.io.standings import Standing, read_standings
+
+_SHORT = 16  # digits of a digest that tell it from others
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What another process needs to read a study, and what the scan says of its series."""
+
+    read: Callable[[], CineStudy]  # raises StudyError; can be sent to another process
+    series: pl.DataFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +31,10 @@ class StudyInput:
     participant_id: str
     session_id: str
     digest: str
-    read: Callable[[], CineStudy]  # raises StudyError
+    open: Callable[[], Opened]  # asked when its turn has come: of a large cohort not all fit in memory
     facts: StudyFacts = dataclasses.field(default_factory=StudyFacts)  # of its headers, for where it cannot be read
+    n_images: int = 0
+    n_bytes: int = 0  # of its pixels in memory, float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,16 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What the record of a study says, as far as a run needs it."""
+
+    digest: str
+    status: Status
+    flagged: bool
+    dropped_heads: tuple[str, ...]  # that answered before and are not asked now
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A study, whether it will run, and why (or why not)."""
 
@@ -42,7 +67,13 @@ class Planned:
     digest: str
     runs: bool
     why: str
-    recorded: bool  # whether an earlier run left a record of it
+    known: Known | None = None  # what an earlier run left; None where there is no record
+    parts: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what the digest of one that runs is of
+
+    @property
+    def holds(self) -> bool:
+        """Whether an earlier result or failure of the same inputs and settings is there."""
+        return self.known is not None and self.known.digest == self.digest and self.known.status is not Status.NOT_RUN
 
 
 def plan(
@@ -52,10 +83,11 @@ def plan(
     heads: tuple[HeadUse, ...],
     clinical: ClinicalFacts,
     settings: RunSettings,
+    jobs: int = 1,
 ) -> tuple[Planned, ...]:
-    """What each study's record says: to run, or done already."""
+    """What each study's record says: to run, or done already. `jobs`: processes, where there is much to read."""
     planned = []
-    for study in studies:
+    for study, known in zip(studies, read_standings(out, studies, jobs=jobs), strict=True):
         said = facts_of(study, StudyFacts(), clinical)
         digest = digest_of(
             study.digest,
@@ -65,10 +97,22 @@ def plan(
             settings.version,
             dataclasses.asdict(said),
         )
-        known = read_record(out, study)
-        runs, why = _decide(study, digest, known, heads=heads, out=out, settings=settings)
-        planned.append(Planned(study, digest, runs, why, recorded=known is not None))
+        parts = parts_of(study.digest, heads, settings, said)
+        runs, why = _decide(study, digest, known, heads=heads, out=out, settings=settings, parts=parts)
+        before = known and Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)))
+        planned.append(Planned(study, digest, runs, why, before, parts if runs else {}))
     return tuple(planned)
+
+
+def parts_of(digest: str, heads: Sequence[HeadUse], settings: RunSettings, said: StudyFacts) -> dict[str, str]:
+    """What a record's digest is of, by name: kept beside it, so that a later run can say what has changed."""
+    parts = {"input": digest[:_SHORT], "measures": heads[0].name if heads else ""}
+    for head in heads:
+        parts |= {f"weights {head.name}": head.sha256[:_SHORT], f"card {head.name}": head.setup[:_SHORT]}
+        parts |= {f"precision {head.name}": head.precision}
+    parts |= {f"setting {name}": value for name, value in settings.results.items()}
+    facts = {f.name: getattr(said, f.name) for f in dataclasses.fields(said)}
+    return parts | {f"clinical {name}": str(value) for name, value in facts.items() if value is not None}
 
 
 def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> StudyFacts:
@@ -77,20 +121,21 @@ def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> 
     return merge_facts(header, clinical=clinical, **ids)
 
 
-def dropped_heads(known: Record, heads: Sequence[HeadUse]) -> list[str]:
+def dropped_heads(known: Standing, heads: Sequence[HeadUse]) -> list[str]:
     """Published heads that answered a study before and are not asked now: running it again loses what they said."""
     asked = {head.name for head in heads}
-    return [head.name for head in known.heads if head.weights and head.name not in asked]
+    return [name for name in known.heads if name not in asked]
 
 
 def _decide(
     study: StudyInput,
     digest: str,
-    known: Record | None,
+    known: Standing | None,
     *,
     heads: Sequence[HeadUse],
     out: Path,
     settings: RunSettings,
+    parts: Mapping[str, str],
 ) -> tuple[bool, str]:
     if settings.force:
         return True, "forced"
@@ -99,10 +144,10 @@ def _decide(
     if known.version != settings.version:
         return True, f"recorded by version {known.version}"
     if known.digest != digest:
-        gone = ", ".join(dropped_heads(known, heads))
-        return True, f"without {gone}, which answered before" if gone else "inputs, weights or settings changed"
+        gone = [f"without {name}, which answered before" for name in dropped_heads(known, heads)]
+        return True, "; ".join(gone + _changes(known.parts, parts)) or "inputs, weights or settings changed"
     if known.status is Status.NOT_RUN:
-        return True, "not reached before"
+        return True, "interrupted before" if known.code == INTERRUPTED else "not reached before"
     if known.status is Status.FAILED:
         return settings.retry_failed, f"failed before ({known.code})"
     if settings.write_masks and not known.wrote_masks:
@@ -110,6 +155,32 @@ def _decide(
     if not _files_are_there(study_folder(out, study), known.files):
         return True, "its files are not there"
     return False, "done"
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What has changed in words; nothing where the record does not say what it was made of."""
+    if not before:
+        return []
+    changed = {name: (before.get(name), now.get(name)) for name in {**before, **now}}
+    said = ["changed input"] if before.get("input") != now["input"] else []
+    clinical = []
+    for name, (old, new) in changed.items():
+        kind, _, what = name.partition(" ")
+        if old == new:
+            continue
+        if kind == "clinical":
+            clinical.append(what)
+        elif kind == "setting":
+            said.append(f"{what.replace('_', ' ')} {new} instead of {old}")
+        elif kind == "measures":
+            said.append(f"measured by {new} instead of {old}")
+        elif kind == "weights" and new:
+            said.append(f"other weights of {what}" if old else f"with {what}, which was not asked before")
+        elif kind == "card" and old and new:
+            said.append(f"other settings of {what}")
+        elif kind == "precision" and old and new:
+            said.append(f"{what} in {new} instead of {old}")
+    return said + ([f"other clinical facts ({', '.join(sorted(clinical))})"] if clinical else [])
 
 
 def _files_are_there(folder: Path, files: Mapping[str, int]) -> bool:

@@ -8,7 +8,8 @@ from torch import nn
 from cinema_cli.domain.errors import UnavailableError
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.heads import PRECISIONS
+from cinema_cli.inference.devices import precision_word
+from cinema_cli.inference.fast import frames_at_once
 from cinema_cli.inference.pool import NetworkPool
 from cinema_cli.inference.trusted import load, seeds_here
 from cinema_cli.io.weights_store import stored
@@ -46,7 +47,7 @@ class PublishedHead:
     @property
     def precision(self) -> str:
         """Number type of the networks' arithmetic, as `--precision` spells it."""
-        return next(name for name, numbers in PRECISIONS.items() if numbers is self._pool.numbers)
+        return precision_word(self._pool.numbers)
 
     @property
     def networks(self) -> tuple[nn.Module, ...]:
@@ -62,6 +63,16 @@ class PublishedHead:
                 code="weights_changed",
             )
         return networks
+
+    @property
+    def n_networks(self) -> int:
+        """How many it has."""
+        return len(self._seeds)
+
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames its networks should be given together."""
+        return frames_at_once(self.networks[0], self.device)
 
     @property
     def use(self) -> HeadUse:

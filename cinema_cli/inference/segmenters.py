@@ -1,6 +1,6 @@
-"""What labels the short axis of a study: the starter head, which looks for the heart itself, or a published one."""
+"""What labels the short axis of a study; here the starter head, which looks for the heart itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,6 @@ from cinema_cli.domain.moments import Moments
 from cinema_cli.domain.prediction import Prediction
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.domain.volumes import volumes_per_frame_ml
-from cinema_cli.inference.answer_masks import moments_of, see_labels, sizes_said
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.centre import HeartCentre, find_centre
 from cinema_cli.inference.cycle import find_frames
@@ -21,7 +20,6 @@ from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.orientation import DisplayStack, display_stack
 from cinema_cli.inference.postprocess import clean_probabilities, labels_of
 from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid
-from cinema_cli.inference.published_head import PublishedHead
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,33 +69,14 @@ class StackSegmenter:
         stack = display_stack(sax)
         centre = locate(stack, head=self._head, guess=find_centre(sax, long_axes=others))
         masks, moments = segment_stack(stack, head=self._head, centre=centre.point)
-        return _kept(look, Segmentation(masks, moments, centre))
+        return kept(look, Segmentation(masks, moments, centre))
 
 
-class PublishedSegmenter:
-    """A published head, whose crop lies round the heart as motion and planes tell it."""
-
-    def __init__(self, head: PublishedHead) -> None:
-        """Use a head whose task is to segment the short axis."""
-        self._head, self.use, self.precision = head, head.use, head.precision
-        self.cards = (head.card,)
-
-    def segment(self, look: StudyLook) -> Segmentation:
-        """Labels of every frame, as `Segmenter` says."""
-        centre = look.centre(View.SAX)
-        seen = see_labels(self._head, look)
-        moments = moments_of(look.study.cines[View.SAX], seen.labels)
-        if moments is None:
-            raise _nothing_found()
-        found = _kept(look, Segmentation(seen.labels, moments, centre))
-        return replace(found, prediction=sizes_said(self._head, look, seen))
-
-
-def _kept(look: StudyLook, found: Segmentation) -> Segmentation:
+def kept(look: StudyLook, found: Segmentation) -> Segmentation:
     """What was found, left in `look`. Raises StudyError where it is too small for a left ventricle."""
     voxel_ml = look.study.cines[View.SAX].voxel_ml
     if volumes_per_frame_ml(found.masks, label=Label.LV, voxel_ml=voxel_ml).max() < MIN_LV_ML:
-        raise _nothing_found()
+        raise nothing_found()
     look.keep_masks(View.SAX, found.masks, moments=found.moments)
     return found
 
@@ -148,7 +127,8 @@ def _covered(stack: DisplayStack, *, centre: tuple[float, float], grid: Grid) ->
     return (box[0], box[1])
 
 
-def _nothing_found() -> StudyError:
+def nothing_found() -> StudyError:
+    """That no left ventricle was found."""
     return StudyError(
         "nothing in the short-axis cine looks like a left ventricle",
         stage="segment",

@@ -78,3 +78,19 @@ def _prefix(study: StudyIds) -> str:
 
 def _path(out: Path, study: StudyIds, owner: Owner) -> Path:
     return out / LOCK_NAME / f"{_prefix(study)}{owner.token}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderClaims:
+    """The claims of one run on the studies of an output folder."""
+
+    out: Path
+    owner: Owner
+
+    def take(self, study: StudyIds) -> bool:
+        """Whether a study is this run's now: see `claim`."""
+        return claim(self.out, study, self.owner)
+
+    def give_back(self, study: StudyIds) -> None:
+        """The study is done, or left."""
+        release(self.out, study, self.owner)

@@ -143,8 +143,11 @@ def read_participants(path: Path) -> tuple[str, ...]:
 def merge_facts(header: StudyFacts, *, clinical: ClinicalFacts, participant_id: str, session_id: str) -> StudyFacts:
     """Facts of the headers, overruled by those of the clinical file (the visit's row, else the person's)."""
     said = clinical.get((participant_id, session_id)) or clinical.get((participant_id, None))
-    if said is None:
-        return header
+    return header if said is None else overrule(header, said)
+
+
+def overrule(header: StudyFacts, said: StudyFacts) -> StudyFacts:
+    """Facts of the headers, overruled by what else is `said`."""
     known = {f.name: value for f in dataclasses.fields(said) if (value := getattr(said, f.name)) is not None}
     return dataclasses.replace(header, **known)
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from cinema_cli.domain.errors import ConfigError, InputError, LockedError, UnavailableError
 from cinema_cli.io.atomic import output_errors, write_atomic
+from cinema_cli.io.cache import cache_directory
 from cinema_cli.io.hashed import digest, keep
 
 RECORD = ".json"  # added to a file's name: the name of its record
@@ -46,9 +47,8 @@ def weights_directory() -> Path:
     """
     if chosen := os.environ.get(SETTING):
         return Path(chosen).absolute()
-    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return (cache if cache.is_absolute() else Path.home() / ".cache") / "cinema" / "weights"
+        return cache_directory() / "weights"
     except RuntimeError as error:
         raise ConfigError("this account has no home folder to keep weights in", hint=f"Set {SETTING}.") from error
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from cinema_cli.domain.assets import heads_directory
 from cinema_cli.domain.errors import ConfigError, InputError, OutputError
-from cinema_cli.inference.heads import autocast, pick_precision
+from cinema_cli.inference.devices import autocast, pick_precision
 from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.training.starter_data import CYCLE_PERCENTILES, Batch, SyntheticStacks
 from cinema_models.stack_unet import StackUNet, neighbours
