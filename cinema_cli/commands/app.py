@@ -69,6 +69,12 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code, with the reason said on stderr."""
     CONSOLE.forget()
+    code = _run(arguments)
+    CONSOLE.files.end()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         command = typer.main.get_command(app)
         _name_environment(command)
