@@ -22,6 +22,7 @@ def no_weights_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iter
     """An empty store: which heads run must not depend on what was pulled here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CINEMA_WEIGHTS_DIR", str(tmp_path_factory.mktemp("no weights")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

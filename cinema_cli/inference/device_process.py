@@ -184,8 +184,9 @@ class _Calculator:
 
     def _halve(self, batch: Batch) -> None:
         network, size = batch.call.network, batch.slots // 2
-        self.work.sizes[network] = size
-        self._parent.send(Halved(network, size))
+        if size < self.work.sizes[network]:  # else other batches of the larger size still stood in line
+            self.work.sizes[network] = size
+            self._parent.send(Halved(network, size))
         self._let_go()
         self._desk.again(batch, most=size)
 

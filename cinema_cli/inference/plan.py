@@ -99,9 +99,14 @@ def plan(
         )
         parts = parts_of(study.digest, heads, settings, said)
         runs, why = _decide(study, digest, known, heads=heads, out=out, settings=settings, parts=parts)
-        before = known and Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)))
-        planned.append(Planned(study, digest, runs, why, before, parts if runs else {}))
+        planned.append(
+            Planned(study, digest, runs, why, _known(known, heads) if known else None, parts if runs else {})
+        )
     return tuple(planned)
+
+
+def _known(known: Standing, heads: Sequence[HeadUse]) -> Known:
+    return Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)))
 
 
 def parts_of(digest: str, heads: Sequence[HeadUse], settings: RunSettings, said: StudyFacts) -> dict[str, str]:

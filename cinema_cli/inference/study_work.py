@@ -4,7 +4,7 @@ import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -48,6 +48,7 @@ class StudyWork:
     clinical: StudyFacts  # what the clinical file says
     facts: StudyFacts  # of the headers as the scan read them, overruled by the clinical file
     n_bytes: int = 0
+    parts: Mapping[str, str] = field(default_factory=dict)  # what the digest is of, by name
 
     def merged(self, header: StudyFacts) -> StudyFacts:
         """Facts of the headers, overruled by the clinical file."""
@@ -67,7 +68,7 @@ def work_of(item: Planned, clinical: ClinicalFacts) -> StudyWork:
     study = item.study
     opened, said = study.open(), facts_of(study, StudyFacts(), clinical)
     ids = (study.participant_id, study.session_id, item.digest)
-    return StudyWork(*ids, opened.read, opened.series, said, overrule(study.facts, said), study.n_bytes)
+    return StudyWork(*ids, opened.read, opened.series, said, overrule(study.facts, said), study.n_bytes, item.parts)
 
 
 class Analyser(Protocol):
@@ -137,9 +138,7 @@ class _Clock:
         return {**self.seconds, **own}
 
 
-def _outcome(
-    work: StudyWork, engine: Analyser, writing: Writing, clock: _Clock
-) -> tuple[StudyResult | Failure, str]:
+def _outcome(work: StudyWork, engine: Analyser, writing: Writing, clock: _Clock) -> tuple[StudyResult | Failure, str]:
     """Its result, or why there is none with the trace of what was unexpected."""
     facts = work.facts
     try:
@@ -182,7 +181,7 @@ def write_record(
     masks = writing.write_masks and not isinstance(outcome, Failure)
     record(
         writing.out, outcome, work.digest, version=writing.version, files=sizes, wrote_masks=masks,
-        seconds=seconds, memory_mib=peak_bytes >> 20 or None,
+        parts=work.parts, seconds=seconds, memory_mib=peak_bytes >> 20 or None,
     )  # fmt: skip
 
 
