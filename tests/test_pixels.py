@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from archive_factory import ENDS, pack_folder, patched, zip_bytes
 from dicom_factory import heart_image, lax_plane, sax_planes, set_tags, truncate, write_lax, write_sax
 from pydicom import data
 from pydicom.dataset import Dataset
@@ -125,6 +126,52 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     assert failure(tmp_path, gone) == ("read", "vanished")
     assert failure(tmp_path, colour) == ("read", "colour")
     assert failure(tmp_path, spoilt) == ("read", "undecodable")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, JPEG2000Lossless])
+def test_members_of_archives_give_what_their_files_give(tmp_path: Path, end: str, syntax: str) -> None:
+    folder = tmp_path / "f"
+    paths = write_sax(folder / "a", slices=2, frames=2, transfer_syntax=syntax)
+    paths += write_sax(folder / "b", slices=1, frames=3, style="enhanced", transfer_syntax=syntax)
+    pack_folder(tmp_path / f"x.{end}", folder)
+    places = [(str(path.relative_to(folder)), item) for path in paths for item in range(3 if path in paths[4:] else 1)]
+    files = read_frames(folder, [(name, None, item) for name, item in places])
+    rows = [(f"x.{end}", name, item) for name, item in places]
+    for order in (rows, rows[::-1]):
+        found = dict(zip(order, read_frames(tmp_path, order), strict=True))
+        np.testing.assert_array_equal(np.stack([found[row] for row in rows]), np.stack(files))
+    mixed = read_frames(tmp_path, [(f"f/{places[1][0]}", None, 0), rows[1], (f"f/{places[0][0]}", None, 0)])
+    np.testing.assert_array_equal(np.stack(mixed), np.stack([files[1], files[1], files[0]]))
+
+
+def test_what_cannot_be_read_of_an_archive_says_why_without_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    paths = write_lax(folder, "lax_4c", frames=3)
+    member = paths[0].name
+    whole = pack_folder(tmp_path / "x.zip", folder).read_bytes()
+    line, local = whole.index(b"PK\1\2"), whole.index(b"PK\3\4")
+    truncate(paths[0], drop_bytes=100)
+    cut = pack_folder(tmp_path / "y.zip", folder).read_bytes()
+    broken = {
+        "bad_checksum": patched(whole, line + 16, b"sums"),
+        "truncated_member": patched(whole, local, b"gone"),
+        "damaged_member": patched(whole, local + 30 + len(member) + 99, b"\xff" * 300),
+        "truncated_archive": whole[:-50],
+        "vanished": zip_bytes({"other": b""}),
+        "undecodable": zip_bytes({member: b"no image" * 40}),
+        "truncated_pixels": cut,
+    }
+    for code, content in broken.items():
+        (tmp_path / "x.zip").write_bytes(content)
+        with pytest.raises(StudyError) as caught:
+            read_frames(tmp_path, [("x.zip", member, 0)])
+        assert (caught.value.stage, caught.value.code) == ("read", code)
+        assert "image 1" in caught.value.message and member not in caught.value.message
+        assert caught.value.__notes__ == [f"file: {tmp_path}/x.zip/{member}"]
+    (tmp_path / "x.zip").unlink()
+    with pytest.raises(StudyError, match="is gone"):
+        read_frames(tmp_path, [("x.zip", member, 0)])
 
 
 def test_a_frame_that_is_not_there_is_an_error(tmp_path: Path) -> None:

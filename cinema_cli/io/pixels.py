@@ -192,6 +192,8 @@ def _diagnosed(source: Path | Member, *, shown: str, error: Exception) -> StudyE
     """Why a file could not be decoded: gone, locked, in colour, cut off, or damaged inside."""
     if isinstance(error, FileNotFoundError | PermissionError):
         return _not_opened(shown, error)
+    if isinstance(error, BrokenFileError):
+        return _broken(shown, str(error), error.code)
     if isinstance(error, _ColourError):
         return _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.")
     try:
@@ -202,8 +204,6 @@ def _diagnosed(source: Path | Member, *, shown: str, error: Exception) -> StudyE
         return _failure(f"{shown} is no DICOM file any more", "undecodable", _COPY_HINT)
     except OSError as broken:
         return _not_opened(shown, broken)
-    if isinstance(error, BrokenFileError):
-        return _broken(shown, str(error), error.code)
     if defect:
         return _broken(shown, defect, TRUNCATED_PIXELS)
     reason = f"the pixels of {shown} cannot be decoded ({type(error).__name__})"
