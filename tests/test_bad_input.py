@@ -20,7 +20,7 @@ from disk_cohort import FRAMES, SLICES, paint, use_grey_head, write_heart
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from cinema_cli.commands import job
+from cinema_cli.commands import cohort_files, job
 from cinema_cli.commands.app import run
 from cinema_cli.commands.ending import Terminated
 from cinema_cli.domain.errors import OutputError
@@ -304,7 +304,7 @@ def test_a_run_that_ends_early_says_so_in_its_log(cohort: Path, monkeypatch: pyt
 
     for error, code in ((KeyboardInterrupt(), 130), (Terminated(), 143), (OutputError("full", code="full"), 73)):
         with monkeypatch.context() as there:
-            there.setattr(job, "write_tables", ends(error))
+            there.setattr(cohort_files, "write_tables", ends(error))
             assert run(["analyse", str(cohort), "-o", str(out), "-q", "--force"]) == code
         assert log_of(out)["exit_code"] == code and log_of(out)["counts"]["n_run"] == 1
     assert run(["analyse", str(cohort), "-o", str(out), "--participant-label", "none", "-q"]) == 66
@@ -416,7 +416,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(
     assert process.returncode == code
     assert (out / ".cinema.lock").exists() == (number == signal.SIGKILL)
     assert number == signal.SIGKILL or "Finished studies are kept" in said
-    statuses = [str(record.status) for record in cohort_records(out)]
+    statuses = cohort_records(out).phenotypes["status"].to_list()
     n_done = statuses.count("done")
     assert 1 <= n_done <= 3 and statuses.count("not_run") == 4 - n_done
     assert ("interrupted" in {record.code for record in read_records(out)}) == (number != signal.SIGKILL)

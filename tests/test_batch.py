@@ -19,7 +19,7 @@ from cinema_cli.inference.study_processes import OneByOne
 from cinema_cli.inference.study_work import At, Writing
 from cinema_cli.io.clinical import ClinicalFacts
 from cinema_cli.io.ledger import StudyIds, read_records
-from cinema_cli.io.tables import phenotypes
+from cinema_cli.io.record_rows import phenotypes
 
 SETTINGS = RunSettings(version="1", write_masks=True)
 

@@ -22,7 +22,6 @@ from cinema_cli.io.cohort_list import (
 )
 from cinema_cli.io.index import scan, studies, study_digests
 from cinema_cli.io.ledger import record
-from cinema_cli.io.tables import phenotypes
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +53,10 @@ def test_a_study_without_a_record_is_not_reached_and_has_its_facts(
     write_studies(tmp_path, listed)
     record(tmp_path, result, "d", version="1")
     record(tmp_path, replace(result, participant_id="sub-9"), "d", version="1")
-    one, two = cohort_records(tmp_path)
-    assert (str(one.status), str(two.status), two.code, two.stage) == ("done", "not_run", "not_reached", "run")
-    row = phenotypes([one, two]).row(1, named=True)
+    known = cohort_records(tmp_path)
+    assert known.phenotypes["status"].to_list() == ["done", "not_run"]
+    assert known.failures.row(0)[:5] == ("sub-2", "ses-1", "not_run", "run", "not_reached")
+    row = known.phenotypes.row(1, named=True)
     assert (row["status"], row["height_cm"]) == ("not_run", 181.0) and "no run has come to it yet" in row["reasons"]
     former = former_studies(tmp_path)
     assert [visit.participant_id for visit in former] == ["sub-9"] and "1 more record is" in former_words(former)

@@ -1,4 +1,6 @@
 import json
+import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,13 @@ from cinema_cli.io.ledger import (
     Status,
     check_output,
     digest_of,
-    is_done,
     read_record,
     read_records,
     record,
     refuse_inside,
     study_folder,
 )
+from cinema_cli.io.standings import read_standings
 
 
 def test_a_result_comes_back_from_its_record(tmp_path: Path, result: StudyResult) -> None:
@@ -39,27 +41,30 @@ def test_a_record_names_no_study_uid(tmp_path: Path, result: StudyResult) -> Non
     assert "113619" not in record(tmp_path, failure, "d", version="1").read_text()
 
 
-def test_done_means_that_the_digest_matches(tmp_path: Path, study: CineStudy, result: StudyResult) -> None:
-    assert not is_done(tmp_path, study, "d1")
-    record(tmp_path, result, "d1", version="1.0")
-    assert is_done(tmp_path, study, "d1")
-    assert not is_done(tmp_path, study, "d2")
-
-
-def test_a_failure_holds_until_it_is_to_be_tried_again(tmp_path: Path, study: CineStudy) -> None:
+def test_a_failure_comes_back_with_what_helps(tmp_path: Path) -> None:
     facts = StudyFacts(sex="M")
     failure = Failure("sub-0001", "ses-1", "read", "truncated", "pixel data end early", "copy again", facts)
-    record(tmp_path, failure, "d1", version="1.0")
-    assert is_done(tmp_path, study, "d1")
-    assert not is_done(tmp_path, study, "d1", retry_failed=True)
+    record(tmp_path, failure, "d1", version="1.0", seconds={"read": 1.23456})
     (known,) = read_records(tmp_path)
     assert (known.stage, known.code, known.hint, known.facts.sex) == ("read", "truncated", "copy again", "M")
+    assert known.seconds == {"read": 1.235}
+
+
+def test_a_record_says_when_where_and_with_what(tmp_path: Path, result: StudyResult) -> None:
+    before = datetime.now(UTC).isoformat(timespec="seconds")
+    made_of = {"input": "ab", "weights starter_sax": "cd"}
+    path = record(tmp_path, result, "d", version="1", parts=made_of, memory_mib=812, batch_size=4)
+    known = read_record(tmp_path, result)
+    assert known is not None and known.parts == made_of and (known.memory_mib, known.batch_size) == (812, 4)
+    assert known.host == socket.gethostname() and known.seconds == {"segment": 1.25}
+    assert before <= known.ended <= datetime.now(UTC).isoformat(timespec="seconds")
+    assert len(path.read_text().splitlines()) < 30  # a line a thing, not a line a number
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"record_version": 99}', '{"record_version": 1}'])
 def test_a_record_that_cannot_be_read_is_none(tmp_path: Path, study: CineStudy, result: StudyResult, text: str) -> None:
     record(tmp_path, result, "d1", version="1.0").write_text(text)
-    assert read_record(tmp_path, study) is None and not is_done(tmp_path, study, "d1")
+    assert read_record(tmp_path, study) is None and read_standings(tmp_path, [study]) == [None]
 
 
 def test_missing_numbers_are_null_not_nan(tmp_path: Path, result: StudyResult) -> None:
@@ -99,7 +104,7 @@ def test_a_full_disk_leaves_the_old_record_and_no_rest(
     with pytest.raises(OutputError, match="No space left") as caught:
         record(tmp_path, result, "new", version="1")
     assert caught.value.code == "full" and caught.value.exit_code == 73
-    assert is_done(tmp_path, result, "old")
+    assert (known := read_record(tmp_path, result)) and known.digest == "old"
     assert [p.name for p in study_folder(tmp_path, result).iterdir()] == ["status.json"]
 
 

@@ -22,7 +22,8 @@ from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.plan import dropped_heads
 from cinema_cli.inference.published_segmenter import PublishedSegmenter
 from cinema_cli.inference.segmenters import StackSegmenter
-from cinema_cli.io.ledger import Failure, read_records, record
+from cinema_cli.io.cohort_list import cohort_records, cohort_standings
+from cinema_cli.io.ledger import Failure, record
 from cinema_cli.io.predictions import prediction_table, write_cohort_tables, write_study_tables
 
 EF, CVD, HEAT, WHERE = "ef_acdc_sax", "cvd_mnms2_lax_4c", "landmark_heatmap_lax_4c", "landmark_coordinate_lax_4c"
@@ -80,9 +81,7 @@ def test_seeds_are_averaged_and_their_disagreement_stands_beside() -> None:
 
 
 def test_a_head_whose_view_is_missing_says_so_and_the_others_answer() -> None:
-    result = made(MadeHead(CVD, [constant(1, 2, 3, 4, 5, 6)]), MadeHead(EF, [constant(0.0)])).analyse(
-        short_axis()
-    )
+    result = made(MadeHead(CVD, [constant(1, 2, 3, 4, 5, 6)]), MadeHead(EF, [constant(0.0)])).analyse(short_axis())
     reasons = {p.head: p.reason for p in result.predictions}
     assert reasons == {CVD: "the study has no cine of the 4-chamber long axis", EF: ""}
     assert said(result, CVD) == {} and said(result, EF)
@@ -229,7 +228,7 @@ def test_tables_have_a_row_a_study_and_a_frame(tmp_path: Path) -> None:
         record(tmp_path, result, "d", version="1", files={"predictions.parquet": 1, "embeddings.parquet": 1})
     record(tmp_path, Failure("sub-3", "ses-1", "read", "bad", "it could not be read"), "d", version="1")
     record(tmp_path, dataclasses.replace(result, participant_id="sub-4"), "d", version="1")  # by the starter alone
-    write_cohort_tables(tmp_path, read_records(tmp_path), asked, embedded=True)
+    write_cohort_tables(tmp_path, cohort_records(tmp_path), asked, embedded=True)
     table = pl.read_parquet(tmp_path / "predictions.parquet")
     assert table.columns[:4] == ["participant_id", "session_id", "view", "frame"] and table.columns[-1] == "reasons"
     assert {c.name for c in asked} == set(table.columns[4:-1])
@@ -265,11 +264,12 @@ def test_studies_that_other_heads_answered_say_so(tmp_path: Path) -> None:
         result = dataclasses.replace(engine.analyse(short_axis()), participant_id=name)
         write_study_tables(tmp_path, result, asked_of(head))
         record(tmp_path, result, name, version="1", files={"predictions.parquet": 1})
-    records = read_records(tmp_path)
+    records = cohort_records(tmp_path)
     write_cohort_tables(tmp_path, records, asked_of(heads[1]), embedded=False)
     reasons = pl.read_parquet(tmp_path / "predictions.parquet")["reasons"].to_list()
     assert reasons == ["cvd_acdc_sax: not asked of this study", f"{EF}: not asked of this study"]
-    assert dropped_heads(records[0], second.heads) == [EF] and dropped_heads(records[0], first.heads) == []
+    known = cohort_standings(tmp_path)
+    assert dropped_heads(known[0], second.heads) == [EF] and dropped_heads(known[0], first.heads) == []
 
 
 def test_what_would_tell_ed_and_es_is_said() -> None:
@@ -283,6 +283,6 @@ def test_a_cohort_without_predictions_has_no_such_table(tmp_path: Path) -> None:
     write_study_tables(tmp_path, result, ())
     record(tmp_path, result, "d", version="1")
     (tmp_path / "predictions.parquet").write_bytes(b"of an earlier run")
-    write_cohort_tables(tmp_path, read_records(tmp_path), (), embedded=False)
+    write_cohort_tables(tmp_path, cohort_records(tmp_path), (), embedded=False)
     assert not list(tmp_path.rglob("predictions.*")) and not list(tmp_path.rglob("embeddings.*"))
     assert prediction_table(result, ()).height == 1

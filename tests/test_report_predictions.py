@@ -33,7 +33,8 @@ from cinema_cli.domain.prediction import Embedding, Prediction, Task
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.inference.answers import columns
 from cinema_cli.inference.cards import PublishedCard, read_card
-from cinema_cli.io.ledger import Failure, read_records, record
+from cinema_cli.io.cohort_list import cohort_records
+from cinema_cli.io.ledger import Failure, record
 from cinema_cli.io.predictions import write_cohort_tables, write_study_tables
 from cinema_cli.reports.cohort import RunFacts
 from cinema_cli.reports.heads import HeadFacts
@@ -193,22 +194,22 @@ def a_folder(out: Path, *, names: Sequence[str] = NAMES) -> None:
         record(out, result, "d", version="9.9.9")
     record(out, Failure("sub-50", "ses-1", "read", "bad", "it could not be read"), "d", version="9.9.9")
     record(out, a_study(participant="sub-60")[1], "d", version="9.9.9")
-    write_cohort_tables(out, read_records(out), COLUMNS, embedded=True)
+    write_cohort_tables(out, cohort_records(out), COLUMNS, embedded=True)
 
 
 def test_golden_cohort_page_says_what_published_heads_say(tmp_path: Path) -> None:
     a_folder(tmp_path)
-    html = write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")
+    html = write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")
     text = stands_alone(html).text()
     section = text[text.index("What published heads say") : text.index("Outliers and flags")]
     methods = text[text.index("Segmentation\n") : text.index("Head starter_sax")]
     check_golden("cohort-said.txt", section + methods)
-    assert html == write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")
+    assert html == write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")
 
 
 def test_answers_of_a_cohort_are_counted_with_the_commonest_reason(tmp_path: Path) -> None:
     a_folder(tmp_path)
-    html = write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")
+    html = write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")
     rows = {row[1]: row for row in re.findall(r"<tr><th scope=\"row\">([^<]*)<code>(\w+)</code></th>(.*?)</tr>", html)}
     cells = {name: re.findall(r">([^<]*)</td>", row[2]) for name, row in rows.items()}
     assert cells[EF] == ["12", "2", "analysed without these heads (1)", "2.5 %"]
@@ -230,7 +231,7 @@ def test_answers_of_a_cohort_are_counted_with_the_commonest_reason(tmp_path: Pat
 
 def test_weights_of_several_files_are_each_named(tmp_path: Path) -> None:
     a_folder(tmp_path)
-    text = Page(write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")).text()
+    text = Page(write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")).text()
     for file, sha256 in next(use.weights for use in uses([EF])).items():
         assert f"{file}\nsha256 {sha256}\n" in text
     assert f"Weights\nsha256 {'cd' * 32}\n" in text  # of the starter
@@ -239,7 +240,7 @@ def test_weights_of_several_files_are_each_named(tmp_path: Path) -> None:
 def test_without_predictions_there_is_no_such_section(tmp_path: Path) -> None:
     record(tmp_path, a_study()[1], "d", version="9.9.9")
     (tmp_path / "predictions.parquet").write_bytes(b"cut off")
-    text = Page(write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")).text()
+    text = Page(write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")).text()
     assert "published heads" not in text
 
 
@@ -276,6 +277,6 @@ def test_a_hostile_class_of_a_cohort_is_text(tmp_path: Path) -> None:
     odd = (Prediction(CVD, classes(CVD, "HCM") | {f"{CVD}_class": HOSTILE}), Prediction(EF, reason=HOSTILE))
     write_study_tables(tmp_path, replace(result, predictions=odd), COLUMNS)
     record(tmp_path, replace(result, heads=(HeadUse(STARTER, "ab"), *uses([CVD, EF]))), "d", version="1")
-    write_cohort_tables(tmp_path, read_records(tmp_path), COLUMNS, embedded=False)
-    text = stands_alone(write_report(tmp_path, read_records(tmp_path)).read_text(encoding="utf-8")).text()
+    write_cohort_tables(tmp_path, cohort_records(tmp_path), COLUMNS, embedded=False)
+    text = stands_alone(write_report(tmp_path, cohort_records(tmp_path)).read_text(encoding="utf-8")).text()
     assert text.count(HOSTILE) == 2

@@ -23,6 +23,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, Measurement, StudyResult, VolumeCurves
 from cinema_cli.io.index import SERIES_SCHEMA
 from cinema_cli.io.ledger import Failure, read_records, record
+from cinema_cli.io.records import gather
 from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
@@ -426,16 +427,16 @@ def test_pages_of_an_earlier_larger_cohort_go_once_the_new_ones_are_there(tmp_pa
     for name in ("wall-0002.html", "wall-0003.html", "notes.html"):
         (folder / name).write_text("sub-999, who has left")
     records = read_records(tmp_path)
-    write_report(tmp_path, records)
+    write_report(tmp_path, gather(records))
     assert sorted(p.name for p in folder.iterdir()) == ["notes.html", "wall-0001.html", "wall-0002.html"]
     assert "sub-999" not in (folder / "wall-0002.html").read_text(encoding="utf-8")
     (tmp_path / "report.html").unlink()
     (tmp_path / "report.html" / "x").mkdir(parents=True)  # refused also to root
     with pytest.raises(OutputError):
-        write_report(tmp_path, records[:1])
+        write_report(tmp_path, gather(records[:1]))
     assert len(list(folder.glob("wall-*"))) == 2  # nothing goes before the new is there
     shutil.rmtree(tmp_path / "report.html")
-    write_report(tmp_path, records[:1])
+    write_report(tmp_path, gather(records[:1]))
     assert [p.name for p in folder.iterdir()] == ["notes.html"]
 
 

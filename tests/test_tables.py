@@ -20,20 +20,9 @@ from cinema_cli.io.clinical import merge_facts, read_clinical, read_participants
 from cinema_cli.io.cohort_list import cohort_records
 from cinema_cli.io.index import SERIES_SCHEMA
 from cinema_cli.io.ledger import Failure, Record, Status, read_records, record
-from cinema_cli.io.tables import (
-    CURVE_SCHEMA,
-    FAILURE_SCHEMA,
-    PHENOTYPE_SCHEMA,
-    QC_SCHEMA,
-    TABLE_FILES,
-    curves,
-    phenotypes,
-    records_digest,
-    to_csv,
-    write_series,
-    write_tables,
-    written_of,
-)
+from cinema_cli.io.record_rows import CURVE_SCHEMA, FAILURE_SCHEMA, PHENOTYPE_SCHEMA, QC_SCHEMA, curves, phenotypes
+from cinema_cli.io.records import gather
+from cinema_cli.io.tables import TABLE_FILES, to_csv, write_series, write_tables, written_of
 
 
 @pytest.fixture
@@ -69,7 +58,7 @@ def test_every_study_has_a_row_and_every_gap_a_reason(records: tuple[Record, ...
 def test_a_record_of_other_checks_and_phenotypes_says_so(tmp_path: Path, result: StudyResult) -> None:
     known = replace(result, measurements=result.measurements[1:], checks=())
     record(tmp_path, known, "d", version="0.1")
-    (row,) = phenotypes(cohort_records(tmp_path)).iter_rows(named=True)
+    (row,) = cohort_records(tmp_path).phenotypes.iter_rows(named=True)
     for name in (PHENOTYPES[0].name, "qc_centre_found"):
         assert f"{name}: unknown to version 0.1, which analysed the study" in row["reasons"]
 
@@ -84,10 +73,10 @@ def test_the_columns_never_depend_on_the_cohort(records: tuple[Record, ...], kep
 def test_tables_hold_the_studies_of_the_last_scan_and_the_others_are_counted(
     tmp_path: Path, records: tuple[Record, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert phenotypes(cohort_records(tmp_path)).height == len(records) == 2  # no scan is known: all
+    assert cohort_records(tmp_path).phenotypes.height == len(records) == 2  # no scan is known: all
     rows = [{"participant_id": "sub-0001", "session_id": "ses-1"}] * 2
     write_series(tmp_path, pl.DataFrame(rows, schema=SERIES_SCHEMA))
-    assert phenotypes(cohort_records(tmp_path))["participant_id"].to_list() == ["sub-0001"]
+    assert cohort_records(tmp_path).phenotypes["participant_id"].to_list() == ["sub-0001"]
     assert run(["phenotypes", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert len(out.splitlines()) == 2
@@ -113,11 +102,14 @@ def test_csv_says_missing_with_nothing_and_runs_no_formula() -> None:
 
 
 def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> None:
-    table = write_tables(tmp_path, records, version="1.2")
+    known = gather(records)
+    write_tables(tmp_path, known, version="1.2")
     written = {p.name for p in tmp_path.iterdir() if p.is_file()}
     assert written - {"status.json"} == set(TABLE_FILES) and TABLE_FILES[-1] == "dataset_description.json"
-    assert written_of(tmp_path) == records_digest(records) != records_digest(records[:1])
-    assert pl.read_parquet(tmp_path / "phenotypes.parquet").equals(table) and written_of(tmp_path / "x") == ""
+    assert written_of(tmp_path) == known.digest != gather(records[:1]).digest
+    assert (
+        pl.read_parquet(tmp_path / "phenotypes.parquet").equals(known.phenotypes) and written_of(tmp_path / "x") == ""
+    )
     assert json.loads((tmp_path / "dataset_description.json").read_text())["GeneratedBy"][0]["Version"] == "1.2"
     failed = pl.read_csv(tmp_path / "failures.csv")
     assert failed.row(0) == ("sub-0002", "ses-1", "failed", "read", "one_slice", "only 1 slice", "see scan")
@@ -127,12 +119,12 @@ def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> No
 def test_a_study_never_reached_is_not_called_failed(tmp_path: Path) -> None:
     waiting = Failure("sub-0003", "ses-1", "run", "not_reached", "too many failures", status=Status.NOT_RUN)
     record(tmp_path, waiting, "d", version="1")
-    write_tables(tmp_path, read_records(tmp_path), version="1")
+    write_tables(tmp_path, cohort_records(tmp_path), version="1")
     assert pl.read_csv(tmp_path / "failures.csv")["status"].to_list() == ["not_run"]
 
 
 def test_every_table_has_a_dictionary_of_its_columns(tmp_path: Path, records: tuple[Record, ...]) -> None:
-    write_tables(tmp_path, records, version="1")
+    write_tables(tmp_path, gather(records), version="1")
     write_series(tmp_path, pl.DataFrame(schema=SERIES_SCHEMA))
     columns = {
         "phenotypes": list(PHENOTYPE_SCHEMA),
@@ -153,7 +145,7 @@ def test_every_table_has_a_dictionary_of_its_columns(tmp_path: Path, records: tu
 
 
 def test_bids_tools_are_told_what_is_not_bids(tmp_path: Path, records: tuple[Record, ...]) -> None:
-    write_tables(tmp_path, records, version="1")
+    write_tables(tmp_path, gather(records), version="1")
     write_series(tmp_path, pl.DataFrame(schema=SERIES_SCHEMA))
     visit = "sub-0001/ses-1"
     others = (
@@ -172,7 +164,7 @@ def test_bids_tools_are_told_what_is_not_bids(tmp_path: Path, records: tuple[Rec
 def test_r_reads_the_table(tmp_path: Path, records: tuple[Record, ...]) -> None:
     rscript = shutil.which("Rscript")
     assert rscript, "R is missing: `make test` installs it (.ci/packages)"
-    write_tables(tmp_path, records, version="1")
+    write_tables(tmp_path, gather(records), version="1")
     check = (
         'd <- read.csv("stdin", stringsAsFactors = FALSE);'
         'stopifnot(nrow(d) == 2, d$participant_id[1] == "sub-0001", is.numeric(d$lvef_pct), is.na(d$lvef_pct[2]))'
@@ -191,13 +183,13 @@ def test_the_report_counts_records_by_program_and_weights(
     for k, (version, used) in enumerate(zip(("0.1", "0.2", "0.2"), heads, strict=True)):
         record(tmp_path, replace(result, participant_id=f"sub-{k}", heads=used), "d", version=version)
     record(tmp_path, Failure("sub-9", "ses-1", "read", "gap", "a gap"), "d", version="0.2")
-    facts = run_facts(tmp_path, read_records(tmp_path))
+    facts = run_facts(tmp_path, cohort_records(tmp_path))
     assert facts.made_by == (
         (f"cinema 0.2, starter_sax (weights sha256 {card.sha256[:12]}…)", 2),
         ("cinema 0.1, starter_sax (weights sha256 abababababab…)", 1),
         ("cinema 0.2, no head: no result", 1),
     )
-    assert [(h.sha256, dict(h.figures)) for h in facts.heads] == [("ab" * 32, {}), (card.sha256, {"acdc_n": 20.0})]
+    assert [(h.sha256, dict(h.figures)) for h in facts.heads] == [(card.sha256, {"acdc_n": 20.0}), ("ab" * 32, {})]
 
 
 def test_the_last_run_is_one_that_analysed_and_the_files_are_those_of_the_last_scan(tmp_path: Path) -> None:
@@ -209,7 +201,7 @@ def test_the_last_run_is_one_that_analysed_and_the_files_are_those_of_the_last_s
     (tmp_path / "logs" / "20260103T000000Z-c").mkdir()  # cut off
     (tmp_path / "logs" / "20260104T000000Z-d").mkdir()
     (tmp_path / "logs" / "20260104T000000Z-d" / "run.json").write_text('{"exit_code": 66}')  # ended before its scan
-    facts = run_facts(tmp_path, ())
+    facts = run_facts(tmp_path, gather(()))
     assert (facts.started, facts.n_files, facts.settings) == ("20260101T000000Z-a", 60, (("head", "mine"),))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import tomllib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from cinema_cli.commands.options import without_folders
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.io.cohort_list import former_studies, former_words
-from cinema_cli.io.ledger import Record
 from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS
-from cinema_cli.io.tables import curves, failures, phenotypes, read_series, scan_table
+from cinema_cli.io.records import CohortRecords
+from cinema_cli.io.tables import read_series, scan_table
 from cinema_cli.reports.cohort import CohortTables, RunFacts, render_cohort
 from cinema_cli.reports.heads import HeadFacts
 
@@ -24,16 +23,16 @@ REPORT_NAME = "report.html"
 _HIDDEN = {"cohort", "out", "participant_label", "dry_run"}  # settings that say where and who, not how
 
 
-def write_report(out: Path, records: Sequence[Record]) -> Path:
+def write_report(out: Path, records: CohortRecords) -> Path:
     """Render the cohort page, and its further pages where it is large; the path of the first. Raises OutputError.
 
     Further pages of an earlier, larger cohort go once the new ones are there: they may show people who have left.
     """
     tables = CohortTables(
-        phenotypes=phenotypes(records),
+        phenotypes=records.phenotypes,
         series=read_series(out),
-        failures=failures(records),
-        curves=curves(records),
+        failures=records.failures,
+        curves=records.curves,
         run=run_facts(out, records),
         predictions=scan_table(out, PREDICTIONS),
         embeddings=scan_table(out, EMBEDDINGS),
@@ -48,7 +47,7 @@ def write_report(out: Path, records: Sequence[Record]) -> Path:
     return out / REPORT_NAME
 
 
-def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
+def run_facts(out: Path, records: CohortRecords) -> RunFacts:
     """What the log of the last run that analysed a study says, and what all records say."""
     logs = _runs(out)
     folder, log = next(((folder, log) for folder, log in logs if log.get("counts", {}).get("n_run")), (None, {}))
@@ -67,16 +66,17 @@ def run_facts(out: Path, records: Sequence[Record]) -> RunFacts:
         versions=tuple((name, text) for name, text in versions.items() if text),
         settings=tuple((name, without_folders(value)) for name, value in settings.items() if name not in _HIDDEN),
         heads=_heads(records),
-        made_by=tuple(Counter(_maker(r) for r in records).most_common()),
+        made_by=tuple((_maker(version, heads), count) for version, heads, count in records.made_by),
         doubts=doubts(next((log for _, log in logs if "n_lost_folders" in log), {})),
         left_out=former_words(former_studies(out)),
     )
 
 
-def _heads(records: Sequence[Record]) -> tuple[HeadFacts, ...]:
-    """Every head with its weights, once; those on whose masks some record's phenotypes were measured first."""
-    uses: dict[tuple[str, str], HeadUse] = {(h.name, h.sha256): h for r in records for h in r.heads}
-    measuring = {(h.name, h.sha256) for r in records for h in r.heads[:1]}
+def _heads(records: CohortRecords) -> tuple[HeadFacts, ...]:
+    """Every head with its weights, once: first those on whose masks phenotypes were measured, then the most used."""
+    made = [heads for _, heads, _ in records.made_by]
+    uses: dict[tuple[str, str], HeadUse] = {(head.name, head.sha256): head for heads in made for head in heads}
+    measuring = {(head.name, head.sha256) for heads in made for head in heads[:1]}
     facts = [head_facts(use, measures=key in measuring) for key, use in uses.items()]
     return tuple(sorted(facts, key=lambda head: not head.measures))
 
@@ -104,11 +104,11 @@ def _counted(codes: Mapping[str, int]) -> str:
     return ", ".join(f"{code.replace('_', ' ')} {count}" for code, count in codes.items())
 
 
-def _maker(record: Record) -> str:
-    """Which program and weights made a record: the head that measured, then the others."""
-    measured, *others = (f"{h.name} (weights sha256 {h.sha256[:12]}…)" for h in record.heads) if record.heads else [""]
+def _maker(version: str, heads: Sequence[HeadUse]) -> str:
+    """Which program and weights made records: the head that measured, then the others."""
+    measured, *others = (f"{h.name} (weights sha256 {h.sha256[:12]}…)" for h in heads) if heads else [""]
     beside = f"; beside it {', '.join(others)}" if others else ""
-    return f"cinema {record.version}, {measured or 'no head: no result'}{beside}"
+    return f"cinema {version}, {measured or 'no head: no result'}{beside}"
 
 
 def _runs(out: Path) -> list[tuple[Path, dict[str, Any]]]:

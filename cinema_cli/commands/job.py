@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from cinema_cli import __version__
-from cinema_cli.commands.cohort_page import REPORT_NAME, write_report
+from cinema_cli.commands.cohort_files import write_cohort
+from cinema_cli.commands.cohort_page import REPORT_NAME
 from cinema_cli.commands.console import Counter as Counting
 from cinema_cli.commands.console import clock, counting
 from cinema_cli.commands.head_facts import head_facts
@@ -42,7 +42,7 @@ from cinema_cli.inference.study_work import Writing
 from cinema_cli.inference.worker import WorkerSetup
 from cinema_cli.io.claims import FolderClaims
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
-from cinema_cli.io.cohort_list import cohort_records, list_studies, write_studies
+from cinema_cli.io.cohort_list import list_studies, write_studies
 from cinema_cli.io.disk import check_space
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
@@ -61,19 +61,10 @@ from cinema_cli.io.index import (
 from cinema_cli.io.index_rows import KEY_SCHEMA
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
-from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS, write_cohort_tables
+from cinema_cli.io.predictions import PREDICTIONS
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
-from cinema_cli.io.tables import (
-    TABLE_FILES,
-    read_series,
-    records_digest,
-    to_csv,
-    write_notes,
-    write_series,
-    write_tables,
-    written_of,
-)
+from cinema_cli.io.tables import read_series, to_csv, write_notes, write_series
 
 NICE = 10  # of study processes beside the networks on one CPU: what they do must never make these wait
 
@@ -113,7 +104,9 @@ def run_job(job: Job) -> ExitCode:
         match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
         log.facts["clinical"] = say_match(match, named=key is None) if job.clinical else None
         log.facts["device"] = device_words(job, device.facts)
-        planned = plan(chosen, out=job.out, heads=device.facts.uses, clinical=match.facts, settings=job.settings)
+        planned = plan(
+            chosen, out=job.out, heads=device.facts.uses, clinical=match.facts, settings=job.settings, jobs=job.jobs
+        )
         _warn_of_lost_answers(planned)
         new = [item.study for item in planned if item.runs and item.known is None]
         check_space(job.out, n_studies=len(new), n_images=sum(study.n_images for study in new))
@@ -143,7 +136,7 @@ def show_plan(job: Job) -> ExitCode:
     match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
     if job.clinical:
         say_match(match, named=key is None)
-    planned = plan(chosen, out=job.out, heads=uses, clinical=match.facts, settings=job.settings)
+    planned = plan(chosen, out=job.out, heads=uses, clinical=match.facts, settings=job.settings, jobs=job.jobs)
     for item in planned:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
     CONSOLE.info(f"{sum(p.runs for p in planned)} of {n_studies(len(planned))} would run; nothing was written")
@@ -348,22 +341,12 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
 
 
 def _write_cohort(job: Job, *, facts: EngineFacts, changed: bool) -> None:
-    """Report and tables, unless they were made from the same records; a part of a cohort leaves them to the merge.
-
-    A report that is there is made again also where none was asked for: it must not say what no table says.
-    """
+    """Tables and report; a part of a cohort leaves them to the merge."""
     if job.shard:
         return
-    out, report = job.out, job.report or (job.out / REPORT_NAME).is_file()
-    records = cohort_records(out)
-    heads = [*([PREDICTIONS] if facts.columns else []), *([EMBEDDINGS] if facts.embeds else [])]
-    there = all((out / name).is_file() for name in (*TABLE_FILES, *([REPORT_NAME] if report else []), *heads))
-    if not changed and there and written_of(out) == records_digest(records):
-        return
-    write_cohort_tables(out, records, facts.columns, embedded=facts.embeds)
-    if report:  # it shows what is in these tables
-        write_report(out, records)
-    write_tables(out, records, version=__version__)
+    write_cohort(
+        job.out, columns=facts.columns, embedded=facts.embeds, report=job.report, jobs=job.jobs, changed=changed
+    )
 
 
 def _result_name(job: Job, facts: EngineFacts) -> str:

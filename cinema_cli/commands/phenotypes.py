@@ -36,10 +36,10 @@ def phenotypes(
     from cinema_cli.domain.errors import InputError
     from cinema_cli.io.atomic import write_atomic
     from cinema_cli.io.cohort_list import cohort_records, former_studies, former_words
-    from cinema_cli.io.tables import phenotypes as phenotype_table
+    from cinema_cli.io.processors import available_cpus
     from cinema_cli.io.tables import to_csv, to_parquet
 
-    table = phenotype_table(cohort_records(folder))
+    table = cohort_records(folder, jobs=available_cpus()).phenotypes
     if table.is_empty():
         raise InputError(
             f"no records in {folder}", hint="Give the output folder of `cinema analyse`.", code="no_records"

@@ -22,9 +22,10 @@ def report(
     from cinema_cli.domain.errors import InputError
     from cinema_cli.io.cohort_list import cohort_records, former_studies, former_words
     from cinema_cli.io.lock import run_lock
+    from cinema_cli.io.processors import available_cpus
 
-    records = cohort_records(folder)
-    if not records:
+    records = cohort_records(folder, jobs=available_cpus())
+    if not records.n_studies:
         raise InputError(
             f"no records in {folder}", hint="Give the output folder of `cinema analyse`.", code="no_records"
         )

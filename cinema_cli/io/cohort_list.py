@@ -1,7 +1,10 @@
 """Which studies a cohort has: the list that the last scan left in an output folder, and the records of those."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,8 +13,12 @@ from cinema_cli.io.clinical import ClinicalFacts, merge_facts
 from cinema_cli.io.facts import FACTS_SCHEMA, to_facts
 from cinema_cli.io.index import CohortIndex, StudyKey
 from cinema_cli.io.index_rows import KEY_SCHEMA
-from cinema_cli.io.ledger import RECORD_NAME, Record, Status, read_records
-from cinema_cli.io.tables import ID_SCHEMA, Schema, Visit, read_parquet, read_series, write_table
+from cinema_cli.io.ledger import NOT_REACHED, RECORD_NAME, Record, Status, read_record
+from cinema_cli.io.processes import Team
+from cinema_cli.io.record_rows import ID_SCHEMA, Schema
+from cinema_cli.io.records import CohortRecords, gather, joined
+from cinema_cli.io.standings import Standing, Visit, read_standings
+from cinema_cli.io.tables import read_parquet, read_series, write_table
 
 STUDIES = "studies.parquet"
 STUDY_SCHEMA: Schema = (
@@ -20,6 +27,7 @@ STUDY_SCHEMA: Schema = (
     | {"digest": pl.String, "n_images": pl.Int64, "n_bytes": pl.Int64}
 )
 _FACTS = [name for name in FACTS_SCHEMA if name in STUDY_SCHEMA]
+_AT_ONCE = 250  # studies whose records are made into tables together
 _NOT_REACHED = ("not reached: no run has come to it yet", "Run the same command again: it does what is left.")
 
 
@@ -61,27 +69,34 @@ def read_studies(out: Path) -> pl.DataFrame:
     return pl.DataFrame(schema=STUDY_SCHEMA)
 
 
-def cohort_records(out: Path) -> tuple[Record, ...]:
-    """A record for each study of the last scan, in order; `not_run` for one that no run has reached yet.
+def cohort_records(out: Path, *, jobs: int = 1) -> CohortRecords:
+    """The records of the studies of the last scan; `not_run` stands for one that no run has reached yet.
 
-    Where no list is there, those of the series table, and all where there is none either.
+    Where no list is there, of those of the series table, and all where there is none either. `jobs`: processes, where
+    there is much to read.
     """
-    listed = read_studies(out)
-    if listed.is_empty():
-        found = read_series(out)
-        return read_records(out, studies=None if found.is_empty() else _visits(found))
-    known = {(r.participant_id, r.session_id): r for r in read_records(out, studies=_visits(listed))}
-    rows = listed.iter_rows(named=True)
-    return tuple(known.get((row["participant_id"], row["session_id"])) or _not_reached(row) for row in rows)
+    studies = _studies(out)
+    pieces = [studies[start : start + _AT_ONCE] for start in range(0, studies.height, _AT_ONCE)]
+    with Team(jobs) as team:
+        return joined(team.each(partial(_gathered, out), pieces, total=len(pieces)))
+
+
+def cohort_standings(out: Path, *, jobs: int = 1) -> list[Standing]:
+    """How each study of the last scan stands, the studies as in `cohort_records`."""
+    studies = _studies(out)
+    found = read_standings(out, list(_visits(studies)), jobs=jobs)
+    if "digest" not in studies.columns:
+        return [one for one in found if one]
+    return [
+        one or _waiting(Visit(*ids)) for one, ids in zip(found, studies.select(*ID_SCHEMA).iter_rows(), strict=True)
+    ]
 
 
 def former_studies(out: Path) -> tuple[Visit, ...]:
     """Studies with a record that the last scan did not find: their folders are left, no table counts them."""
     listed = read_studies(out)
     found = read_series(out) if listed.is_empty() else listed
-    paths = out.glob(f"sub-*/ses-*/{RECORD_NAME}")
-    recorded = {Visit(path.parent.parent.name, path.parent.name) for path in paths}
-    return () if found.is_empty() else tuple(sorted(recorded - _visits(found)))
+    return () if found.is_empty() else tuple(sorted(set(_recorded(out)) - set(_visits(found))))
 
 
 def former_words(former: Sequence[Visit]) -> str:
@@ -98,14 +113,58 @@ def _row(index: CohortIndex, key: StudyKey, digest: str, clinical: ClinicalFacts
     return [*ids.values(), key.study_uid, *(getattr(said, name) for name in _FACTS), digest]
 
 
-def _not_reached(row: Mapping[str, object]) -> Record:
+def _studies(out: Path) -> pl.DataFrame:
+    """Ids of the studies of a cohort in order, with the other columns of the list where there is one."""
+    listed = read_studies(out)
+    if not listed.is_empty():
+        return listed
+    found = read_series(out)
+    visits = _recorded(out) if found.is_empty() else _visits(found)
+    return pl.DataFrame(sorted((v.participant_id, v.session_id) for v in visits), schema=ID_SCHEMA, orient="row")
+
+
+def _gathered(out: Path, studies: pl.DataFrame) -> CohortRecords:
+    """The tables of some studies."""
+    rows = studies.iter_rows(named=True)
+    found = [read_record(out, Visit(row["participant_id"], row["session_id"])) or _not_reached(row) for row in rows]
+    return gather([one for one in found if one])
+
+
+def _not_reached(row: Mapping[str, Any]) -> Record | None:
+    """What stands for a study without a record; None where the scan's list does not say that there is such a study."""
+    if "digest" not in row:
+        return None
     reason, hint = _NOT_REACHED
-    facts = StudyFacts(**{name: row[name] for name in _FACTS})  # type: ignore[arg-type]
     return Record(
-        str(row["participant_id"]), str(row["session_id"]), Status.NOT_RUN, digest="", version="", stage="run",
-        code="not_reached", reason=reason, hint=hint, facts=facts,
+        row["participant_id"], row["session_id"], Status.NOT_RUN, digest="", version="", stage="run",
+        code=NOT_REACHED, reason=reason, hint=hint, facts=StudyFacts(**{name: row[name] for name in _FACTS}),
     )  # fmt: skip
 
 
-def _visits(table: pl.DataFrame) -> set[Visit]:
-    return {Visit(*row) for row in table.select(*ID_SCHEMA).unique().iter_rows()}
+def _waiting(visit: Visit) -> Standing:
+    """The same, as a standing."""
+    return Standing(
+        visit.participant_id, visit.session_id, Status.NOT_RUN, digest="", version="", code=NOT_REACHED,
+        reason=_NOT_REACHED[0], flagged=False, wrote_masks=False, files={}, heads=(), parts={}, ended="",
+        seconds={}, written_ns=0,
+    )  # fmt: skip
+
+
+def _visits(table: pl.DataFrame) -> Iterator[Visit]:
+    return (Visit(*row) for row in table.select(*ID_SCHEMA).unique(maintain_order=True).iter_rows())
+
+
+def _recorded(out: Path) -> Iterator[Visit]:
+    """Studies that have a record, as their folders are named."""
+    for person in _below(out, "sub-"):
+        for visit in _below(Path(person.path), "ses-"):
+            if Path(visit.path, RECORD_NAME).is_file():
+                yield Visit(person.name, visit.name)
+
+
+def _below(folder: Path, prefix: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if entry.name.startswith(prefix) and entry.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

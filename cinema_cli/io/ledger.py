@@ -4,8 +4,10 @@ import hashlib
 import json
 import math
 import re
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +22,8 @@ from cinema_cli.io.atomic import write_atomic
 
 RECORD_VERSION = 1
 RECORD_NAME = "status.json"
+NOT_REACHED, INTERRUPTED = "not_reached", "interrupted"  # codes of studies that are not run
+CURVES = ("times_ms", "lv_ml", "rv_ml", "myo_ml", "lv_smooth_ml")
 _UID = re.compile(r"\b[0-2](?:\.\d+){4,}\b")
 
 
@@ -80,6 +84,13 @@ class Record:
     seconds: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, int] = field(default_factory=dict)  # name -> bytes of the masks and tables beside it
     wrote_masks: bool = False  # whether masks were wanted
+    parts: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what the digest is of, by name: says why it no longer holds
+    ended: str = ""  # UTC, ISO
+    host: str = ""
+    memory_mib: int | None = None  # most that the process which did it had used
+    batch_size: int | None = None  # most images that the device took at once
 
 
 def study_folder(out: Path, study: StudyIds) -> Path:
@@ -131,11 +142,15 @@ def record(
     version: str,
     files: Mapping[str, int] | None = None,
     wrote_masks: bool = False,
+    parts: Mapping[str, str] | None = None,
+    seconds: Mapping[str, float] | None = None,
+    memory_mib: int | None = None,
+    batch_size: int | None = None,
 ) -> Path:
     """Write what became of a study; the old record stays until the new one is whole. Raises OutputError.
 
     `files`: names and bytes of the masks and tables beside it, which it vouches for; `wrote_masks`: whether masks were
-    wanted.
+    wanted; `parts`: what `digest` is of, by name; `seconds` by stage (of a result its own where not given).
     """
     body: dict[str, Any] = {
         "record_version": RECORD_VERSION,
@@ -143,13 +158,31 @@ def record(
         "session_id": outcome.session_id,
         "digest": digest,
         "version": version,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
         "facts": asdict(outcome.facts),
         "files": dict(files or {}),
         "wrote_masks": wrote_masks,
+        "parts": dict(parts or {}),
+        "memory_mib": memory_mib,
+        "batch_size": batch_size,
     }
     body |= _failed(outcome) if isinstance(outcome, Failure) else _done(outcome)
-    text = json.dumps(_clean(body), indent=1, ensure_ascii=False, allow_nan=False)
-    return write_atomic(study_folder(out, outcome) / RECORD_NAME, text + "\n")
+    spent = seconds if seconds is not None or isinstance(outcome, Failure) else outcome.seconds
+    body["seconds"] = {name: round(float(value), 3) for name, value in (spent or {}).items()}
+    return write_atomic(study_folder(out, outcome) / RECORD_NAME, _text(_clean(body)))
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    """JSON with a line for each thing: short, and still to be read by people."""
+    said = (json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for value in body.values())
+    lines = (f'"{name}": {value}' for name, value in zip(body, said, strict=True))
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_body(out: Path, study: StudyIds) -> dict[str, Any] | None:
+    """What a record says, as it was written; None where there is none, or none that this version understands."""
+    return _body(study_folder(out, study) / RECORD_NAME)
 
 
 def read_record(out: Path, study: StudyIds) -> Record | None:
@@ -165,28 +198,16 @@ def read_records(out: Path, *, studies: Iterable[StudyIds] | None = None) -> tup
     return tuple(sorted(kept, key=lambda r: (r.participant_id, r.session_id)))
 
 
-def is_done(out: Path, key: StudyIds, digest: str, *, retry_failed: bool = False) -> bool:
-    """Whether the record of `key` still holds: same inputs, weights, settings and version.
-
-    A failure holds too (the same input fails again), unless `retry_failed`.
-    """
-    known = read_record(out, key)
-    if known is None or known.digest != digest:
-        return False
-    return known.status is Status.DONE or (known.status is Status.FAILED and not retry_failed)
-
-
 def _done(result: StudyResult) -> dict[str, Any]:
     curves = result.curves
     return {
         "status": Status.DONE,
         "measurements": [asdict(m) for m in result.measurements],
         "checks": [asdict(c) for c in result.checks],
-        "curves": None if curves is None else {name: getattr(curves, name).tolist() for name in _CURVES},
+        "curves": None if curves is None else {name: getattr(curves, name).tolist() for name in CURVES},
         "ed_frame": result.ed_frame,
         "es_frame": result.es_frame,
         "heads": [asdict(h) for h in result.heads],
-        "seconds": {name: round(float(value), 3) for name, value in result.seconds.items()},
     }
 
 
@@ -200,14 +221,11 @@ def _failed(failure: Failure) -> dict[str, Any]:
     return {name: getattr(said, name) for name in ("status", "stage", "code", "reason", "hint")}
 
 
-_CURVES = ("times_ms", "lv_ml", "rv_ml", "myo_ml", "lv_smooth_ml")
-
-
 def _read(path: Path) -> Record | None:
+    body = _body(path)
+    if body is None:
+        return None
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        if body["record_version"] != RECORD_VERSION:
-            return None
         return Record(
             **{name: body[name] for name in ("participant_id", "session_id", "digest", "version")},
             **{name: body.get(name, "") for name in ("stage", "code", "reason", "hint")},
@@ -222,15 +240,28 @@ def _read(path: Path) -> Record | None:
             seconds=body.get("seconds", {}),
             files=body.get("files", {}),
             wrote_masks=body.get("wrote_masks", False),
+            parts=body.get("parts", {}),
+            ended=body.get("ended", ""),
+            host=body.get("host", ""),
+            memory_mib=body.get("memory_mib"),
+            batch_size=body.get("batch_size"),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None  # a record that cannot be read is no record: the study runs again
+
+
+def _body(path: Path) -> dict[str, Any] | None:
+    try:
+        body = json.loads(path.read_bytes())
+        return dict(body) if body["record_version"] == RECORD_VERSION else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _curves(body: Mapping[str, list[float | None]] | None) -> VolumeCurves | None:
     if body is None:
         return None
-    arrays: dict[str, NDArray[np.float64]] = {name: np.array(body[name], dtype=np.float64) for name in _CURVES}
+    arrays: dict[str, NDArray[np.float64]] = {name: np.array(body[name], dtype=np.float64) for name in CURVES}
     return VolumeCurves(**arrays)
 
 

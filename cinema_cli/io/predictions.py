@@ -2,7 +2,9 @@
 
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,8 +12,12 @@ from cinema_cli.domain.prediction import Embedding, PredictionColumn
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.io.atomic import output_errors, stream_atomic, write_atomic
 from cinema_cli.io.dictionary import Entry, entry
-from cinema_cli.io.ledger import Record, Status, StudyIds, study_folder
-from cinema_cli.io.tables import ID_SCHEMA, Schema, read_parquet, to_parquet, write_dictionary
+from cinema_cli.io.ledger import Status, StudyIds, study_folder
+from cinema_cli.io.processes import Team
+from cinema_cli.io.record_rows import ID_SCHEMA, Schema
+from cinema_cli.io.records import CohortRecords
+from cinema_cli.io.standings import Visit
+from cinema_cli.io.tables import read_parquet, to_parquet, write_dictionary
 
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.parquet"
 STUDY_TABLES = (PREDICTIONS, EMBEDDINGS)
@@ -77,53 +83,63 @@ def write_study_tables(out: Path, result: StudyResult, columns: Sequence[Predict
 
 
 def write_cohort_tables(
-    out: Path, records: Sequence[Record], columns: Sequence[PredictionColumn], *, embedded: bool
+    out: Path, records: CohortRecords, columns: Sequence[PredictionColumn], *, embedded: bool, jobs: int = 1
 ) -> None:
     """predictions.parquet and embeddings.parquet of a cohort, each with its dictionary; every study has a row.
 
     A table for which no head is in use (no `columns`, not `embedded`) and no study has anything is not written, and one
     that is left from an earlier run goes. Columns that only earlier records have, of heads no longer in use, stand
-    after `columns`. Raises OutputError.
+    after `columns`. `jobs`: processes, where there is much to read. Raises OutputError.
     """
-    _write(out, records, PREDICTIONS, prediction_schema(columns), _prediction_words(columns), wanted=bool(columns))
-    _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS, wanted=embedded)
+    words, schema = _prediction_words(columns), prediction_schema(columns)
+    _write(out, records, PREDICTIONS, schema, words, wanted=bool(columns), jobs=jobs)
+    _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS, wanted=embedded, jobs=jobs)
 
 
 def _write(
-    out: Path, records: Sequence[Record], name: str, schema: Schema, words: Mapping[str, Entry], *, wanted: bool
+    out: Path, records: CohortRecords, name: str, schema: Schema, words: Mapping[str, Entry], *, wanted: bool, jobs: int
 ) -> None:
-    stem = Path(name).stem
-    if not wanted and not any(r.status is Status.DONE and name in r.files for r in records):
+    stem, studies = Path(name).stem, records.standing
+    said = studies.filter(pl.col("status") == Status.DONE, pl.col("files").list.contains(name))
+    if not wanted and said.is_empty():
         with output_errors(out):
             for path in (out / name, out / f"{stem}.json"):
                 path.unlink(missing_ok=True)
         return
-    asked = {head.name for r in records for head in r.heads if head.weights}
-    with tempfile.TemporaryDirectory(prefix="cinema-") as folder:  # of all studies' frames, few are in memory at a time
-        parts = [pl.LazyFrame(schema=schema)]
-        for start in range(0, len(records), AT_ONCE):
-            some = [_of_study(r, study_folder(out, r) / name, asked) for r in records[start : start + AT_ONCE]]
-            with output_errors(part := Path(folder) / f"{start}.parquet"):
-                pl.concat(some, how="diagonal").write_parquet(part)
-            parts.append(pl.scan_parquet(part, glob=False))
+    asked = frozenset(head.name for _, heads, _ in records.made_by for head in heads if head.weights)
+    # of all frames of all studies, few are in memory at a time
+    with tempfile.TemporaryDirectory(prefix="cinema-") as folder, Team(jobs) as team:
+        starts = range(0, studies.height, AT_ONCE)
+        pieces = ((studies[start : start + AT_ONCE], Path(folder) / f"{start}.parquet") for start in starts)
+        done = team.each(partial(_part, out, name, asked), pieces, total=len(starts))
+        parts = [pl.LazyFrame(schema=schema), *(pl.scan_parquet(part, glob=False) for part in done)]
         table = pl.concat(parts, how="diagonal")
         columns = [*(column for column in table.collect_schema() if column != _REASONS), _REASONS]
         write_dictionary(out, stem, columns, words)
         stream_atomic(out / name, lambda file: table.select(columns).sink_parquet(file, maintain_order=True))
 
 
-def _of_study(record: Record, path: Path, asked: Collection[str]) -> pl.DataFrame:
+def _part(out: Path, name: str, asked: frozenset[str], piece: tuple[pl.DataFrame, Path]) -> Path:
+    """Put the tables of some studies together in a file."""
+    studies, path = piece
+    some = [_of_study(row, out, name, asked) for row in studies.iter_rows(named=True)]
+    with output_errors(path):
+        pl.concat(some, how="diagonal").write_parquet(path)
+    return path
+
+
+def _of_study(study: Mapping[str, Any], out: Path, name: str, asked: Collection[str]) -> pl.DataFrame:
     """A study's own rows; where it has none, one that says why. `asked` are the heads that some study was asked by."""
-    why = record.reason
-    if record.status is Status.DONE:
+    ids, why = Visit(study["participant_id"], study["session_id"]), study["reason"]
+    if study["status"] == Status.DONE:
         try:
-            return _with_unasked(read_parquet(path), sorted(set(asked) - {head.name for head in record.heads}))
+            return _with_unasked(read_parquet(study_folder(out, ids) / name), sorted(set(asked) - set(study["heads"])))
         except FileNotFoundError:
-            why = "analysed without these heads" if path.name not in record.files else "its table is not there"
+            why = "analysed without these heads" if name not in study["files"] else "its table is not there"
         except (OSError, pl.exceptions.PolarsError):
             why = "its table cannot be read: run the study again (--force)"
-    row = {"participant_id": record.participant_id, "session_id": record.session_id, _REASONS: f"all: {why}"}
-    return pl.DataFrame([row], schema=ID_SCHEMA | {_REASONS: pl.String})
+    row = (ids.participant_id, ids.session_id, f"all: {why}")
+    return pl.DataFrame([row], schema=ID_SCHEMA | {_REASONS: pl.String}, orient="row")
 
 
 def _with_unasked(table: pl.DataFrame, heads: Sequence[str]) -> pl.DataFrame:
@@ -132,6 +148,8 @@ def _with_unasked(table: pl.DataFrame, heads: Sequence[str]) -> pl.DataFrame:
     of_study = pl.col("view").is_null() if "view" in table.columns else pl.lit(True)
     told = pl.concat_str(pl.when(pl.col(_REASONS) != "").then(_REASONS), pl.lit(why), separator="; ", ignore_nulls=True)
     return table.with_columns(pl.when(of_study).then(told).otherwise(_REASONS).alias(_REASONS)) if why else table
+
+
 _WHY = entry("Why cells of a head are empty: `head: reason`, separated by `; `; `all` where the study has no answer.")
 
 
