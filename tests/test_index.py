@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from instance_rows import lax, sax, table
 
 from cinema_cli.domain.errors import InputError
-from cinema_cli.io import index as indexing
-from cinema_cli.io import processes
+from cinema_cli.io import processes, study_tables
+from cinema_cli.io.assembled import Assembled, Rules, assemble_rows
 from cinema_cli.io.dictionary import data_dictionary, words_of
 from cinema_cli.io.headers import INSTANCE_SCHEMA
-from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, build_index, explain, of_study, scan, studies, study_digest
+from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, explain, of_study, scan, studies, study_digest
 from cinema_cli.io.problems import problem_words
 
 SCD = Path("/work/shared/data/scd/dicom")
@@ -247,7 +247,7 @@ def test_processes_put_in_order_what_one_does(tmp_path: Path, monkeypatch: pytes
     for name in ("B", "A10", "A"):
         write_sax(tmp_path / name, slices=3, frames=8, patient_id=name)
     alone = scan(tmp_path, jobs=1)
-    monkeypatch.setattr(indexing, "_ASSEMBLED_AT_ONCE", 1)
+    monkeypatch.setattr(study_tables, "_AT_ONCE", 1)
     monkeypatch.setattr(processes, "POOL_PAYS_S", -1.0)
     told: list[tuple[str, int, int]] = []
     together = scan(tmp_path, jobs=2, progress=lambda *step: told.append(step))
@@ -257,14 +257,10 @@ def test_processes_put_in_order_what_one_does(tmp_path: Path, monkeypatch: pytes
     assert studies(together) == studies(alone) and together.n_files == 72
 
 
-NO_PROBLEMS = pl.DataFrame(schema=dict.fromkeys(("path", "code", "sentence"), pl.String))
-NO_NOTES = pl.DataFrame(schema=dict.fromkeys(("participant_id", "session_id", "code", "sentence"), pl.String))
-
-
-def index_of(rows: list[dict[str, Any]]) -> CohortIndex:
-    """Index of made-up image rows of one study, one frame allowed to be missing."""
+def index_of(rows: list[dict[str, Any]]) -> Assembled:
+    """Tables of made-up image rows of one study, one frame allowed to be missing."""
     instances = table(rows).with_columns(participant_id=pl.lit("sub-1"), session_id=pl.lit("ses-1"))
-    return build_index(Path(), instances, NO_PROBLEMS, NO_NOTES, {}, 1)
+    return assemble_rows(instances, rules=Rules({}, 1))
 
 
 def test_the_dictionary_of_the_series_says_what_the_columns_hold() -> None:

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from cinema_cli.io import processes
-from cinema_cli.io.processes import each
+from cinema_cli.io.processes import Team
 
 PROGRAM = """
 from cinema_cli.io import processes
 from test_processes import slow_pid
 processes.POOL_PAYS_S = -1.0
-for pid in processes.each(slow_pid, range(1000), total=1000, jobs=2):
-    print(pid, flush=True)
+with processes.Team(2) as team:
+    for pid in team.each(slow_pid, range(1000), total=1000):
+        print(pid, flush=True)
 """
 
 
@@ -44,16 +45,17 @@ def test_results_are_in_order_and_pieces_are_asked_for_when_their_turn_is_near()
             asked.append(number)
             yield number
 
-    results = each(halved, pieces(), total=40, jobs=2)
-    assert [next(results) for _ in range(3)] == [1, 1 / 2, 1 / 3]
-    assert len(asked) < 20
-    assert list(results) == [1 / number for number in range(4, 41)]
+    with Team(2) as team:
+        results = team.each(halved, pieces(), total=40)
+        assert [next(results) for _ in range(3)] == [1, 1 / 2, 1 / 3]
+        assert len(asked) < 20
+        assert list(results) == [1 / number for number in range(4, 41)]
 
 
 @pytest.mark.usefixtures("at_once")
 def test_an_error_of_a_piece_comes_through() -> None:
-    with pytest.raises(ZeroDivisionError):
-        list(each(halved, [1, 2, 0, 3], total=4, jobs=2))
+    with pytest.raises(ZeroDivisionError), Team(2) as team:
+        list(team.each(halved, [1, 2, 0, 3], total=4))
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")

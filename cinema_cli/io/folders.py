@@ -2,7 +2,11 @@
 
 import errno
 import os
+import time
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 from cinema_cli.domain.errors import InputError
@@ -12,15 +16,56 @@ Problem = tuple[str, str, str]  # path as `io.names` writes it (of a folder with
 DENIED, UNLISTED = "permission_denied", "unlisted_folder"  # codes of problems
 LINK_OUTSIDE, BROKEN_LINK = "link_outside", "broken_link"
 _DENIED_ERRORS = (errno.EACCES, errno.EPERM)
+SETTLED_S = 2.0  # a file changed so lately may change again within the same tick of its disk's clock
+_TOLD_EVERY = 5000  # files
+
+FileState = tuple[str, int, int]
+"""Relative path of a file as `io.names` writes it, its size in bytes, and when it was changed, ns since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The files of one folder in order: about 30 bytes a file, since a cohort may have fifty million."""
+
+    path: str  # relative to the root, "/" separated, as `io.names` writes it; "" for the root
+    names: str  # of its files, likewise, joined with "/"
+    sizes: "array[int]"  # bytes; -1 where the system does not say
+    mtimes_ns: "array[int]"  # below zero where it changed too lately to be known again
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def files(self) -> Iterator[FileState]:
+        """Each file with its path."""
+        before = f"{self.path}/" if self.path else ""
+        return zip((before + name for name in self.names.split("/")), self.sizes, self.mtimes_ns, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FileTree:
-    """Regular files by relative path ("/" separated, sorted, as the system has it), and what was left out."""
+    """Regular files by folder, in order of their paths, and what was left out."""
 
-    files: tuple[str, ...]
+    folders: tuple[Folder, ...]  # those that have files
     problems: tuple[Problem, ...]
     n_hidden: int  # hidden files and DICOMDIR indexes
+
+    @property
+    def n_files(self) -> int:
+        """How many files are listed."""
+        return sum(map(len, self.folders))
+
+    def files(self) -> Iterator[FileState]:
+        """Each file, in order."""
+        return (file for folder in self.folders for file in folder.files())
+
+    def digest(self) -> str:
+        """The same for trees in which no file was added, taken away or changed."""
+        state = blake2b(repr((self.n_hidden, sorted(self.problems))).encode(), digest_size=16)
+        for folder in self.folders:
+            state.update(f"{folder.path}\0{folder.names}\0".encode())
+            state.update(folder.sizes)
+            state.update(folder.mtimes_ns)
+        return state.hexdigest()
 
 
 def check_folder(root: Path) -> None:
@@ -39,23 +84,23 @@ def check_folder(root: Path) -> None:
         raise InputError(f"{root} cannot be read: {_reason(error)}", hint=hint, code="unreadable_folder") from error
 
 
-def not_opened(path: str, error: OSError) -> Problem:
-    """The problem of a file that the system does not open."""
+def not_opened(error: OSError) -> tuple[str, str]:
+    """Code and sentence of a file that the system does not open."""
     code = DENIED if error.errno in _DENIED_ERRORS else "unreadable"
-    return to_text(path), code, f"The file cannot be opened: {_reason(error)}."
+    return code, f"The file cannot be opened: {_reason(error)}."
 
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else "no reason given"
 
 
-def list_files(root: Path) -> FileTree:
+def list_files(root: Path, *, progress: Callable[[int], None] | None = None) -> FileTree:
     """List a tree once: a file or folder that links inside the root reach too counts once, and loops end.
 
     Links count where the walk over real folders does not come (hidden folders, git-annex objects); first those to
-    folders, and of several that lead to one place the first in order.
+    folders, and of several that lead to one place the first in order. `progress` is told how many files were found.
     """
-    walk = _Walk(root)
+    walk = _Walk(root, progress or (lambda found: None))
     walk.enter("", real=str(root))
     file_links: list[tuple[str, Path]] = []
     while walk.links:
@@ -70,7 +115,33 @@ def list_files(root: Path) -> FileTree:
     for link, target in sorted(file_links):
         if str(target.parent) not in walk.entered or _is_hidden(target.name):
             stored.setdefault(str(target), link)
-    return FileTree(tuple(sorted([*walk.files, *stored.values()])), tuple(walk.problems), walk.n_hidden)
+    linked = [_linked(root, link) for link in stored.values()]
+    folders = sorted([*walk.folders, *linked], key=lambda folder: (folder.path, folder.names))
+    return FileTree(tuple(folders), tuple(walk.problems), walk.n_hidden)
+
+
+def _linked(root: Path, link: str) -> Folder:
+    """A file that a link leads to, as if it lay there itself."""
+    folder, _, name = link.rpartition("/")
+    return _folder(folder, [(name, *_state(root / link))])
+
+
+def _state(file: "os.DirEntry[str] | Path") -> tuple[int, int]:
+    """(size, time of change) of a file; -1 where it has gone."""
+    try:
+        status = file.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _folder(path: str, files: Sequence[FileState]) -> Folder:
+    """Files of one folder by name. What changed lately gets a time that no file has, so that it is read again."""
+    unsettled = time.time_ns() - int(SETTLED_S * 1e9)
+    names, sizes, times = zip(*sorted(files), strict=True)
+    if max(times) >= unsettled:
+        times = tuple(-time.time_ns() if changed >= unsettled else changed for changed in times)
+    return Folder(to_text(path), to_text("/".join(names)), array("q", sizes), array("q", times))
 
 
 @dataclass(slots=True)
@@ -78,11 +149,14 @@ class _Walk:
     """What was seen so far of a tree; paths of files and links are relative to the root, as they are written."""
 
     root: Path
-    files: list[str] = field(default_factory=list)
+    progress: Callable[[int], None]
+    folders: list[Folder] = field(default_factory=list)
     links: list[str] = field(default_factory=list)  # not yet followed
     problems: list[Problem] = field(default_factory=list)
     entered: set[str] = field(default_factory=set)  # real paths of folders
     n_hidden: int = 0
+    n_files: int = 0
+    n_told: int = 0
 
     def enter(self, shown: str, *, real: str) -> None:
         """Walk a folder and the real folders in it, unless that was done; `shown` is what it is called."""
@@ -93,23 +167,42 @@ class _Walk:
                 continue
             self.entered.add(place)
             try:
-                entries = list(os.scandir(self.root / folder))
+                with os.scandir(f"{self.root}{os.sep}{folder}") as listing:
+                    entries = list(listing)
             except OSError as error:
                 shown = f"{to_text(folder) or '.'}/"
                 self.problems.append((shown, UNLISTED, f"The folder cannot be listed: {_reason(error)}."))
                 continue
-            for entry in entries:
-                relative = f"{folder}/{entry.name}" if folder else entry.name
-                if _is_hidden(entry.name):
-                    self.n_hidden += not entry.is_dir(follow_symlinks=False)
-                elif entry.is_symlink():
-                    self.links.append(relative)
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append((relative, f"{place}{os.sep}{entry.name}"))
-                elif entry.name.upper() == "DICOMDIR":
+            waiting += [(inner, f"{place}{os.sep}{name}") for inner, name in self._sorted_out(folder, entries)]
+
+    def _sorted_out(self, folder: str, entries: Sequence["os.DirEntry[str]"]) -> list[tuple[str, str]]:
+        """Keep the files and links of a folder; (relative path, name) of the folders in it."""
+        before = f"{folder}/" if folder else ""
+        files: list[FileState] = []
+        inner = []
+        for entry in entries:
+            name = entry.name
+            if _is_hidden(name):
+                self.n_hidden += not entry.is_dir(follow_symlinks=False)
+            elif entry.is_file(follow_symlinks=False):
+                if name.upper() == "DICOMDIR":
                     self.n_hidden += 1
-                elif entry.is_file(follow_symlinks=False):
-                    self.files.append(relative)
+                else:
+                    files.append((name, *_state(entry)))
+            elif entry.is_symlink():
+                self.links.append(before + name)
+            elif entry.is_dir(follow_symlinks=False):
+                inner.append((before + name, name))
+        if files:
+            self._keep(_folder(folder, files))
+        return inner
+
+    def _keep(self, folder: Folder) -> None:
+        self.folders.append(folder)
+        self.n_files += len(folder)
+        if self.n_files - self.n_told >= _TOLD_EVERY:
+            self.n_told = self.n_files
+            self.progress(self.n_files)
 
     def target(self, link: str) -> Path | None:
         """Where a link leads inside the root; None, and a problem more, for any other."""

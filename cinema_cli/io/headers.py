@@ -1,7 +1,7 @@
-"""DICOM headers of a folder tree as one table, one row an image frame; pixels are not read."""
+"""DICOM headers of files and archives as one table, one row an image frame; pixels are not read."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,11 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io.archive import Fault, Member, is_archive, read_members
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
-from cinema_cli.io.folders import Problem, list_files, not_opened
-from cinema_cli.io.names import to_text
-from cinema_cli.io.processes import each
+from cinema_cli.io.folders import FileState, Problem, list_files, not_opened
+from cinema_cli.io.names import to_path
+from cinema_cli.io.processes import Result, Team
 from cinema_cli.io.processors import available_cpus
 
 # A large cohort has millions of rows: what many images share is kept once (Categorical; `plain` makes it text again).
@@ -91,17 +92,31 @@ PROBLEM_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "sentence": pl.String,
 }
 
-_CHUNK = 256  # files read at a time
-_SALT = secrets.token_bytes(16)  # lives as long as the process: person keys compare within a run only
+# What was read: a row of each image frame, and one of each other file, so that it is not read again.
+READ_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    **INSTANCE_SCHEMA,
+    "listed_size": pl.Int64,  # of the file or archive when it was listed: with the next, what tells a changed one
+    "listed_mtime_ns": pl.Int64,
+    "code": pl.String,  # of a problem; empty where the file is no DICOM; `member` is empty for an archive as a whole
+    "sentence": pl.String,
+}
+IS_IMAGE = pl.col("frame_item").is_not_null()  # which rows of READ_SCHEMA are of image frames
+
+SALT = secrets.token_bytes(16)  # lives as long as the process: person keys compare within a run only
+NO_DICOM = ""
+_MOST_AT_ONCE = 4096  # files that a process reads at a time, in about a second
+_LEAST_AT_ONCE = 256
+_PIECES_EACH = 16  # for each process, so that they end at about the same time
+_BYTES_A_FILE = 100_000  # of an archive, about
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeaderTable:
     """Every image frame under a root, and what could not be read."""
 
-    instances: pl.DataFrame  # INSTANCE_SCHEMA, in order of paths (as the system has them) and frames
+    instances: pl.DataFrame  # INSTANCE_SCHEMA, in order of paths and frames
     problems: pl.DataFrame  # path, code, sentence
-    n_files: int  # regular files seen
+    n_files: int  # regular files seen, those in archives too
     n_opened: int  # of these: looked into
     n_ignored: int  # of these: not DICOM
 
@@ -118,24 +133,53 @@ def read_headers(
     if not root.is_dir():
         raise InputError(f"there is no folder {root}", hint="Check the path.", code="no_folder")
     tree = list_files(root)
-    report = progress or (lambda done, total: None)
-    chunks = [tree.files[start : start + _CHUNK] for start in range(0, len(tree.files), _CHUNK)]
-    work = partial(_read_chunk, root=root, salt=_SALT)
-    results: list[_Chunk] = []
-    done = 0
-    for result in each(work, chunks, total=len(chunks), jobs=jobs or available_cpus()):
-        results.append(result)
-        done += result.n_files
-        report(done, len(tree.files))
-    instances = pl.concat([pl.DataFrame(schema=INSTANCE_SCHEMA), *(result.instances for result in results)])
-    problems = [*tree.problems, *(problem for result in results for problem in result.problems)]
+    work = partial(read_files, root=root, salt=SALT)
+    with Team(jobs or available_cpus()) as team:
+        found = read_all(work, tree.files(), total=tree.n_files, team=team, progress=progress)
+        table = pl.concat([pl.DataFrame(schema=READ_SCHEMA), *found])
+    n_opened, n_ignored = counts(table)
     return HeaderTable(
-        instances=instances,
-        problems=pl.DataFrame(problems, schema=PROBLEM_SCHEMA, orient="row").sort("path", "code"),
-        n_files=len(tree.files) + tree.n_hidden,
-        n_opened=len(tree.files),
-        n_ignored=tree.n_hidden + sum(result.n_ignored for result in results),
+        instances=table.filter(IS_IMAGE).select(*INSTANCE_SCHEMA),
+        problems=problem_table([*tree.problems, *problems_of(table)]),
+        n_files=n_opened + tree.n_hidden,
+        n_opened=n_opened,
+        n_ignored=n_ignored + tree.n_hidden,
     )
+
+
+def read_all(
+    work: Callable[[Sequence[FileState]], Result],
+    files: Iterable[FileState],
+    *,
+    total: int,
+    team: Team,
+    progress: Callable[[int, int], None] | None,
+) -> Generator[Result, None, None]:
+    """What `work` makes of the `total` files, some at a time, by all processes of the team; in order."""
+    most = min(max(total // (team.jobs * _PIECES_EACH), _LEAST_AT_ONCE), _MOST_AT_ONCE)
+    done = 0
+    for n_files, result in team.each(partial(_counted, work), _in_pieces(files, most), total=-(-total // most)):
+        yield result
+        done += n_files
+        if progress:
+            progress(done, total)
+
+
+def _counted(work: Callable[[Sequence[FileState]], Result], piece: Sequence[FileState]) -> tuple[int, Result]:
+    return len(piece), work(piece)
+
+
+def _in_pieces(files: Iterable[FileState], most: int) -> Iterator[list[FileState]]:
+    """`most` files at a time, archives counted by what is in them: small enough for the memory of a process."""
+    piece, waiting = [], 0
+    for file in files:
+        piece.append(file)
+        waiting += 1 + file[1] // _BYTES_A_FILE if is_archive(file[0]) else 1
+        if waiting >= most:
+            yield piece
+            piece, waiting = [], 0
+    if piece:
+        yield piece
 
 
 def plain(instances: pl.DataFrame) -> pl.DataFrame:
@@ -143,32 +187,57 @@ def plain(instances: pl.DataFrame) -> pl.DataFrame:
     return instances.cast({pl.Categorical: pl.String})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chunk:
-    """What one piece of the file list gave."""
-
-    instances: pl.DataFrame
-    problems: tuple[Problem, ...]
-    n_files: int
-    n_ignored: int
-
-
-def _read_chunk(files: Sequence[str], *, root: Path, salt: bytes) -> _Chunk:
+def read_files(files: Sequence[FileState], *, root: Path, salt: bytes) -> pl.DataFrame:
+    """Rows of READ_SCHEMA of some files and archives."""
     rows: list[Row] = []
-    problems: list[Problem] = []
-    n_ignored = 0
-    for relative in files:
+    for path, size, mtime_ns in files:
+        listed = {"path": path, "listed_size": size, "listed_mtime_ns": mtime_ns}
+        packed = is_archive(path)
+        read = _archive_rows if packed else _file_rows
         try:
-            found = read_instances(root / relative, relative=to_text(relative), salt=salt)
-        except NotDicomError:
-            n_ignored += 1
-        except BrokenFileError as error:
-            problems.append((to_text(relative), error.code, f"The file cannot be used: {error}."))
+            rows += [row | listed for row in read(root / to_path(path), path, mtime_ns, salt=salt)]
         except OSError as error:
-            problems.append(not_opened(relative, error))
+            code, sentence = not_opened(error)
+            rows.append({"member": "" if packed else None, "code": code, "sentence": sentence} | listed)
+    columns = {name: [row.get(name) for row in rows] for name in READ_SCHEMA}
+    return pl.DataFrame(columns, schema=READ_SCHEMA)
+
+
+def _archive_rows(place: Path, path: str, mtime_ns: int, *, salt: bytes) -> Iterator[Row]:
+    """Rows of the files in an archive, and of what cannot be used of it."""
+    for name, member in read_members(place):
+        if isinstance(member, Fault):
+            yield {"member": name, "code": member.code, "sentence": member.sentence}
         else:
-            rows += found
-            if sentence := found[0]["defect"]:
-                problems.append((to_text(relative), TRUNCATED_PIXELS, f"The file cannot be used: {sentence}."))
-    columns = {name: [row.get(name) for row in rows] for name in INSTANCE_SCHEMA}
-    return _Chunk(pl.DataFrame(columns, schema=INSTANCE_SCHEMA), tuple(problems), len(files), n_ignored)
+            yield from ({"member": name} | row for row in _file_rows(member, path, mtime_ns, salt=salt))
+
+
+def _file_rows(source: Path | Member, path: str, mtime_ns: int, *, salt: bytes) -> list[Row]:
+    """Rows of one file: of its frames, or of why it has none. Raises OSError where it cannot be opened."""
+    try:
+        rows = read_instances(source, relative=path, salt=salt, mtime_ns=mtime_ns)
+    except NotDicomError:
+        return [{"code": NO_DICOM}]
+    except BrokenFileError as error:
+        return [{"code": error.code, "sentence": f"The file cannot be used: {error}."}]
+    if defect := rows[0]["defect"]:
+        said = {"code": TRUNCATED_PIXELS, "sentence": f"The file cannot be used: {defect}."}
+        return [row | said for row in rows]
+    return rows
+
+
+def counts(table: pl.DataFrame) -> tuple[int, int]:
+    """How many files the rows of READ_SCHEMA are of, and how many of these are no DICOM; members count as files."""
+    files = table.filter(pl.col("member").is_null() | (pl.col("member") != "")).select("path", "member")
+    return files.n_unique(), table.filter(code=NO_DICOM).height
+
+
+def problems_of(table: pl.DataFrame) -> list[Problem]:
+    """What rows of READ_SCHEMA say of files that cannot be used; an archive as a whole has "/" at its end."""
+    place = pl.concat_str("path", "member", separator="/", ignore_nulls=True)
+    return table.filter(pl.col("code") != NO_DICOM).select(place, "code", "sentence").unique(maintain_order=True).rows()
+
+
+def problem_table(problems: Sequence[Problem]) -> pl.DataFrame:
+    """Problems in order, as PROBLEM_SCHEMA."""
+    return pl.DataFrame(problems, schema=PROBLEM_SCHEMA, orient="row").sort("path", "code")

@@ -1,37 +1,39 @@
 """A folder of DICOM to an index of its cines: one row a series with verdict and reason, and the plan of every frame."""
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, get_args
 
 import polars as pl
 
-from cinema_cli.domain.cine import Note
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io import explain as explaining
-from cinema_cli.io.assembly import assemble
-from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
-from cinema_cli.io.folders import check_folder
-from cinema_cli.io.headers import plain, read_headers
-from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
-from cinema_cli.io.index_rows import (
-    IMAGES_SCHEMA,
-    KEY_SCHEMA,
-    SERIES_SCHEMA,
-    STACKS_SCHEMA,
-    image_rows,
-    series_rows,
-    stack_row,
+from cinema_cli.io.assembled import Rules
+from cinema_cli.io.cohort_index import (
+    CohortIndex,
+    StudyKey,
+    StudyPlan,
+    of_study,
+    plan_of,
+    studies,
+    study_digest,
+    study_digests,
 )
+from cinema_cli.io.folders import FileTree, check_folder, list_files
+from cinema_cli.io.header_parts import header_parts
+from cinema_cli.io.headers import IS_IMAGE, problem_table
+from cinema_cli.io.id_mapping import Mapping as IdMapping
+from cinema_cli.io.id_units import DIRECTORY
+from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
+from cinema_cli.io.index_rows import KEY_SCHEMA, SERIES_SCHEMA
+from cinema_cli.io.index_store import DamagedError, Found, IndexStore, Shelved, load, open_index
 from cinema_cli.io.keywords import read_views_file, unused_overrides
 from cinema_cli.io.problems import check_any, lost_folders
-from cinema_cli.io.processes import each
+from cinema_cli.io.processes import Team
 from cinema_cli.io.processors import available_cpus
-from cinema_cli.io.truncated import without_spoilt_copies
+from cinema_cli.io.study_tables import StudyTables, assemble_all, recalled
 
 __all__ = [
     "SERIES_SCHEMA",
@@ -48,53 +50,21 @@ __all__ = [
     "study_digests",
 ]
 
-TableName = Literal["series", "images", "stacks", "facts"]
-_STUDIES_AT_ONCE = 256  # bounds the memory of digests
-_ASSEMBLED_AT_ONCE = 32  # studies that a process puts in order at a time
-_Tables = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]  # series, images, stacks, facts
+_ATTEMPTS = 3  # another scan may change the index meanwhile
+_NOT_WRITTEN = "a file cannot be written"
+_PLACE = pl.concat_str("path", "member", separator="/", ignore_nulls=True)  # of an image, an archive being a folder
+Told = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StudyKey:
-    """One visit of one participant."""
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What is asked of a scan, read and checked."""
 
-    participant_id: str
-    session_id: str
-    study_uid: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CohortIndex:
-    """What a scan found; paths are relative to `root`, tables in order of participant, session and study."""
-
-    root: Path
-    series: pl.DataFrame  # SERIES_SCHEMA
-    images: pl.DataFrame  # IMAGES_SCHEMA: every frame of every chosen stack
-    stacks: pl.DataFrame  # STACKS_SCHEMA: geometry, times and notes of every chosen stack
-    facts: pl.DataFrame  # FACTS_SCHEMA: one row a study
-    problems: pl.DataFrame  # path, code, sentence: files that could not be read
-    notes: pl.DataFrame  # participant_id, session_id, code, sentence
-    unused_overrides: tuple[str, ...] = ()  # keys of the views file that fit no series
-    lost_folders: tuple[str, ...] = ()  # in which no DICOM file could be read: who is in them is not known
-    n_files: int = 0  # that were looked into
-    places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
-
-    def __post_init__(self) -> None:
-        """Find the rows of every study once: a search a study would grow with the square of the cohort."""
-        object.__setattr__(self, "places", {name: _places(getattr(self, name)) for name in get_args(TableName)})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StudyPlan:
-    """All that an index knows of one study, small enough to be sent to another process."""
-
-    root: Path
-    key: StudyKey
-    series: pl.DataFrame  # SERIES_SCHEMA
-    stacks: pl.DataFrame  # STACKS_SCHEMA: one row a view
-    images: pl.DataFrame  # IMAGES_SCHEMA
-    facts: pl.DataFrame  # FACTS_SCHEMA: one row
-    notes: tuple[Note, ...] = ()  # doubts about the participant
+    rule: str | IdMapping
+    hash_key: bytes | None
+    named: Mapping[str, str]  # by the views file
+    allow_missing_frames: int
+    state: str  # the same for the same options and contents of files
 
 
 def scan(
@@ -105,31 +75,31 @@ def scan(
     views_file: Path | None = None,
     allow_missing_frames: int = 0,
     jobs: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    index_dir: Path | None = None,
+    fresh: bool = False,
+    progress: Told | None = None,
 ) -> CohortIndex:
-    """Index the cines of a folder tree by geometry and time; nothing is written.
+    """Index the cines of a folder tree by geometry and time; nothing is written, except in `index_dir`.
 
-    `progress(what, done, total)` counts "files" that are read, then "studies" that are put in order.
-    With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`, and the views
-    file may name series by them or by their hashes. Raises InputError where there is no folder, no DICOM image or no
-    MR image, ConfigError for a bad views or mapping file.
+    With `index_dir`, which should be outside of the tree, headers are kept there, and only those of files and archives
+    are read that are new since or have another size or time of change; with `fresh`, all are read again. The result is
+    the same. `progress(what, done, total)` counts "files found", "files" that are read, then "studies" that are put in
+    order. With `hash_key` the facts keep the year of a study only; uids stay, see `io.identity.without_links`, and the
+    views file may name series by them or by their hashes. Raises InputError where there is no folder, no DICOM image or
+    no MR image, ConfigError for a bad views or mapping file.
     """
-    named = read_views_file(views_file) if views_file else {}
-    rule = id_rule(id_from)
+    options = _options(id_from, hash_key, views_file, allow_missing_frames)
     check_folder(root)
-    n_jobs = jobs or available_cpus()
-    headers = read_headers(root, jobs=n_jobs, progress=partial(progress, "files") if progress else None)
-    check_any(headers.instances, headers.problems, n_files=headers.n_files)
-    problems, n_opened = headers.problems, headers.n_opened
-    overrides = _by_uid(named, headers.instances["series_uid"].drop_nulls().unique(), hash_key=hash_key)
-    ids = assign_ids(headers.instances, id_from=rule, hash_key=hash_key)
-    del headers  # by far the largest table, of which `ids` has a copy
-    index = build_index(
-        root, ids.instances, problems, ids.notes, overrides, allow_missing_frames, jobs=n_jobs,
-        progress=partial(progress, "studies") if progress else None,
-    )  # fmt: skip
-    index = replace(index, unused_overrides=unused_overrides(overrides, ids.instances), n_files=n_opened)
-    return index if hash_key is None else replace(index, facts=year_only(index.facts))
+    told = progress or (lambda what, done, total: None)
+    tree = list_files(root.resolve(), progress=lambda found: told("files found", found, 0))
+    store, fault = _store(index_dir, root=root, fresh=fresh)
+    work = partial(_indexed, root, tree, options, jobs=jobs or available_cpus(), told=told)
+    for _ in range(_ATTEMPTS if store else 0):
+        try:
+            return work(store, fault)
+        except DamagedError:
+            fault = "other scans change the index all the time"
+    return work(None, fault)
 
 
 def check_files(*, id_from: str | Path, views_file: Path | None) -> None:
@@ -137,6 +107,75 @@ def check_files(*, id_from: str | Path, views_file: Path | None) -> None:
     id_rule(id_from)
     if views_file:
         read_views_file(views_file)
+
+
+def _options(
+    id_from: str | Path, hash_key: bytes | None, views_file: Path | None, allow_missing_frames: int
+) -> _Options:
+    """The options, and what tells them from others. Raises ConfigError."""
+    named = read_views_file(views_file) if views_file else {}
+    rule = id_rule(id_from)
+    targets = sorted(rule.targets.items()) if isinstance(rule, IdMapping) else rule
+    said = repr((targets, hash_key, sorted(named.items()), allow_missing_frames))
+    state = blake2b(said.encode(), digest_size=8).hexdigest()
+    return _Options(rule, hash_key, named, allow_missing_frames, state)
+
+
+def _store(index_dir: Path | None, *, root: Path, fresh: bool) -> tuple[IndexStore | None, str]:
+    """The index, or why there is none although one was asked for."""
+    if index_dir is None:
+        return None, ""
+    try:
+        return open_index(index_dir, root=root, fresh=fresh), ""
+    except OSError as error:
+        return None, error.strerror or "no reason given"
+
+
+def _indexed(
+    root: Path, tree: FileTree, options: _Options, store: IndexStore | None, fault: str, *, jobs: int, told: Told
+) -> CohortIndex:
+    """Index of a tree: all from an earlier scan where nothing has changed. Raises DamagedError where another scan
+    changes the index meanwhile, and what `scan` raises."""
+    found = store.found(options.state) if store else None
+    before = recalled(found, store) if found and store else None
+    if found and before and found.tree == tree.digest() and before.studies.equals(found.tables["studies"]):
+        return _cohort_index(root, before, found, store=store, fault=fault)
+    with Team(jobs) as team:
+        parts = header_parts(tree, root=root.resolve(), store=store, team=team, progress=partial(told, "files"))
+        problems = problem_table([*tree.problems, *parts.problems])
+        check_any(set(parts.summary["modality"]), problems, n_files=parts.n_opened + tree.n_hidden)
+        overrides, unused = _overrides(options, parts.parts)
+        ids, notes = _ids(parts.summary, options)
+        tables = assemble_all(
+            ids, parts.parts, rules=Rules(overrides, options.allow_missing_frames, options.hash_key is not None),
+            before=before, folder=store.images if store else None, team=team, progress=partial(told, "studies"),
+        )  # fmt: skip
+    lost = lost_folders(problems, parts.summary.select(_PLACE).to_series())
+    now = Found(
+        tree=tree.digest(),
+        tables=tables.kept() | {"problems": problems, "notes": notes},
+        images=tuple(table.name for table in tables.images if isinstance(table, Path)),
+        facts={"n_files": parts.n_opened, "unused_overrides": unused, "lost_folders": lost},
+    )
+    fault = _keep(store, options.state, now, complete=parts.are_kept and tables.are_kept) if store else fault
+    return _cohort_index(root, tables, now, n_read=parts.n_read, store=store, fault=fault)
+
+
+def _ids(summary: pl.DataFrame, options: _Options) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The summary of all images with UNITS_SCHEMA, and notes on participants."""
+    ids = assign_ids(summary.with_columns(in_header="study_uid"), id_from=options.rule, hash_key=options.hash_key)
+    own = ids.instances.with_columns(own_study_uid="study_uid", study_uid="in_header", directory=DIRECTORY)
+    return own, ids.notes
+
+
+def _overrides(options: _Options, parts: Iterable[Shelved]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What the views file says by uid, and what of it fits no series. Raises ConfigError, DamagedError."""
+    if not options.named:
+        return {}, ()
+    names = ["series_uid", "series_description", "frame_item"]
+    named = pl.concat([load(part, names).filter(IS_IMAGE).drop("frame_item").unique() for part in parts])
+    overrides = _by_uid(options.named, named["series_uid"].drop_nulls().unique(), hash_key=options.hash_key)
+    return overrides, unused_overrides(overrides, named)
 
 
 def _by_uid(overrides: Mapping[str, str], uids: Iterable[str], *, hash_key: bytes | None) -> dict[str, str]:
@@ -151,123 +190,38 @@ def _by_uid(overrides: Mapping[str, str], uids: Iterable[str], *, hash_key: byte
     return by_uid
 
 
-def build_index(
-    root: Path,
-    instances: pl.DataFrame,
-    problems: pl.DataFrame,
-    notes: pl.DataFrame,
-    overrides: Mapping[str, str],
-    allow_missing_frames: int,
-    *,
-    jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+def _keep(store: IndexStore, name: str, found: Found, *, complete: bool) -> str:
+    """Keep what was found for the next scan; why that cannot be, empty where it can."""
+    if not complete:
+        return _NOT_WRITTEN
+    try:
+        store.keep_found(name, found)
+    except OSError as error:
+        return error.strerror or _NOT_WRITTEN
+    return ""
+
+
+def _cohort_index(
+    root: Path, tables: StudyTables, found: Found, *, store: IndexStore | None, fault: str, n_read: int = 0
 ) -> CohortIndex:
-    """Index of instances that carry participant and session ids, some studies at a time, perhaps in processes of their
-    own; `progress(done, total)` counts studies."""
-    rows = _rows_by_study(instances)
-    starts = range(0, len(rows), _ASSEMBLED_AT_ONCE)
-    pieces = ([instances[one] for one in rows[start : start + _ASSEMBLED_AT_ONCE]] for start in starts)
-    work = partial(_tables, overrides=overrides, allow_missing_frames=allow_missing_frames)
-    found: list[_Tables] = []
-    for number, tables in enumerate(each(work, pieces, total=len(starts), jobs=jobs), start=1):
-        found.append(tables)
-        if progress:
-            progress(min(number * _ASSEMBLED_AT_ONCE, len(rows)), len(rows))
-    series, images, stacks, facts = (pl.concat(parts) for parts in zip(work([]), *found, strict=True))
-    lost = lost_folders(problems, instances)
-    return CohortIndex(root, series, images, stacks, facts, problems, notes, lost_folders=lost)
-
-
-def _rows_by_study(instances: pl.DataFrame) -> pl.Series:
-    """Rows of each study, in order of participant, session and study; ids that are absent count as empty text."""
-    keys = instances.lazy().select(pl.col(*KEY_SCHEMA).fill_null("")).with_row_index("row")
-    return keys.group_by(*KEY_SCHEMA).agg("row").sort(*KEY_SCHEMA).collect()["row"]
-
-
-def _tables(studies: Sequence[pl.DataFrame], *, overrides: Mapping[str, str], allow_missing_frames: int) -> _Tables:
-    """Series, images, stacks and facts of some studies."""
-    series: list[dict[str, Any]] = []
-    stacks: list[dict[str, Any]] = []
-    facts: list[dict[str, Any]] = []
-    images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
-    for unsorted in studies:
-        images_once = without_spoilt_copies(plain(unsorted).with_columns(pl.col(*KEY_SCHEMA).fill_null("")))
-        table = images_once.sort(
-            "sop_uid", "frame_item", "position_z", "trigger_time_ms", "path", "member"
-        )  # not as files lie
-        key = table.select(*KEY_SCHEMA).row(0, named=True)
-        study = assemble(table, overrides=overrides, allow_missing_frames=allow_missing_frames)
-        series += [key | row for row in series_rows(study)]
-        stacks += [key | stack_row(c, study.timings[view], study) for view, c in study.chosen.items()]
-        images += [image_rows(key, view, c, table) for view, c in study.chosen.items()]
-        facts.append(key | study_facts(table))
-    return (
-        pl.DataFrame(series, schema=SERIES_SCHEMA),
-        pl.concat(images),
-        pl.DataFrame(stacks, schema=STACKS_SCHEMA),
-        pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA}),
+    return CohortIndex(
+        root=root,
+        series=tables.series,
+        image_parts=tables.image_parts,
+        stacks=tables.stacks,
+        facts=tables.facts,
+        studies=tables.studies.select(*KEY_SCHEMA, "digest", "n_images", "n_bytes"),
+        problems=found.tables["problems"],
+        notes=found.tables["notes"],
+        unused_overrides=tuple(found.facts["unused_overrides"]),
+        lost_folders=tuple(found.facts["lost_folders"]),
+        n_files=found.facts["n_files"],
+        n_read=n_read,
+        doubt=store.doubt if store else "",
+        fault=fault,
     )
-
-
-def studies(index: CohortIndex) -> tuple[StudyKey, ...]:
-    """Every study of the cohort, also those without a usable cine, in order."""
-    return tuple(StudyKey(*row) for row in index.facts.select(*KEY_SCHEMA).sort(*KEY_SCHEMA).iter_rows())
-
-
-def of_study(index: CohortIndex, table: TableName, key: StudyKey) -> pl.DataFrame:
-    """Rows of one study of a table of the index; no rows where it has none."""
-    start, length = index.places[table].get(key, (0, 0))
-    rows: pl.DataFrame = getattr(index, table)
-    return rows.slice(start, length)
-
-
-def plan_of(index: CohortIndex, key: StudyKey) -> StudyPlan:
-    """What the index knows of one study."""
-    series, stacks, images, facts = (of_study(index, name, key) for name in ("series", "stacks", "images", "facts"))
-    mine = index.notes.filter(pl.col("participant_id") == key.participant_id)
-    mine = mine.filter(pl.col("session_id").is_null() | (pl.col("session_id") == key.session_id))
-    notes = tuple(Note(code, sentence) for code, sentence in mine.select("code", "sentence").iter_rows())
-    return StudyPlan(index.root, key, series, stacks, images, facts, notes)
-
-
-def _places(table: pl.DataFrame) -> dict[StudyKey, tuple[int, int]]:
-    """First row and number of rows of each study; the rows of a study stand together."""
-    keys = table.lazy().select(pl.col(*KEY_SCHEMA).cast(pl.String)).with_row_index("start")
-    groups = keys.group_by(*KEY_SCHEMA).agg(pl.col("start").min(), pl.len()).collect()
-    return {StudyKey(*row[:3]): (row[3], row[4]) for row in groups.iter_rows()}
 
 
 def explain(index: CohortIndex, query: str) -> tuple[str, ...]:
     """The story of one series, found by its uid, the end of it, or its number; InputError where there is none."""
     return explaining.tell(index.series, query)
-
-
-def study_digest(index: CohortIndex, key: StudyKey) -> str:
-    """SHA-256 over the planned files of a study (path, size, change time) and how they become cines."""
-    return study_digests(index, [key])[key]
-
-
-def study_digests(index: CohortIndex, keys: Sequence[StudyKey]) -> dict[StudyKey, str]:
-    """`study_digest` of many studies, for which whole pieces of the image table are written out at once."""
-    digests = {}
-    for start in range(0, len(keys), _STUDIES_AT_ONCE):
-        some = keys[start : start + _STUDIES_AT_ONCE]
-        plans = _plans(pl.concat([of_study(index, "images", key) for key in some]))
-        for key in some:
-            rest = [of_study(index, table, key).to_dicts() for table in ("stacks", "facts")]
-            text = json.dumps([plans.get(key, ""), rest])
-            digests[key] = hashlib.sha256(text.encode()).hexdigest()
-    return digests
-
-
-def _plans(images: pl.DataFrame) -> dict[StudyKey, str]:
-    """Rows of each study as one text; they are in the order of views, slices and frames, whatever that of files."""
-    place = pl.concat_str("path", "member", separator="\0", ignore_nulls=True)
-    cells = [
-        (place if name == "path" else pl.col(name)).cast(pl.String).fill_null("")
-        for name in IMAGES_SCHEMA
-        if name not in (*KEY_SCHEMA, "member")
-    ]
-    lines = images.select(pl.col(*KEY_SCHEMA).cast(pl.String), line=pl.concat_str(cells, separator="\t"))
-    texts = lines.group_by(*KEY_SCHEMA, maintain_order=True).agg(pl.col("line").str.join("\n"))
-    return {StudyKey(*row[:3]): row[3] for row in texts.iter_rows()}

@@ -1,5 +1,6 @@
 """What of a cohort could not be read: whether anything is left, whom it may cost, and how to say it."""
 
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 
 import polars as pl
@@ -8,8 +9,9 @@ from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS
 from cinema_cli.io.folders import BROKEN_LINK, DENIED, LINK_OUTSIDE, UNLISTED
 
-# Codes of what was not read so that not even its person is known.
-_LOST_CODES = ("unreadable", "truncated", DENIED, UNLISTED, LINK_OUTSIDE, BROKEN_LINK)
+# Codes of files that were not read so that not even their person is known; of folders and archives every code is one.
+_MEMBERS = ("truncated_member", "damaged_member", "member_bomb", "archive_bomb", "bad_checksum")
+_LOST_CODES = ("unreadable", "truncated", DENIED, LINK_OUTSIDE, BROKEN_LINK, *_MEMBERS)
 _WORDS = {  # code, with "/" where that of a folder has words of its own -> (one, many)
     TRUNCATED_PIXELS: ("file is truncated", "files are truncated"),
     DENIED: ("file cannot be opened: permission denied", "files cannot be opened: permission denied"),
@@ -18,14 +20,18 @@ _WORDS = {  # code, with "/" where that of a folder has words of its own -> (one
     BROKEN_LINK: ("link leads nowhere", "links lead nowhere"),
 }
 _OTHER = ("file could not be read", "files could not be read")
+_OF_ARCHIVE = ("archive could not be read in full", "archives could not be read in full")
 
 
-def check_any(instances: pl.DataFrame, problems: pl.DataFrame, *, n_files: int) -> None:
-    """Raise InputError where there is nothing to index: no file, no DICOM image or no MR image, and say why."""
-    if instances.is_empty():
+def check_any(modalities: Collection[str | None], problems: pl.DataFrame, *, n_files: int) -> None:
+    """Raise InputError where there is nothing to index: no file, no DICOM image or no MR image, and say why.
+
+    `modalities`: those of all images.
+    """
+    if not modalities:
         raise _nothing(problems, n_files=n_files)
-    if not (instances["modality"] == "MR").any():
-        found = ", ".join(sorted({m or "unknown" for m in instances["modality"]}))
+    if "MR" not in modalities:
+        found = ", ".join(sorted({m or "unknown" for m in modalities}))
         raise InputError(f"no MR images, only modality {found}", hint="cinema reads cine cardiac MR.", code="no_mr")
 
 
@@ -48,18 +54,22 @@ def problem_words(problems: pl.DataFrame) -> list[str]:
     """`48 files are truncated`: how many have which problem, without their names; most frequent first."""
     counts: dict[tuple[str, str], int] = {}
     for path, code in problems.select("path", "code").iter_rows():
-        own = _WORDS.get(f"{code}/") if path.endswith("/") else None
-        words = own or _WORDS.get(code, _OTHER)
+        whole = path.endswith("/")
+        own = _WORDS.get(f"{code}/") if whole else None
+        words = own or _WORDS.get(code, _OF_ARCHIVE if whole else _OTHER)
         counts[words] = counts.get(words, 0) + 1
     return [f"{n} {words[n != 1]}" for words, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def lost_folders(problems: pl.DataFrame, instances: pl.DataFrame) -> tuple[str, ...]:
-    """Topmost folders, and links to such, of which not one image could be read: whoever is in them is in no table."""
-    bad = problems.filter(pl.col("code").is_in(_LOST_CODES))
+def lost_folders(problems: pl.DataFrame, places: Iterable[str]) -> tuple[str, ...]:
+    """Topmost folders, and links to such, of which not one image could be read: whoever is in them is in no table.
+
+    `places`: a path in each folder of which images were read; an archive is a folder.
+    """
+    bad = problems.filter(pl.col("code").is_in(_LOST_CODES) | pl.col("path").str.ends_with("/"))
     if bad.is_empty():
         return ()
-    read = {PurePosixPath(folder) for folder in instances["path"].str.replace(r"/?[^/]*$", "").unique()}
+    read = {PurePosixPath(place).parent for place in places}
     known = {above for folder in read for above in (folder, *folder.parents)}
     lost = set()
     for path, code in bad.select("path", "code").iter_rows():
