@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import polars as pl
 import pytest
-from conftest import a_result
+from made_results import a_result
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import ExitCode, OutputError, StudyError

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import a_result
+from made_results import a_result
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.result import HeadUse

@@ -182,11 +182,11 @@ class _Run:
         try:
             yield
         except BaseException:
-            for work, said in self._how.studies.stop():
-                item, _ = self._given.pop(_ids(work))
-                if not isinstance(said, Finished) and item.known is None:
+            finished = {_ids(work) for work, said in self._how.studies.stop() if isinstance(said, Finished)}
+            for ids, (item, _) in self._given.items():
+                if ids not in finished and item.known is None:
                     self._not_reached(item, *_INTERRUPTED, code="interrupted")
-                self._how.claims.give_back(work)
+                self._how.claims.give_back(item.study)
             raise
         self._how.studies.stop()
 

@@ -128,6 +128,11 @@ class StudyProcesses:
         """Studies that are being done."""
         return tuple(worker.task for worker in self._workers if worker.task)
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Numbers of the processes, as the system has them."""
+        return tuple(worker.process.pid or 0 for worker in self._workers)
+
     def give(self, task: StudyWork) -> None:
         """Have a study done by a free process, one that is ready first."""
         free = [worker for worker in self._workers if worker.task is None]
@@ -161,9 +166,8 @@ class StudyProcesses:
             if worker.process.is_alive():
                 worker.process.kill()
                 worker.process.join()
-            if worker.task:
-                said = [report for _, report in self._heard(worker)]
-                reports.append((worker.task, said[-1]) if worker.task and said else (worker.task, Stopped()))
+            if task := worker.task:
+                reports += list(self._heard(worker)) or [(task, Stopped())]
             worker.connection.close()
         self._workers = []
         return reports
