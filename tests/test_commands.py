@@ -50,7 +50,20 @@ def test_version_is_one_line() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "analyse", "infer", "scan", "phenotypes", "report", "simulate", "slurm", "models", "models verify", "train"],
+    [
+        "",
+        "analyse",
+        "doctor",
+        "infer",
+        "scan",
+        "phenotypes",
+        "report",
+        "simulate",
+        "slurm",
+        "models",
+        "models verify",
+        "train",
+    ],
 )
 def test_golden_help(command: str, golden: Callable[[str, str], None]) -> None:
     done = cinema(*command.split(), "--help")
