@@ -41,6 +41,7 @@ def analyse(
     verbose: options.Verbose = 0,
     quiet: options.Quiet = False,
     log_format: options.Format = LogFormat.TEXT,
+    log_file: options.LogFile = None,
     no_progress: options.NoProgress = False,
 ) -> None:
     """Scan a cohort, run heads on its cines, measure, and write tables and a report. A second run does what is left."""

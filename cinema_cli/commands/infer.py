@@ -34,6 +34,7 @@ def infer(
     verbose: options.Verbose = 0,
     quiet: options.Quiet = False,
     log_format: options.Format = LogFormat.TEXT,
+    log_file: options.LogFile = None,
     no_progress: options.NoProgress = False,
 ) -> None:
     """Run heads over a cohort: predictions.parquet, embeddings.parquet, masks and phenotypes, no report.

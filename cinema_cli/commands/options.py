@@ -15,7 +15,7 @@ from cinema_cli.io.names import printable
 CONSOLE = Console()
 """The console of this process; the options below set it up before a command begins."""
 
-_COMMON = {"config", "list_heads", "verbose", "quiet", "log_format", "no_progress"}
+_COMMON = {"config", "list_heads", "verbose", "quiet", "log_format", "log_file", "no_progress"}
 
 
 def _verbose(value: int) -> int:
@@ -76,6 +76,9 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_quiet, is_eager=
 Format = Annotated[
     LogFormat, typer.Option("--log-format", callback=_log_format, is_eager=True, help="How messages look on stderr.")
 ]
+LogFile = Annotated[
+    Path | None, typer.Option("--log-file", help="Keep every message here too, as JSON lines; it is added to.")
+]
 NoProgress = Annotated[
     bool, typer.Option("--no-progress", callback=_no_progress, is_eager=True, help="No bar, no progress lines.")
 ]
@@ -87,9 +90,7 @@ Config = Annotated[
 OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Output folder [default: <cohort>-cinema, beside].")
 ]
-ParticipantLabel = Annotated[
-    list[str] | None, typer.Option(help="Only these participants, with or without `sub-`.")
-]
+ParticipantLabel = Annotated[list[str] | None, typer.Option(help="Only these participants, with or without `sub-`.")]
 Participants = Annotated[
     Path | None, typer.Option(help="Only the participants in this file: one a line, or a participant_id column.")
 ]
@@ -109,7 +110,9 @@ Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16: arithmet
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")]
 MemGb = Annotated[
     float | None,
-    typer.Option(min=0.5, help="Memory to use, GB (2^30 bytes): less, fewer studies at a time [default: all granted and free]."),
+    typer.Option(
+        min=0.5, help="Memory to use, GB (2^30 bytes): less, fewer studies at a time [default: all granted and free]."
+    ),
 ]
 BatchSize = Annotated[
     str, typer.Option(metavar="auto|N", help="Images a network sees together; auto: measured once on this device.")
@@ -121,7 +124,9 @@ Deterministic = Annotated[
 ShardOption = Annotated[
     str | None,
     typer.Option(
-        "--shard", metavar="I/N", help="Only part I of N, from 0; `cinema merge` makes the tables [default: SLURM's array]."
+        "--shard",
+        metavar="I/N",
+        help="Only part I of N, from 0; `cinema merge` makes the tables [default: SLURM's array].",
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run every study again.")]

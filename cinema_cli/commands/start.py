@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from cinema_cli import __version__
-from cinema_cli.commands.options import labels, resolved, typed
+from cinema_cli.commands.options import CONSOLE, labels, resolved, typed
 from cinema_cli.domain.errors import ExitCode, UsageError
 from cinema_cli.io.processors import available_cpus
 
@@ -14,6 +14,8 @@ from cinema_cli.io.processors import available_cpus
 def start(context: typer.Context, *, report: bool) -> ExitCode:
     """Do what the command's options ask for; `report`: with report.html at the end. Raises CinemaError."""
     asked: dict[str, Any] = context.params
+    if asked["log_file"]:
+        CONSOLE.files.ask_for(asked["log_file"], cohort=asked["cohort"], nameless=bool(asked["hash_ids"]))
     n_cpus = asked["jobs"] or available_cpus()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
     from cinema_cli.commands.job import Job, run_job, show_plan
