@@ -87,6 +87,9 @@ Config = Annotated[
 ]
 
 
+WorkDir = Annotated[
+    Path | None, typer.Option("--work-dir", "-w", help="Scratch: what a scan found is kept here [default: your cache].")
+]
 OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Output folder [default: <cohort>-cinema, beside].")
 ]

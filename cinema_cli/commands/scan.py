@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cinema_cli.commands.console import LogFormat
-from cinema_cli.commands.options import CONSOLE, Cohort, Config, Format, IdFrom, NoProgress, Quiet, Verbose, Views
+from cinema_cli.commands.options import (
+    CONSOLE,
+    Cohort,
+    Config,
+    Format,
+    IdFrom,
+    NoProgress,
+    Quiet,
+    Verbose,
+    Views,
+    WorkDir,
+)
 from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.processors import available_cpus
 
@@ -56,6 +67,10 @@ def scan(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processors to use [default: all that are granted].")] = None,
+    work_dir: WorkDir = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Read every header again, also of files that are as they were.")
+    ] = False,
     config: Config = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -69,6 +84,7 @@ def scan(
     from cinema_cli.commands.console import counting
     from cinema_cli.io import index as indexing
     from cinema_cli.io.identity import read_key, without_links
+    from cinema_cli.io.index_store import index_folder
     from cinema_cli.io.ledger import refuse_inside
 
     _refuse_contradictions(out, file_format, as_json=as_json, explain=explain)
@@ -83,8 +99,11 @@ def scan(
             views_file=views,
             allow_missing_frames=allow_missing_frames,
             jobs=jobs or available_cpus(),
+            index_dir=index_folder(cohort, work_dir=work_dir),
+            fresh=fresh,
             progress=counter.follow,
         )
+    say_index(index)
     if explain is not None:
         sys.stdout.write("\n".join(_story(index, explain, hash_key=key)) + "\n")
         return
@@ -92,6 +111,16 @@ def scan(
     _summarise(index)
     if index.lost_folders:
         raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def say_index(index: "CohortIndex") -> None:
+    """Say, where it matters, what the scan could not take from or leave in its index."""
+    CONSOLE.debug(f"{index.n_files} files, of which {index.n_read} files and archives were read now")
+    if index.doubt:
+        CONSOLE.debug(f"the index of earlier scans is not used: {index.doubt}")
+    if index.fault:
+        said = f"what the scan found cannot be kept ({index.fault}): the next one will read every file again"
+        CONSOLE.warn(f"{said}; --work-dir chooses another folder")
 
 
 def _refuse_contradictions(

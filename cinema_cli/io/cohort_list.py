@@ -40,13 +40,7 @@ def list_studies(index: CohortIndex, digests: Mapping[StudyKey, str], *, clinica
     listed = pl.LazyFrame(
         rows, schema=KEY_SCHEMA | {n: k for n, k in STUDY_SCHEMA.items() if n[:2] != "n_"}, orient="row"
     )
-    files = index.images.lazy().drop_nulls("path").unique([*KEY_SCHEMA, "path", "member", "frame_item"])
-    of_images = pl.struct("path", "member").is_first_distinct()  # several images may be in one file
-    sizes = (
-        files.with_columns(pl.col(*KEY_SCHEMA).cast(pl.String))
-        .group_by(*KEY_SCHEMA)
-        .agg(n_images=pl.len(), n_bytes=pl.col("file_size").filter(of_images).sum())
-    )
+    sizes = index.studies.lazy().select(*KEY_SCHEMA, "n_images", "n_bytes")
     table = listed.join(sizes, on=list(KEY_SCHEMA), how="left").with_columns(pl.col("n_images", "n_bytes").fill_null(0))
     return table.select(pl.col(name).cast(kind) for name, kind in STUDY_SCHEMA.items()).sort(*ID_SCHEMA).collect()
 

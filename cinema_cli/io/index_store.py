@@ -19,6 +19,9 @@ from typing import Any
 
 import polars as pl
 
+from cinema_cli.domain.errors import UsageError
+from cinema_cli.io.cache import cache_directory
+
 Shelved = Path | pl.DataFrame
 """A table in the index, or, where there is none or it cannot be written, in memory."""
 
@@ -94,6 +97,25 @@ class IndexStore:
         for path in _tables(self.folder):
             if path.name not in needed and time.time() - path.stat().st_mtime > _UNUSED_S:
                 path.unlink(missing_ok=True)
+
+
+def index_folder(cohort: Path, *, work_dir: Path | None, out: Path | None = None) -> Path | None:
+    """Where the index of a cohort lies: in `work_dir`, else in this user's cache; None for one inside the cohort.
+
+    Raises UsageError for a `work_dir` inside of the cohort, or inside of `out`, where what headers say must not be.
+    """
+    try:
+        place = (work_dir or cache_directory()).resolve()
+    except RuntimeError:
+        return None
+    for folder, what in ((cohort, "input"), (out, "output")):
+        if folder is not None and place.is_relative_to(folder.resolve()):
+            if work_dir is None:
+                return None
+            said = f"the work folder {work_dir} lies inside the {what} {folder}"
+            raise UsageError(said, hint="Choose a folder outside.", code="work_dir_inside")
+    digest = blake2b(os.fsencode(cohort.resolve()), digest_size=8).hexdigest()
+    return place / f"index-{digest}"
 
 
 def open_index(folder: Path, *, root: Path, fresh: bool = False) -> IndexStore:

@@ -1,0 +1,168 @@
+"""Speed and memory of a scan: against pydicom, of 100,000 files with an index, of the same again, and with a new study.
+
+python bench/scan.py COHORT [--files 100000] [--jobs 2] [--out FILE]   (COHORT: of `cinema simulate --small -N 20`)
+"""
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from provenance import provenance
+
+from cinema_cli.io.headers import read_headers
+from cinema_cli.io.index import CohortIndex, scan
+
+UID = re.compile(rb"(2\.25\.\d)\d\d(?=\d{20})")  # two digits of a simulated UID, which give way to a number
+ID = re.compile(rb"SIM(?=\d{4})")
+ROUNDS = 3
+
+
+def make_copies(cohort: Path, out: Path, *, n_files: int) -> int:
+    """Copies of a small cohort, each with ids of its own of the same length, up to `n_files`; how many there are."""
+    sources = [(path.relative_to(cohort), path.read_bytes()) for path in sorted(cohort.rglob("*.dcm"))]
+    done = 0
+    for copy in range(-(-n_files // len(sources))):
+        for relative, content in sources[: n_files - done]:
+            own = UID.sub(rb"\g<1>%02d" % copy, ID.sub(b"S%02d" % copy, content))
+            path = out / f"{copy:02d}" / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(own)
+            done += 1
+    return done
+
+
+def cpu_s() -> float:
+    """Processor seconds of this process and those it started that have ended."""
+    return sum(os.times()[:4])
+
+
+def timed(work: Callable[[], Any]) -> dict[str, float]:
+    """Seconds by the clock, and of processors."""
+    clock, cpu = time.perf_counter(), cpu_s()
+    work()
+    return {"s": round(time.perf_counter() - clock, 3), "cpu_s": round(cpu_s() - cpu, 3)}
+
+
+def against_pydicom(cohort: Path) -> dict[str, Any]:
+    """Files a second of processor time, one process, in turns: pydicom, our headers, and a whole scan."""
+    files = [path for path in sorted(cohort.rglob("*.dcm")) if path.is_file()]
+
+    def plain() -> None:
+        for path in files:
+            pydicom.dcmread(path, stop_before_pixels=True)
+
+    works = {
+        "pydicom": plain,
+        "headers": lambda: read_headers(cohort, jobs=1),
+        "scan": lambda: scan(cohort, jobs=1),
+    }
+    best = dict.fromkeys(works, float("inf"))
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            best[name] = min(best[name], timed(work)["cpu_s"])
+    rates = {f"{name}_files_per_cpu_s": round(len(files) / seconds) for name, seconds in best.items()}
+    ratios = {f"{name}_to_pydicom": round(best["pydicom"] / best[name], 2) for name in ("headers", "scan")}
+    return {"files": len(files), **rates, **ratios}
+
+
+def one_scan(cohort: Path, index_dir: Path | None, *, jobs: int) -> dict[str, Any]:
+    """Time and memory of a scan in this process, which does nothing else."""
+    found: list[CohortIndex] = []
+    took = timed(lambda: found.append(scan(cohort, index_dir=index_dir, jobs=jobs)))
+    (index,) = found
+    mib = {who: round(resource.getrusage(who_).ru_maxrss / 1024) for who, who_ in WHOSE.items()}
+    tables = (index.series, index.stacks, index.facts, index.studies)
+    n_images = int(index.studies["n_images"].sum())
+    return {
+        **took,
+        "read": index.n_read,
+        "files": index.n_files,
+        "studies": index.studies.height,
+        "peak_mib": mib["self"],
+        "peak_of_workers_mib": mib["largest child"] if took["cpu_s"] and jobs > 1 else 0,
+        "tables_bytes_an_image": round(sum(table.estimated_size() for table in tables) / max(n_images, 1), 1),
+        "doubt": index.doubt or index.fault,
+    }
+
+
+WHOSE = {"self": resource.RUSAGE_SELF, "largest child": resource.RUSAGE_CHILDREN}
+
+
+def in_own_process(cohort: Path, index_dir: Path | None, *, jobs: int) -> dict[str, Any]:
+    """`one_scan` in a new process."""
+    command = [sys.executable, __file__, str(cohort), "--jobs", str(jobs), "--one", str(index_dir or "-")]
+    result: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return result
+
+
+def large(cohort: Path, folder: Path, *, n_files: int, jobs: int) -> dict[str, Any]:
+    """Scans of many files: first, again, with a study more, and without an index by one process and by several."""
+    tree, index_dir = folder / "cohort", folder / "index"
+    n_files = make_copies(cohort, tree, n_files=n_files)
+    alone, together = (in_own_process(tree, None, jobs=number) for number in (1, jobs))
+    first = in_own_process(tree, index_dir, jobs=jobs)
+    again = min((in_own_process(tree, index_dir, jobs=jobs) for _ in range(ROUNDS)), key=lambda run: run["s"])
+    study = next(path for path in sorted(cohort.iterdir()) if path.is_dir())
+    make_copies(study.parent, folder / "more", n_files=len(list(study.rglob("*.dcm"))))
+    (folder / "more").rename(tree / "more")
+    for path in (tree / "more").rglob("*.dcm"):
+        path.write_bytes(UID.sub(rb"\g<1>99", ID.sub(b"S99", path.read_bytes().replace(b"S00", b"SIM"))))
+    more = in_own_process(tree, index_dir, jobs=jobs)
+    disk = sum(path.stat().st_size for path in index_dir.rglob("*") if path.is_file())
+    return {
+        "files": n_files,
+        "jobs": jobs,
+        "without_index_one_process": alone,
+        "without_index": together,
+        "speed_up_of_processes": round(alone["s"] / together["s"], 2),
+        "first": first,
+        "again": again,
+        "first_to_again": round(first["s"] / again["s"], 1),
+        "with_a_new_study": more,
+        "index_bytes_a_file": round(disk / n_files, 1),
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if arguments.one:
+        index_dir = None if arguments.one == "-" else Path(arguments.one)
+        print(json.dumps(one_scan(arguments.cohort, index_dir, jobs=arguments.jobs)))
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cinema-bench-"))
+    try:
+        result = {
+            "load_before": os.getloadavg()[0],
+            "against_pydicom": against_pydicom(arguments.cohort),
+            "large": large(arguments.cohort, folder, n_files=arguments.files, jobs=arguments.jobs),
+            "load_after": os.getloadavg()[0],
+            **provenance(),
+        }
+    finally:
+        shutil.rmtree(folder)
+    text = json.dumps(result, indent=1)
+    if arguments.out:
+        arguments.out.write_text(text + "\n", "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
