@@ -10,7 +10,21 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cinema_cli import __version__
-from cinema_cli.commands import analyse, infer, models, phenotypes, report, scan, simulate, slurm, train
+from cinema_cli.commands import (
+    analyse,
+    doctor,
+    infer,
+    merge,
+    models,
+    phenotypes,
+    report,
+    scan,
+    simulate,
+    slurm,
+    status,
+    train,
+    unlock,
+)
 from cinema_cli.commands.ending import STDOUT, Terminated, exit_code_of, occupy_streams, silence, stdout_error
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import CinemaError, ExitCode
@@ -33,7 +47,11 @@ app.command("infer", short_help="What trained heads say of a cohort, as tables."
 app.command("scan", short_help="What each series of a cohort is, and whether it is used.")(scan.scan)
 app.command("phenotypes", short_help="The phenotype table, for other programs.")(phenotypes.phenotypes)
 app.command("report", short_help="Make the report again.")(report.report)
+app.command("merge", short_help="Tables and report of a cohort done in parts.")(merge.merge)
+app.command("status", short_help="How far the work is, who does it, how fast.")(status.status)
+app.command("unlock", short_help="Whose an output folder is; take dead locks away.")(unlock.unlock)
 app.command("slurm", short_help="The jobs that do it on a cluster.")(slurm.slurm)
+app.command("doctor", short_help="Whether this machine has what a run needs.")(doctor.doctor)
 app.command("simulate", short_help="A synthetic cohort with its truth.")(simulate.simulate)
 app.add_typer(models.models, name="models", short_help="Heads and their weights.")
 app.add_typer(train.train, name="train", short_help="Train heads.")

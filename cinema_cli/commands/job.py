@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from cinema_cli.commands.cohort_files import write_cohort
+from cinema_cli.commands.cohort_files import are_there, is_current, write_cohort
 from cinema_cli.commands.cohort_page import REPORT_NAME
 from cinema_cli.commands.console import Counter as Counting
 from cinema_cli.commands.console import clock, counting
@@ -29,6 +29,7 @@ from cinema_cli.commands.job_words import (
 )
 from cinema_cli.commands.options import CONSOLE, without_folders
 from cinema_cli.commands.runlog import RunLog, logged_run
+from cinema_cli.commands.scan import say_index
 from cinema_cli.commands.study_pages import StudyPages, failure_page
 from cinema_cli.domain.errors import CinemaError, ExitCode, InputError
 from cinema_cli.domain.shard import Shard
@@ -42,7 +43,7 @@ from cinema_cli.inference.study_work import Writing
 from cinema_cli.inference.worker import WorkerSetup
 from cinema_cli.io.claims import FolderClaims
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
-from cinema_cli.io.cohort_list import list_studies, write_studies
+from cinema_cli.io.cohort_list import cohort_records, cohort_standings, list_studies, write_studies
 from cinema_cli.io.disk import check_space
 from cinema_cli.io.facts import to_facts
 from cinema_cli.io.folders import check_folder
@@ -61,7 +62,7 @@ from cinema_cli.io.index import (
 from cinema_cli.io.index_rows import KEY_SCHEMA
 from cinema_cli.io.lock import run_lock
 from cinema_cli.io.names import printable
-from cinema_cli.io.predictions import PREDICTIONS
+from cinema_cli.io.predictions import EMBEDDINGS, PREDICTIONS
 from cinema_cli.io.problems import problem_words
 from cinema_cli.io.study import read_study
 from cinema_cli.io.tables import read_series, to_csv, write_notes, write_series
@@ -189,6 +190,7 @@ def scan_cohort(job: Job, *, hash_key: bytes | None) -> CohortIndex:
     options = {**job.scan, "hash_key": hash_key}
     with counting(CONSOLE, "files", total=None) as counter:
         index = scan(job.cohort, **options, progress=counter.follow)
+    say_index(index)
     used = index.series.filter(verdict="used").height
     CONSOLE.info(
         f"scanned {index.n_files} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
@@ -341,12 +343,17 @@ def _write_scan(out: Path, index: CohortIndex, *, hash_key: bytes | None) -> boo
 
 
 def _write_cohort(job: Job, *, facts: EngineFacts, changed: bool) -> None:
-    """Tables and report; a part of a cohort leaves them to the merge."""
+    """Tables and report, unless they say what the records say; a part of a cohort leaves them to the merge."""
     if job.shard:
         return
+    heads = [*([PREDICTIONS] if facts.columns else []), *([EMBEDDINGS] if facts.embeds else [])]
+    files = [*heads, *([REPORT_NAME] if job.report else [])]
+    if not changed and are_there(job.out, files) and is_current(job.out, cohort_standings(job.out, jobs=job.jobs)):
+        return
+    records = cohort_records(job.out, jobs=job.jobs)
     write_cohort(
-        job.out, columns=facts.columns, embedded=facts.embeds, report=job.report, jobs=job.jobs, changed=changed
-    )
+        job.out, records, columns=facts.columns, embedded=facts.embeds, report=job.report, jobs=job.jobs
+    )  # fmt: skip
 
 
 def _result_name(job: Job, facts: EngineFacts) -> str:

@@ -1,12 +1,13 @@
 """A study in work belongs to one run: its claim, which holds as long as the run's lock."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cinema_cli.domain.errors import LockedError
 from cinema_cli.io.atomic import output_errors
-from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, owner_of, utc_now
+from cinema_cli.io.holds import DEAD_AFTER_SECONDS, Hold, Owner, as_dict, hold, holds, owner_of, utc_now
 from cinema_cli.io.ledger import StudyIds
 from cinema_cli.io.lock import LOCK_NAME, lock_path, owners
 
@@ -65,6 +66,22 @@ def claims(out: Path, *, now: float | None = None) -> tuple[Claim, ...]:
         for one in found
         if (by := owner_of(one.says))
     )
+
+
+def clear_claims(out: Path, *, now: float) -> int:
+    """Take away claims of runs that are dead or gone, and what a killed process left half-written; how many claims.
+
+    `now`: by the disk's clock. Raises OutputError.
+    """
+    folder = out / LOCK_NAME
+    stale = [one.path for one in claims(out, now=now) if not one.alive]
+    half = [path for kind in ("*.part", "*.now") for path in folder.glob(kind)]
+    with output_errors(folder):
+        for path in (*stale, *(path for path in half if now - path.stat().st_mtime > DEAD_AFTER_SECONDS)):
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # others are in it, or it is not there
+            folder.rmdir()
+    return len(stale)
 
 
 def _live(out: Path, *, now: float) -> set[str]:

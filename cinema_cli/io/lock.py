@@ -28,6 +28,11 @@ class Lock:
     alive: bool
 
     @property
+    def token(self) -> str:
+        """What names the run."""
+        return self.path.stem.removeprefix(_RUN)
+
+    @property
     def words(self) -> str:
         """Who holds it."""
         return self.owner.words if self.owner else "an unknown machine"
@@ -74,7 +79,7 @@ def lock_path(out: Path, owner: Owner) -> Path:
 
 def take_away(out: Path, token: str) -> int:
     """Remove the lock of a run and its claims; how many files that were."""
-    named = [path for path in (out / LOCK_NAME).glob(f"*{token}.json") if path.is_file()]
+    named = list((out / LOCK_NAME).glob(f"*{token}.json"))
     for path in sorted(named, reverse=True):  # claims ("study-") go before the lock ("run-") that they hold by
         path.unlink(missing_ok=True)
     return len(named)
@@ -90,7 +95,7 @@ def _acquire(out: Path, owner: Owner) -> None:
         for other in others:
             lock = _seen(other, now=now)
             if not lock.alive:
-                take_away(out, other.path.stem.removeprefix(_RUN))
+                take_away(out, lock.token)
             elif _conflict(owner, lock.owner):
                 in_the_way.append(lock)
         return [other for other in others if any(lock.path == other.path for lock in in_the_way)]

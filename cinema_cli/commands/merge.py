@@ -1,0 +1,81 @@
+"""`cinema merge`: tables and report of a cohort whose studies were done in parts."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cinema_cli.commands.console import LogFormat
+from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.domain.errors import ConfigError, ExitCode, InputError
+
+if TYPE_CHECKING:
+    from cinema_cli.domain.prediction import PredictionColumn
+    from cinema_cli.io.records import CohortRecords
+
+_HINT = "Give the output folder in which every part was run: `cinema analyse COHORT -o OUT --shard 0/8`, and so on."
+
+
+def merge(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of the runs with --shard.")],
+    config: Config = None,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    log_format: Format = LogFormat.TEXT,
+    no_progress: NoProgress = False,
+) -> ExitCode:
+    """Make the cohort's tables and report from the records of all parts; COHORT itself is not needed.
+
+    Exit code 3 where studies failed or no part has come to them. Made again, it does nothing unless a record is new.
+    """
+    from cinema_cli.commands.cohort_files import are_there, is_current, write_cohort
+    from cinema_cli.commands.cohort_page import REPORT_NAME
+    from cinema_cli.commands.job_words import n_studies
+    from cinema_cli.io.cohort_list import STUDIES, cohort_records, cohort_standings, former_studies, former_words
+    from cinema_cli.io.lock import run_lock
+    from cinema_cli.io.processors import available_cpus
+
+    if missing := [name for name in (STUDIES, "series.parquet") if not (folder / name).is_file()]:
+        raise InputError(f"no {' and no '.join(missing)} in {folder}", hint=_HINT, code="not_scanned")
+    jobs = available_cpus()
+    with run_lock(folder):
+        standings = cohort_standings(folder, jobs=jobs)
+        made = {name for one in standings for name in one.files if name.endswith(".parquet")}
+        if are_there(folder, {REPORT_NAME, *made}) and is_current(folder, standings):
+            said = "nothing to do: the tables say what the records say"
+        else:
+            records = cohort_records(folder, jobs=jobs)
+            columns, embedded = _answers(records)
+            write_cohort(folder, records, columns=columns, embedded=embedded, report=True, jobs=jobs)
+            said = f"{n_studies(len(standings))} merged"
+    counts = {word: sum(one.status == word for one in standings) for word in ("failed", "not_run")}
+    told = {"failed": "failed (see failures.csv)", "not_run": "without a result yet (run their part again)"}
+    missed = [f"{count} {told[word]}" for word, count in counts.items() if count]
+    CONSOLE.info(f"{', '.join([said, *missed])}; report: {folder / REPORT_NAME}")
+    if former := former_words(former_studies(folder)):
+        CONSOLE.info(former)
+    return ExitCode.SOME_FAILED if missed else ExitCode.DONE
+
+
+def _answers(records: "CohortRecords") -> "tuple[tuple[PredictionColumn, ...], bool]":
+    """Columns of what the heads in the records said, and whether a backbone is among them."""
+    published = list(dict.fromkeys(head.name for _, heads, _ in records.made_by for head in heads if head.weights))
+    if not published:
+        return (), False
+    from cinema_cli.domain.prediction import Task
+    from cinema_cli.inference.answers import columns
+    from cinema_cli.inference.cards import PublishedCard
+
+    cards = [card for card in _cards(published) if isinstance(card, PublishedCard)]
+    return tuple(c for card in cards for c in columns(card)), any(card.task is Task.EMBEDDING for card in cards)
+
+
+def _cards(names: Iterable[str]) -> Iterable[object]:
+    from cinema_cli.inference.cards import read_card
+
+    for name in names:
+        try:
+            yield read_card(name)
+        except ConfigError:  # of a head that this installation does not know: its columns are in the studies' tables
+            CONSOLE.warn(f"no card of the head {name} is here: its columns have no description")

@@ -1,0 +1,110 @@
+"""A cohort in parts: shards that share a folder, and the merge of what they did."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from disk_cohort import use_grey_head, write_heart
+
+from cinema_cli.commands import job
+from cinema_cli.commands.app import run
+from cinema_cli.domain.shard import Shard
+from cinema_cli.io.holds import as_dict, this_process
+from cinema_cli.io.lock import LOCK_NAME, run_lock
+
+TABLES = ("phenotypes.csv", "phenotypes.parquet", "curves.parquet", "failures.csv", "qc.csv", "series.csv", "notes.csv")
+
+
+@pytest.fixture(autouse=True)
+def made_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("running_device", "study_processes"):
+        monkeypatch.setattr(job, name, getattr(job, name))  # as they were, after the test
+    use_grey_head()
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Five participants, of whom one has a single slice; parts 0 and 1 of 2 have some each."""
+    for name in "ABCD":
+        write_heart(tmp_path / "cohort" / name, name)
+    write_heart(tmp_path / "cohort" / "E", "E", slices=1)
+    assert {Shard(0, 2).has(f"sub-{name}") for name in "ABCDE"} == {True, False}
+    return tmp_path / "cohort"
+
+
+def times(out: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+
+
+def test_parts_and_their_merge_make_the_tables_of_one_run(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "parts"
+    assert run(["analyse", str(cohort), "-o", str(whole)]) == 3
+    assert run(["analyse", str(cohort), "-o", str(out), "--shard", "0/2"]) in (0, 3)
+    assert not (out / "phenotypes.csv").exists() and not (out / "report.html").exists()
+    capsys.readouterr()
+    assert run(["merge", str(out)]) == 3
+    assert "without a result yet (run their part again)" in capsys.readouterr().err
+    statuses = pl.read_csv(out / "phenotypes.csv")["status"].to_list()
+    assert len(statuses) == 5 and statuses.count("not_run") == sum(Shard(1, 2).has(f"sub-{name}") for name in "ABCDE")
+    assert run(["analyse", str(cohort), "-o", str(out), "--shard", "1/2"]) in (0, 3)
+    capsys.readouterr()
+    assert run(["merge", str(out)]) == 3
+    assert "5 studies merged, 1 failed (see failures.csv); report: " in capsys.readouterr().err
+    assert all((out / name).read_bytes() == (whole / name).read_bytes() for name in TABLES)
+    assert json.loads((out / "dataset_description.json").read_text()) == json.loads(
+        (whole / "dataset_description.json").read_text()
+    )
+    before = times(out)
+    assert run(["merge", str(out)]) == 3
+    assert "nothing to do" in capsys.readouterr().err and times(out) == before
+    (out / "qc.csv").unlink()
+    assert run(["merge", str(out)]) == 3 and (out / "qc.csv").read_bytes() == (whole / "qc.csv").read_bytes()
+
+
+def test_a_merge_makes_anew_what_a_part_did_again(cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 3
+    before = (out / "report.html").stat().st_mtime_ns
+    assert run(["analyse", str(cohort), "-o", str(out), "--shard", "0/2", "--force", "-q"]) in (0, 3)
+    assert run(["merge", str(out), "-q"]) == 3
+    assert (out / "report.html").stat().st_mtime_ns > before
+
+
+def test_a_merge_waits_for_the_parts_and_wants_their_folder(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(["merge", str(out)]) == 66
+    assert "no studies.parquet and no series.parquet" in capsys.readouterr().err and not out.exists()
+    assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 3
+    with run_lock(out, shard=Shard(1, 2)):
+        assert run(["merge", str(out)]) == 75
+        assert "shard 1/2" in capsys.readouterr().err
+
+
+def test_a_task_of_a_slurm_array_does_its_part(cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ID": "3", "MIN": "2", "MAX": "3", "STEP": "1", "COUNT": "2"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    out = tmp_path / "out"
+    assert run(["analyse", str(cohort), "-o", str(out), "-q"]) in (0, 3)
+    done = {path.parent.parent.name for path in out.glob("sub-*/ses-*/status.json")}
+    assert done == {f"sub-{name}" for name in "ABCDE" if Shard(1, 2).has(f"sub-{name}")}
+
+
+def test_a_study_that_another_run_has_in_work_is_left_to_it(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    other = this_process(shard="0/3")
+    with run_lock(out, shard=Shard(0, 3)) as holder:
+        claim = as_dict(holder) | {"participant_id": "sub-A", "session_id": "ses-1", "claimed": other.since}
+        (out / LOCK_NAME / f"study-sub-A_ses-1_{holder.token}.json").write_text(json.dumps(claim))
+        for part in ("0/2", "1/2"):
+            run(["analyse", str(cohort), "-o", str(out), "--shard", part, "-q"])
+        assert not list(out.glob("sub-A/*/status.json")) and len(list(out.glob("sub-*/*/status.json"))) == 4
+    for part in ("0/2", "1/2"):
+        run(["analyse", str(cohort), "-o", str(out), "--shard", part, "-q"])
+    assert len(list(out.glob("sub-*/*/status.json"))) == 5
