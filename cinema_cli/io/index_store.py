@@ -137,7 +137,7 @@ def _opened(folder: Path, *, root: Path, fresh: bool) -> IndexStore:
             return IndexStore(folder, bytes.fromhex(about["salt"]))
         doubt = "it is damaged"
     if about is not None and not doubt and not fresh:
-        doubt = "it is of another version of cinema" if about.get("root") == expected["root"] else "of another folder"
+        doubt = "it is of another version" if about.get("root") == expected["root"] else "it is of another folder"
     _clear(folder)
     salt = secrets.token_bytes(16)
     _replace(folder / _ABOUT, json.dumps({**expected, "salt": salt.hex()}).encode())
