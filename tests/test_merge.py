@@ -1,26 +1,47 @@
 """A cohort in parts: shards that share a folder, and the merge of what they did."""
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 from disk_cohort import use_grey_head, write_heart
+from made_results import a_result, a_study
 
 from cinema_cli.commands import job
 from cinema_cli.commands.app import run
+from cinema_cli.domain.cine import CineStudy
+from cinema_cli.domain.result import StudyResult
 from cinema_cli.domain.shard import Shard
+from cinema_cli.inference.study_processes import OneByOne
+from cinema_cli.inference.study_work import At
+from cinema_cli.inference.worker import WorkerSetup
 from cinema_cli.io.holds import as_dict, this_process
 from cinema_cli.io.lock import LOCK_NAME, run_lock
 
 TABLES = ("phenotypes.csv", "phenotypes.parquet", "curves.parquet", "failures.csv", "qc.csv", "series.csv", "notes.csv")
 
 
+@dataclass
+class MadeUp:
+    """Measures by the participant's name: here, what is measured is not the point."""
+
+    def analyse(self, study: CineStudy, *, at: At = str) -> StudyResult:
+        """A result whose numbers are the person's own."""
+        result = replace(a_result(a_study()), participant_id=study.participant_id, facts=study.facts, masks={})
+        own = [replace(m, value=m.value and m.value + ord(study.participant_id[-1])) for m in result.measurements]
+        return replace(result, measurements=tuple(own))
+
+
 @pytest.fixture(autouse=True)
-def made_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("running_device", "study_processes"):
-        monkeypatch.setattr(job, name, getattr(job, name))  # as they were, after the test
+def made_up_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_by_one(setup: WorkerSetup, count: int) -> OneByOne:
+        return OneByOne(MadeUp(), replace(setup.writing, pages=None))
+
+    monkeypatch.setattr(job, "running_device", job.running_device)  # as it was, after the test
     use_grey_head()
+    monkeypatch.setattr(job, "study_processes", one_by_one)
 
 
 @pytest.fixture
