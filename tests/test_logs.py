@@ -38,6 +38,7 @@ def test_events_are_lines_for_programs_and_sentences_for_people(
     def work(console: Console) -> None:
         console.event(Event.STUDY_STARTED, study="sub-1 ses-1", position=1, total=2)
         console.event(Event.STUDY_DONE, "sub-1 ses-1: done in 2.0 s", study="sub-1 ses-1", seconds=2.0, memory_mb=310)
+        console.event(Event.WORKER_DIED, study="sub-2 ses-1", stage="read", cause="SIGSEGV")
         console.event(Event.STUDY_FAILED, "sub-2 ses-1: ends early", study="sub-2 ses-1", stage="read", code="cut")
 
     one_run(tmp_path / "text", Console(), work)
@@ -46,15 +47,15 @@ def test_events_are_lines_for_programs_and_sentences_for_people(
     assert capsys.readouterr().err.splitlines()[0] == "sub-1 ses-1: done in 2.0 s"
     one_run(tmp_path / "json", Console(log_format=LogFormat.JSON), work)
     shown = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    names = ["run_started", "study_started", "study_done", "study_failed", "run_ended"]
+    names = ["run_started", "study_started", "study_done", "worker_died", "study_failed", "run_ended"]
     assert [line["event"] for line in shown] == names
     assert shown[2] | {"time": ""} == {
         "time": "", "level": "debug", "event": "study_done", "message": "sub-1 ses-1: done in 2.0 s",
         "study": "sub-1 ses-1", "seconds": 2.0, "memory_mb": 310,
     }  # fmt: skip
-    assert shown[3]["level"] == "warning" and shown[4]["exit_code"] == 0
+    assert shown[4]["level"] == "warning" and shown[5]["exit_code"] == 0
     one_run(tmp_path / "quiet", Console(log_format=LogFormat.JSON, quiet=True), work)
-    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["study_failed"]
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == names[3:5]
     for out in tmp_path.iterdir():
         (kept,) = out.glob("logs/*/log.jsonl")
         assert [line["event"] for line in lines(kept)] == names

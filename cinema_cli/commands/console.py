@@ -72,7 +72,8 @@ class Console:
             self._warn(sentence, told, aside=aside)
             return
         as_json = self.log_format is LogFormat.JSON
-        shown = (as_json or self.verbose > 0 or event.level is Level.INFO) and not self.quiet
+        wanted = as_json or self.verbose > 0 or event.level is Level.INFO
+        shown = wanted and (not self.quiet or event.level is Level.WARNING)
         self._say(event.level, sentence, told, shown=shown and (as_json or bool(sentence)), aside=aside)
 
     def several(self, lines: Sequence[str], *, summary: str) -> None:
