@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from cinema_cli.inference.postprocess import DEFAULT_STEPS, STEPS, clean, clean_probabilities, ring_closed
+from cinema_cli.inference.postprocess import DEFAULT_STEPS, STEPS, clean, corrected, ring_closed
 
 ACDC = Path("/work/shared/data/acdc-validation")
 SPACING = (8.0, 1.5, 1.5)
@@ -110,14 +110,29 @@ def test_laws_on_anything(seed: int, n_frames: int) -> None:
     raw = np.exp(4 * ndimage.gaussian_filter(noise, (0, 0, 0, 3, 3)) * 5)
     probabilities = (raw / raw.sum(axis=2, keepdims=True)).astype(np.float32)
     before = probabilities.copy()
-    cleaned = clean_probabilities(probabilities, SPACING)
+    cleaned = corrected(probabilities, SPACING)
     np.testing.assert_array_equal(probabilities, before)  # the input is not changed
-    np.testing.assert_allclose(cleaned.sum(axis=2), 1.0, atol=1e-4)
-    assert np.isfinite(cleaned).all() and cleaned.min() >= 0
+    np.testing.assert_allclose(cleaned.probabilities.sum(axis=0), 1.0, atol=1e-4)
+    assert np.isfinite(cleaned.probabilities).all() and cleaned.probabilities.min() >= 0
+    np.testing.assert_array_equal(cleaned.labels, cleaned.probabilities.argmax(axis=0))  # kept in step
     labels = clean(probabilities, SPACING, steps=("keep_left_ventricle",))
     for image in labels.reshape(-1, 40, 40):
         assert ndimage.label(image == 3)[1] <= 1  # at most one cavity an image
     assert ndimage.label(clean(probabilities, SPACING, steps=("keep_right_ventricle",)) == 1)[1] <= 1
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 18))
+def test_what_lies_outside_the_box_does_not_matter(seed: int, n_frames: int) -> None:
+    rng = np.random.default_rng(seed)
+    masks = disk_masks(n_frames=n_frames, n_slices=4, shape=(90, 100), centre_mm=(70.0, 80.0), ed_radius_mm=18.0)
+    said = sure(spoiled(masks, seed))
+    said[..., :35, :] = sure(masks)[..., :35, :]  # nothing there
+    blurred = ndimage.gaussian_filter(said * rng.uniform(0.8, 1.2, said.shape), (0, 0, 0, 1, 1)).astype(np.float32)
+    probabilities = blurred / blurred.sum(axis=2, keepdims=True)
+    boxed, whole = (corrected(probabilities, SPACING, margin_px=margin) for margin in (1, 1000))
+    assert boxed.labels.size < whole.labels.size == masks.size
+    np.testing.assert_array_equal(boxed.on_grid(), whole.on_grid())
 
 
 def test_nothing_stays_nothing() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid, with_cycle
+from cinema_cli.inference.preprocess import Grid, normalise, source_window, to_grid, with_cycle
 
 
 def disk(
@@ -51,11 +51,35 @@ def test_back_and_forth_keeps_a_disk_and_probabilities_sum_to_one() -> None:
     truth = disk(shape=shape, spacing=spacing, centre=centre, radius_mm=30)
     grid = Grid(64, 1.6)
     there = to_grid(np.stack([1 - truth, truth]), pixel_spacing_mm=spacing, centre=centre, grid=grid)
-    back = from_grid(there, source_shape=shape, pixel_spacing_mm=spacing, centre=centre, grid=grid)
-    assert back.shape == (2, *shape)
+    everything = (slice(0, 64), slice(0, 64))
+    window = source_window(source_shape=shape, pixel_spacing_mm=spacing, centre=centre, grid=grid, box=everything)
+    back = np.stack([np.ones(shape), np.zeros(shape)])
+    back[(slice(None), *window.where)] = window.bring(there)
     np.testing.assert_allclose(back.sum(axis=0), 1.0, atol=1e-5)
     found = back[1] > 0.5
     assert 2 * (found * truth).sum() / (found.sum() + truth.sum()) > 0.98
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.7, 4.0), st.floats(-30.0, 60.0))
+def test_the_way_back_of_a_box_is_that_of_the_grid_where_the_rest_is_background(
+    seed: int, mm: float, row: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    grid, whole = Grid(24, 1.5), (slice(0, 24), slice(0, 24))
+    (top, bottom), (left, right) = (np.sort(rng.choice(25, 2, replace=False)) for _ in range(2))
+    box, known = (slice(top, bottom), slice(left, right)), np.zeros((2, 24, 24), np.float32)
+    known[0] = 1.0
+    known[1][box] = rng.random((bottom - top, right - left), dtype=np.float32)
+    known[0] -= known[1]
+    back = []
+    for part in (whole, box):
+        window = source_window(
+            source_shape=(30, 20), pixel_spacing_mm=(mm, 1.1), centre=(row, 9.0), grid=grid, box=part
+        )
+        back.append(np.zeros((30, 20)))
+        back[-1][window.where] = window.bring(known[(slice(None), *part)])[1]
+    np.testing.assert_allclose(back[0], back[1], atol=1e-6)
 
 
 @settings(max_examples=25, deadline=None)

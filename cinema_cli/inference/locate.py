@@ -11,7 +11,7 @@ from cinema_cli.domain.cine import Label
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.centre import HeartCentre, distance_mm
 from cinema_cli.inference.orientation import DisplayStack
-from cinema_cli.inference.postprocess import clean_probabilities, enclosed, labels_of
+from cinema_cli.inference.postprocess import clean, enclosed
 from cinema_cli.inference.preprocess import Grid, normalise, to_grid
 
 MIN_LV_ML = 3.0  # smaller than a newborn's ventricle at ED: nothing was found
@@ -93,7 +93,7 @@ def _look(stack: DisplayStack, frames: NDArray[np.intp], *, head: StackHead, cen
     crop = np.stack([to_grid(stack.images[f], pixel_spacing_mm=spacing, centre=centre, grid=grid) for f in frames])
     volume_spacing = (stack.spacing_mm[0], grid.spacing_mm, grid.spacing_mm)
     steps = ("keep_heart", "keep_left_ventricle")
-    labels = labels_of(clean_probabilities(head.probabilities(normalise(crop)), volume_spacing, steps=steps))
+    labels = clean(head.probabilities(normalise(crop)), volume_spacing, steps=steps)
     heart = np.argwhere(labels > 0)
     if not len(heart):
         return _Sight(centre, centre, 0.0, 0.0)

@@ -6,14 +6,22 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import ConvexHull
 
 from cinema_cli.domain.cine import Label
+from cinema_cli.inference.labelled import Float32, Labelled, Labels, box_round, labelled
+from cinema_cli.inference.pieces import (
+    all_but_heaviest,
+    all_but_heaviest_each,
+    followed,
+    grown,
+    holes,
+    hull,
+    inner,
+    mostly,
+)
 
-Probabilities = NDArray[np.float32]  # (frame, slice, class, row, column), summing to one over classes
-Mask = NDArray[np.bool_]  # (frame, slice, row, column)
 Spacing = tuple[float, float, float]  # (slice, row, column) in mm
-Step = Callable[[Probabilities, Spacing], Probabilities]
+Step = Callable[[Labelled, Spacing], None]  # changes what it is given
 
 NEAR_CENTRE_MM = 45.0  # crops are centred on the heart: a piece this far from the middle counts 0.6 of its size
 MAX_HOLE_MM2 = 60.0  # larger gaps inside LV and MYO are another chamber, not a hole
@@ -28,230 +36,189 @@ RV_SHOWN_SHARE = 0.2  # of its largest slice: less RV at ED is no evidence that 
 MIN_FRAMES_FOR_SMOOTHING = 16  # below, neighbouring frames are too far apart in the cycle to be averaged
 
 
-def clean(
-    probabilities: Probabilities, spacing_mm: Spacing, *, steps: Sequence[str] | None = None
-) -> NDArray[np.uint8]:
+def clean(probabilities: Float32, spacing_mm: Spacing, *, steps: Sequence[str] | None = None) -> Labels:
     """Labels (frame, slice, row, column) of class probabilities (frame, slice, class, row, column) after `steps`.
 
     `steps` are names of STEPS, applied in the order given; DEFAULT_STEPS unless told otherwise.
     """
-    return labels_of(clean_probabilities(probabilities, spacing_mm, steps=steps))
+    return corrected(probabilities, spacing_mm, steps=steps).on_grid()
 
 
-def clean_probabilities(
-    probabilities: Probabilities, spacing_mm: Spacing, *, steps: Sequence[str] | None = None
-) -> Probabilities:
-    """Like `clean`, but the corrected probabilities, still summing to one over classes; the input is left alone."""
-    corrected = probabilities.astype(np.float32, copy=True)
+def corrected(
+    probabilities: Float32, spacing_mm: Spacing, *, steps: Sequence[str] | None = None, margin_px: int = 1
+) -> Labelled:
+    """Like `clean`, but the corrected probabilities as well, where there is a heart; the input is left alone.
+
+    They are known for `margin_px` round all that may be labelled, or up to the border.
+    """
+    seen = labelled(probabilities, margin_px=margin_px)
     for name in DEFAULT_STEPS if steps is None else steps:
-        corrected = STEPS[name](corrected, spacing_mm)
-    return corrected
+        STEPS[name](seen, spacing_mm)
+    return seen
 
 
-def labels_of(probabilities: Probabilities) -> NDArray[np.uint8]:
-    """Most probable class, (frame, slice, row, column)."""
-    best, labels = (
-        probabilities[:, :, 0].copy(),
-        np.zeros((*probabilities.shape[:2], *probabilities.shape[3:]), np.uint8),
-    )
-    for label in range(1, probabilities.shape[2]):  # several times faster than argmax over an axis in the middle
-        better = probabilities[:, :, label] > best
-        labels[better] = label
-        np.maximum(best, probabilities[:, :, label], out=best)
-    return labels
-
-
-def ring_closed(labels: NDArray[np.uint8]) -> float | None:
+def ring_closed(labels: Labels) -> float | None:
     """Share of images, among those with both LV and MYO, whose cavity cannot be left without crossing myocardium.
 
     The outermost LV slice of each end is left out: at the base the wall is open where the outflow tract begins.
     None where no image is left.
     """
-    shows = (labels == Label.LV).any(axis=(2, 3)) & (labels == Label.MYO).any(axis=(2, 3))
-    inner = np.flatnonzero(shows.any(axis=0))[1:-1]
-    closed = enclosed(labels)[:, inner][shows[:, inner]]
+    rows, columns = box_round(np.asarray((labels > 0).any(axis=(0, 1))), margin_px=1)
+    heart = labels[..., rows, columns]
+    shows = _shows(heart, Label.LV) & _shows(heart, Label.MYO)
+    middle = np.flatnonzero(shows.any(axis=0))[1:-1]
+    closed = enclosed(heart)[:, middle][shows[:, middle]]
     return float(closed.mean()) if len(closed) else None
 
 
-def enclosed(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def enclosed(labels: Labels) -> NDArray[np.bool_]:
     """Images (frame, slice) with a cavity nearly all of whose outline (95%) borders on myocardium."""
-    return wall_share(labels) >= ENCLOSED_SHARE
+    return np.asarray(wall_share(labels) >= ENCLOSED_SHARE)
 
 
-def wall_share(labels: NDArray[np.uint8]) -> NDArray[np.floating]:
+def wall_share(labels: Labels) -> NDArray[np.floating]:
     """Share of the outline of each image's cavity (frame, slice) that borders on myocardium; 0 without a cavity."""
-    shares = np.zeros(labels.shape[:2])
-    for frame, position in zip(*np.nonzero((labels == Label.LV).any(axis=(2, 3))), strict=True):
-        image = labels[frame, position]
-        cavity = image == Label.LV
-        outline = ndimage.binary_dilation(cavity) & ~cavity
-        shares[frame, position] = np.count_nonzero(outline & (image == Label.MYO)) / np.count_nonzero(outline)
-    return shares
+    cavity = labels == Label.LV
+    outline = grown(cavity) & ~cavity
+    length = np.count_nonzero(outline, axis=(2, 3))
+    return np.asarray(np.count_nonzero(outline & (labels == Label.MYO), axis=(2, 3)) / np.maximum(length, 1))
 
 
-def smooth_in_time(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def _shows(labels: Labels, label: Label) -> NDArray[np.bool_]:
+    """Images (frame, slice) that show a label."""
+    return np.asarray((labels == label).any(axis=(2, 3)))
+
+
+def smooth_in_time(seen: Labelled, spacing_mm: Spacing) -> None:
     """Average each frame with its two neighbours round the cycle (1:4:1): a boundary does not jump for one frame.
 
     A wider average (1:2:1) lowers the ejection fraction of 20 frames by a point; this one by a third of that.
     """
-    if len(probabilities) < MIN_FRAMES_FOR_SMOOTHING:
-        return probabilities
+    if len(seen.labels) < MIN_FRAMES_FOR_SMOOTHING:
+        return
     weights = np.array([1, 4, 1], np.float32) / np.float32(6.0)
-    smooth: Probabilities = ndimage.convolve1d(probabilities, weights, axis=0, mode="wrap")
-    return smooth
+    seen.put_all(ndimage.convolve1d(seen.probabilities, weights, axis=1, mode="wrap"))
 
 
-def keep_heart(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def keep_heart(seen: Labelled, spacing_mm: Spacing) -> None:
     """Keep the one piece, connected over slices and frames, that holds most left ventricle; the rest is background.
 
     Near the middle of the image counts for more: the image is expected to be a crop around the heart.
     """
-    labels = labels_of(probabilities)
-    stray = _all_but_heaviest(labels > 0, (labels >= Label.MYO) * _near_centre(labels.shape[2:], spacing_mm))
-    return _deny(probabilities, stray, (Label.RV, Label.MYO, Label.LV))
+    heart = seen.labels > 0
+    weights = (seen.labels[heart] >= Label.MYO) * _near_centre(seen, heart, spacing_mm)
+    seen.deny(all_but_heaviest(heart, weights), Label.RV, Label.MYO, Label.LV)
 
 
-def keep_left_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def keep_left_ventricle(seen: Labelled, spacing_mm: Spacing) -> None:
     """Keep one cavity with its wall, followed from slice to slice; elsewhere LV and MYO give way to the next class.
 
     The cavity is taken up where it is surest, a third of the way from base to apex, and in each further slice it is the
     piece that continues the one before: near the apex a dilated RV can look like a larger LV. Measured on the 20 ACDC
     patients, this gains 0.011 of LV Dice over keeping the largest piece of each image.
     """
-    labels = labels_of(probabilities)
-    stray = _all_but_heaviest(labels >= Label.MYO, _near_centre(labels.shape[2:], spacing_mm))
-    cavity = (labels == Label.LV) & ~stray
-    stray_cavity = cavity & ~np.stack([_followed(frame) for frame in cavity])
-    probabilities = _deny(_deny(probabilities, stray, (Label.MYO, Label.LV)), stray_cavity, (Label.LV,))
-    labels = labels_of(probabilities)
-    weight = 1.0 + 10.0 * (labels == Label.LV)
-    apart = [
-        [_all_but_heaviest(image >= Label.MYO, w) for image, w in zip(frame, weights, strict=True)]
-        for frame, weights in zip(labels, weight, strict=True)
-    ]
-    return _deny(probabilities, np.array(apart), (Label.MYO, Label.LV))
+    ventricle = seen.labels >= Label.MYO
+    stray = all_but_heaviest(ventricle, _near_centre(seen, ventricle, spacing_mm))
+    cavity = (seen.labels == Label.LV) & ~stray
+    seen.deny(stray, Label.MYO, Label.LV)
+    seen.deny(cavity & ~followed(cavity), Label.LV)
+    ventricle = seen.labels >= Label.MYO
+    weights = 1.0 + 10.0 * (seen.labels[ventricle] == Label.LV)
+    seen.deny(all_but_heaviest_each(ventricle, weights), Label.MYO, Label.LV)
 
 
-def _followed(cavity: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of one frame's cavities (slice, row, column), those that continue each other from a basal slice to both ends."""
-    kept = np.zeros_like(cavity)
-    shown = np.flatnonzero(cavity.any(axis=(1, 2)))
-    if not len(shown):
-        return kept
-    start = shown[len(shown) // 3]
-    kept[start] = cavity[start] & ~_all_but_heaviest(cavity[start])
-    for way in (shown[shown > start], shown[shown < start][::-1]):
-        before = kept[start]
-        for position in way:
-            near = ndimage.binary_dilation(before, iterations=2).astype(np.float64)
-            if (cavity[position] & (near > 0)).any():
-                before = kept[position] = cavity[position] & ~_all_but_heaviest(cavity[position], near)
-    return kept
-
-
-def keep_right_ventricle(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def keep_right_ventricle(seen: Labelled, spacing_mm: Spacing) -> None:
     """Keep the RV's largest piece over slices and frames; elsewhere RV gives way to the next most probable class."""
-    return _deny(probabilities, _all_but_heaviest(labels_of(probabilities) == Label.RV), (Label.RV,))
+    seen.deny(all_but_heaviest(seen.labels == Label.RV), Label.RV)
 
 
-def whole_chambers(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def whole_chambers(seen: Labelled, spacing_mm: Spacing) -> None:
     """In each image a connected piece of blood is a ventricle or is not: one labelled by half or more is taken whole.
 
     A piece is where the ventricle may be (probability 0.2 and nothing else found). Atria and great vessels are seldom
     labelled by half, a ventricle with flow or trabeculae in it often is not labelled whole.
     """
-    return _whole(_whole(probabilities, Label.LV), Label.RV)
+    for label in (Label.LV, Label.RV):
+        said = seen.labels == label
+        maybe = (seen.probabilities[label] > MAYBE) & (said | (seen.labels == 0))
+        taken = mostly(maybe, said, MAINLY)
+        seen.deny(said & maybe & ~taken, label)
+        seen.give(taken & ~said, label)
 
 
-def _whole(probabilities: Probabilities, label: Label) -> Probabilities:
-    labels = labels_of(probabilities)
-    maybe = (probabilities[:, :, label] > MAYBE) & ((labels == label) | (labels == 0))
-    taken = np.zeros_like(maybe)
-    for frame, position in zip(*np.nonzero(maybe.any(axis=(2, 3))), strict=True):
-        pieces, n = ndimage.label(maybe[frame, position])
-        shares = ndimage.mean(labels[frame, position] == label, pieces, np.arange(1, n + 1))
-        taken[frame, position] = np.concatenate([[False], np.asarray(shares) >= MAINLY])[pieces]
-    given_up = _deny(probabilities, (labels == label) & maybe & ~taken, (label,))
-    return _give(given_up, taken & (labels != label), label)
-
-
-def walled_cavities(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def walled_cavities(seen: Labelled, spacing_mm: Spacing) -> None:
     """A cavity without enough wall round it is the atrium, not the LV, where most cavities have one.
 
     Readers ask for myocardium round half of the blood. As the LV empties its base leaves the most basal slices and the
     atrium takes its place; the fuller the LV, the less wall is asked for, since there it is thin and easily missed.
     """
-    labels = labels_of(probabilities)
-    shares, shown = wall_share(labels), (labels == Label.LV).any(axis=(2, 3))
+    cavity, shares = seen.labels == Label.LV, wall_share(seen.labels)
+    shown = cavity.any(axis=(2, 3))
     if not shown.any() or np.median(shares[shown]) < MAINLY:
-        return probabilities
-    lv = np.count_nonzero(labels == Label.LV, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
+        return
+    lv = np.count_nonzero(cavity, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
     emptied = (lv.max() - lv) / max(1.0, float(np.ptp(lv)))
     bare = shares < np.interp(emptied, (0.0, 1.0), WALLED_SHARE)[:, None]
-    return _give(probabilities, (labels == Label.LV) & bare[..., None, None], 0)
+    seen.give(cavity & bare[..., None, None], 0)
 
 
-def lower_tricuspid_plane(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def lower_tricuspid_plane(seen: Labelled, spacing_mm: Spacing) -> None:
     """As the LV empties, the RV's base comes down by a centimetre or more: blood above that is atrium or vessel.
 
     The RV's base is where its highest slice lies in the frame with most LV; how far the LV has emptied says how far it
     has come down. Slices that lie wholly above it hold no RV.
     """
-    labels = labels_of(probabilities)
-    lv = np.count_nonzero(labels == Label.LV, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
-    area = np.count_nonzero(labels == Label.RV, axis=(2, 3))  # (frame, slice)
+    lv = np.count_nonzero(seen.labels == Label.LV, axis=(1, 2, 3)).astype(np.float64)  # (frame,)
+    rv = seen.labels == Label.RV
+    area = np.count_nonzero(rv, axis=(2, 3))  # (frame, slice)
     at_ed = area[lv.argmax()]
     shown = np.flatnonzero(at_ed > RV_SHOWN_SHARE * at_ed.max())
     if not len(shown) or np.ptp(lv) == 0:
-        return probabilities
+        return
     emptied = (lv.max() - lv) / np.ptp(lv)
     below_mm = (np.arange(area.shape[1]) - shown[0] + 0.5) * spacing_mm[0]  # lower edge of each slice
     above = below_mm[None, :] < RV_DESCENT_MM * emptied[:, None]
-    blood = (labels == Label.RV) & above[..., None, None]
-    return _give(probabilities, blood, 0)
+    seen.give(rv & above[..., None, None], 0)
 
 
-def steady_slices(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def steady_slices(seen: Labelled, spacing_mm: Spacing) -> None:
     """A slice gains or loses the LV for a stretch of the cycle, as the base moves, not for a frame or two.
 
     Presence in each slice follows the majority of a quarter of the cycle. A frame that lacks the LV against it takes
     the mean of the nearest frames before and after that have it; one that has it against it gives it up.
     """
-    n = len(probabilities)
+    n = len(seen.labels)
     half = int(STEADY_SHARE * n / 2)
     if half < 1:
-        return probabilities
-    area = np.count_nonzero(labels_of(probabilities) == Label.LV, axis=(2, 3)) * spacing_mm[1] * spacing_mm[2]
+        return
+    area = np.count_nonzero(seen.labels == Label.LV, axis=(2, 3)) * spacing_mm[1] * spacing_mm[2]
     present = area >= MIN_CAVITY_MM2  # (frame, slice)
     votes = ndimage.uniform_filter1d(present.astype(np.float64), 2 * half + 1, axis=0, mode="wrap")
     wanted = votes > 0.5
-    source = probabilities.copy() if (wanted & ~present).any() else probabilities
-    for frame, position in zip(*np.nonzero(wanted & ~present), strict=True):
-        have = np.flatnonzero(present[:, position])
+    for frame, position in np.argwhere(wanted & ~present):
+        have = np.flatnonzero(present[:, position])  # never one of those that are replaced
         after, before = have[((have - frame) % n).argmin()], have[((frame - have) % n).argmin()]
-        probabilities[frame, position] = (source[before, position] + source[after, position]) / 2
-    unwanted = np.broadcast_to((present & ~wanted)[..., None, None], (*present.shape, *probabilities.shape[3:]))
-    return _deny(probabilities, unwanted & (labels_of(probabilities) == Label.LV), (Label.LV,))
+        both = seen.probabilities[:, [before, after], position]
+        seen.put(frame, position, both.mean(axis=1))
+    seen.deny((seen.labels == Label.LV) & (present & ~wanted)[..., None, None], Label.LV)
 
 
-def close_wall(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def close_wall(seen: Labelled, spacing_mm: Spacing) -> None:
     """Small holes enclosed by LV and MYO become MYO (`fill_cavity` then gives those inside the cavity to the LV)."""
-    labels = labels_of(probabilities)
-    ventricle = labels >= Label.MYO
     largest_px = MAX_HOLE_MM2 / (spacing_mm[1] * spacing_mm[2])
-    hole = _per_image(ventricle, lambda image: _small_holes(image, largest_px)) & ~ventricle
-    return _give(probabilities, hole, Label.MYO)
+    seen.give(holes(seen.labels >= Label.MYO, largest_px=largest_px), Label.MYO)
 
 
-def fill_cavity(probabilities: Probabilities, spacing_mm: Spacing) -> Probabilities:
+def fill_cavity(seen: Labelled, spacing_mm: Spacing) -> None:
     """Papillary muscles and trabeculae belong to the cavity: as readers draw it, it is convex in each image.
 
     Only myocardium is turned into cavity, and never the outermost pixels of the wall.
     """
-    labels = labels_of(probabilities)
-    filled = _per_image(labels == Label.LV, _convex)
-    ring = ndimage.binary_erosion(labels >= Label.MYO, structure=_in_plane_cross())
-    return _give(probabilities, filled & ring & (labels == Label.MYO), Label.LV)
+    cavity = seen.labels == Label.LV
+    fillable = inner(seen.labels >= Label.MYO) & (seen.labels == Label.MYO)
+    for image in np.argwhere(cavity.any(axis=(2, 3)) & fillable.any(axis=(2, 3))):
+        fillable[tuple(image)] &= hull(cavity[tuple(image)])
+    seen.give(fillable & cavity.any(axis=(2, 3), keepdims=True), Label.LV)
 
 
 STEPS: MappingProxyType[str, Step] = MappingProxyType(
@@ -272,82 +239,10 @@ STEPS: MappingProxyType[str, Step] = MappingProxyType(
 DEFAULT_STEPS: tuple[str, ...] = tuple(STEPS)
 
 
-def _deny(probabilities: Probabilities, where: Mask, labels: tuple[Label, ...]) -> Probabilities:
-    """Take classes away at `where`; the others are scaled up to sum to one, background where nothing is left."""
-    if not where.any():
-        return probabilities
-    frames, slices, rows, columns = np.nonzero(where)
-    values = probabilities[frames, slices, :, rows, columns]  # (pixel, class)
-    values[:, list(labels)] = 0.0
-    total = values.sum(axis=1, keepdims=True)
-    values = np.where(total > 1e-6, values / np.maximum(total, 1e-6), np.eye(values.shape[1], dtype=np.float32)[0])
-    probabilities[frames, slices, :, rows, columns] = values
-    return probabilities
-
-
-def _give(probabilities: Probabilities, where: Mask, label: int) -> Probabilities:
-    """Make `label` certain at `where`."""
-    frames, slices, rows, columns = np.nonzero(where)
-    probabilities[frames, slices, :, rows, columns] = np.eye(probabilities.shape[2], dtype=np.float32)[label]
-    return probabilities
-
-
-def _all_but_heaviest(mask: NDArray[np.bool_], weight: NDArray[np.floating] | None = None) -> NDArray[np.bool_]:
-    """Pixels outside the heaviest connected piece (the largest, without `weight`), in as many dimensions as given."""
-    pieces, n = ndimage.label(mask)
-    if n < 2:
-        return np.zeros_like(mask)
-    of_pixels = None if weight is None else np.broadcast_to(weight, mask.shape)[mask]
-    weights = np.bincount(pieces[mask], weights=of_pixels, minlength=n + 1)
-    stray: NDArray[np.bool_] = mask & (pieces != weights[1:].argmax() + 1)
-    return stray
-
-
-def _near_centre(shape: tuple[int, ...], spacing_mm: Spacing) -> NDArray[np.floating]:
-    """A bell over (row, column) in the middle of the image."""
+def _near_centre(seen: Labelled, mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.floating]:
+    """Of each pixel of a mask, in order, a bell over rows and columns in the middle of the grid."""
     bells = [
-        np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) * mm / NEAR_CENTRE_MM) ** 2)
-        for n, mm in zip(shape, spacing_mm[1:], strict=True)
+        np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) * mm / NEAR_CENTRE_MM) ** 2)[inside]
+        for n, mm, inside in zip(seen.size, spacing_mm[1:], seen.box, strict=True)
     ]
-    return np.outer(bells[0], bells[1])
-
-
-def _per_image(mask: Mask, change: Callable[[NDArray[np.bool_]], NDArray[np.bool_]]) -> Mask:
-    """Apply a change to each (row, column) image that has something in it, inside the mask's bounding box."""
-    result = np.zeros_like(mask)
-    rows, columns = (np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 1, 3), (0, 1, 2)))
-    if not len(rows):
-        return result
-    box = (slice(max(0, rows[0] - 1), rows[-1] + 2), slice(max(0, columns[0] - 1), columns[-1] + 2))
-    for frame, position in zip(*np.nonzero(mask.any(axis=(2, 3))), strict=True):
-        result[frame, position][box] = change(mask[frame, position][box])
-    return result
-
-
-def _small_holes(image: NDArray[np.bool_], largest_px: float) -> NDArray[np.bool_]:
-    """Pixels that the image encloses in pieces of at most so many pixels."""
-    pieces, n = ndimage.label(ndimage.binary_fill_holes(image) & ~image)
-    if n == 0:
-        return np.zeros_like(image)
-    sizes = np.bincount(pieces.ravel())
-    small: NDArray[np.bool_] = (pieces > 0) & (sizes[pieces] <= largest_px)
-    return small
-
-
-def _convex(image: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Convex hull of all pixels; the image itself where they lie on one line."""
-    points = np.argwhere(image)
-    if np.linalg.matrix_rank(points - points[0]) < 2:
-        return image
-    sides = ConvexHull(points).equations  # (side, 3): outward normal and offset
-    rows, columns = np.indices(image.shape)
-    inside = np.ones(image.shape, np.bool_)
-    for row, column, offset in sides:
-        inside &= row * rows + column * columns + offset < 1e-6
-    return inside
-
-
-def _in_plane_cross() -> NDArray[np.bool_]:
-    """4-neighbourhood inside an image, nothing across slices or frames."""
-    cross: NDArray[np.bool_] = ndimage.generate_binary_structure(2, 1)[None, None]
-    return cross
+    return np.asarray(np.broadcast_to(np.outer(bells[0], bells[1]), mask.shape)[mask])

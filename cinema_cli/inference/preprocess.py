@@ -39,28 +39,46 @@ def to_grid(
     return _separable(images, rows, columns)
 
 
-def from_grid(
-    probabilities: NDArray[np.floating],
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceWindow:
+    """The part of a source that a box of the grid reaches, and what brings probabilities there.
+
+    The inverse of `to_grid`: linear; what lies outside the grid is background (class 0).
+    """
+
+    where: tuple[slice, slice]  # rows and columns of the source
+    rows: Float32  # (row of the part, row of the box): weights
+    columns: Float32  # (column of the part, column of the box)
+    outside: Float32  # (row, column): share of each pixel that lies outside the grid
+
+    def bring(self, probabilities: Float32) -> Float32:
+        """Probabilities (class, ..., row, column) of the box -> those of the part; they sum to one as they did."""
+        values = _separable(probabilities, self.rows, self.columns)
+        values[0] += self.outside
+        return values
+
+
+def source_window(
     *,
-    source_shape: tuple[int, int],
+    source_shape: tuple[int, ...],
     pixel_spacing_mm: tuple[float, float],
     centre: tuple[float, float],
     grid: Grid,
-) -> Float32:
-    """Bring probabilities (..., class, size, size) back to the source's pixels: the inverse of `to_grid`.
+    box: tuple[slice, slice],
+) -> SourceWindow:
+    """The way back from a box of the grid, whose middle lies at `centre`, (row, column) in pixels of the source.
 
-    Linear; what lies outside the grid is background (class 0). Returns float32 (..., class, row, column), which sums to
-    one over classes wherever the input did.
+    `source_shape` is (..., row, column).
     """
     rows, columns = (
         _weights(target=source_shape[axis], source=grid.size_px, step=pixel_spacing_mm[axis] / grid.spacing_mm,
                  first=_middle(grid) - centre[axis] * pixel_spacing_mm[axis] / grid.spacing_mm)
         for axis in (-2, -1)
     )  # fmt: skip
-    values = _separable(probabilities, rows, columns)
-    covered = np.outer(rows.sum(axis=1), columns.sum(axis=1)).astype(np.float32)
-    values[..., 0, :, :] += 1.0 - covered
-    return values
+    (top, bottom), (left, right) = (_span(w[:, part].any(axis=1)) for w, part in zip((rows, columns), box, strict=True))
+    rows, columns = rows[top:bottom], columns[left:right]
+    outside = 1.0 - np.outer(rows.sum(axis=1), columns.sum(axis=1)).astype(np.float32)
+    return SourceWindow((slice(top, bottom), slice(left, right)), rows[:, box[0]], columns[:, box[1]], outside)
 
 
 def normalise(stack: Float32) -> Float32:
@@ -112,7 +130,13 @@ def _weights(*, target: int, source: int, first: float, step: float) -> Float32:
     return inside
 
 
+def _span(used: NDArray[np.bool_] | np.bool_) -> tuple[int, int]:
+    """First and end (last + 1) of what is used; both 0 for nothing."""
+    at = np.flatnonzero(used)
+    return (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+
+
 def _separable(images: NDArray[np.generic], rows: Float32, columns: Float32) -> Float32:
     """Apply one matrix along the rows and one along the columns of (..., row, column)."""
-    resampled: Float32 = np.matmul(np.matmul(rows, images.astype(np.float32)), columns.T)
+    resampled: Float32 = np.matmul(np.matmul(rows, np.ascontiguousarray(images, np.float32)), columns.T)
     return resampled

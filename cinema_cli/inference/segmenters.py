@@ -1,5 +1,6 @@
 """What labels the short axis of a study; here the starter head, which looks for the heart itself."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,11 +16,12 @@ from cinema_cli.domain.volumes import volumes_per_frame_ml
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.centre import HeartCentre, find_centre
 from cinema_cli.inference.cycle import find_frames
+from cinema_cli.inference.labelled import Labelled, labels_of
 from cinema_cli.inference.locate import MIN_LV_ML, StackHead, locate
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.orientation import DisplayStack, display_stack
-from cinema_cli.inference.postprocess import clean_probabilities, labels_of
-from cinema_cli.inference.preprocess import Grid, from_grid, normalise, to_grid
+from cinema_cli.inference.postprocess import corrected
+from cinema_cli.inference.preprocess import Grid, normalise, source_window, to_grid
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,36 +97,29 @@ def segment_stack(
         np.stack([to_grid(f, pixel_spacing_mm=stack.pixel_spacing_mm, centre=centre, grid=grid) for f in stack.images])
     )
     probabilities = head.probabilities(crop)
-    first = clean_probabilities(probabilities, spacing)
-    cycle = find_frames(np.where(labels_of(first) >= Label.MYO, first[:, :, Label.LV], 0.0).sum(axis=(1, 2, 3)))
+    cycle = find_frames(_lv_curve(corrected(probabilities, spacing)))
     chosen = [cycle.ed_frame, cycle.es_frame]
     probabilities[chosen] = head.look_again(crop, probabilities, chosen)
-    masks = _on_source(clean_probabilities(probabilities, spacing), stack, centre, grid)
+    reach_px = math.ceil(2 * max(1.0, max(stack.pixel_spacing_mm) / grid.spacing_mm))  # of the grid, as the source sees
+    masks = _on_source(corrected(probabilities, spacing, margin_px=reach_px), stack, centre, grid)
     return masks, Moments(View.SAX, *chosen)
 
 
-def _on_source(
-    probabilities: NDArray[np.float32], stack: DisplayStack, centre: tuple[float, float], grid: Grid
-) -> NDArray[np.uint8]:
+def _lv_curve(seen: Labelled) -> NDArray[np.float64]:
+    """How probable LV is in all of the ventricle together, (frame,): its volume, finer than voxels."""
+    lv = np.where(seen.labels >= Label.MYO, seen.probabilities[Label.LV], 0.0)
+    return np.asarray(lv.sum(axis=(1, 2, 3), dtype=np.float64))
+
+
+def _on_source(seen: Labelled, stack: DisplayStack, centre: tuple[float, float], grid: Grid) -> NDArray[np.uint8]:
     """Labels (frame, slice, row, column) on the source grid of probabilities on the head's."""
     masks = np.zeros(stack.images.shape, np.uint8)
-    box = _covered(stack, centre=centre, grid=grid)
-    shape = (box[0].stop - box[0].start, box[1].stop - box[1].start)
-    inside = (centre[0] - box[0].start, centre[1] - box[1].start)
-    for frame, values in enumerate(probabilities):  # one at a time: all frames at source resolution are too large
-        back = from_grid(values, source_shape=shape, pixel_spacing_mm=stack.pixel_spacing_mm, centre=inside, grid=grid)
-        masks[frame][(slice(None), *box)] = labels_of(back[None])[0]
+    window = source_window(
+        source_shape=masks.shape, pixel_spacing_mm=stack.pixel_spacing_mm, centre=centre, grid=grid, box=seen.box
+    )
+    for frame, position in np.argwhere(seen.labels.any(axis=(2, 3))):
+        masks[frame, position][window.where] = labels_of(window.bring(seen.probabilities[:, frame, position]))
     return np.ascontiguousarray(stack.turn.undo(masks))
-
-
-def _covered(stack: DisplayStack, *, centre: tuple[float, float], grid: Grid) -> tuple[slice, slice]:
-    """Rows and columns of the source that the grid covers."""
-    box = []
-    for size, mm, middle in zip(stack.images.shape[2:], stack.pixel_spacing_mm, centre, strict=True):
-        reach = grid.side_mm / 2 / mm
-        first = min(max(0, int(np.floor(middle - reach))), size - 1)
-        box.append(slice(first, min(size, max(first + 1, int(np.ceil(middle + reach)) + 1))))
-    return (box[0], box[1])
 
 
 def nothing_found() -> StudyError:
