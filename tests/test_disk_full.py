@@ -124,8 +124,19 @@ def test_a_file_that_may_not_grow_stops_the_run_cleanly(cohort: Path, tmp_path: 
     assert not [path for path in out.glob("sub-*/ses-*/status.json") if '"done"' in path.read_text()]
 
 
+@pytest.mark.parametrize("small_disk", ["size=1m"], indirect=True)
+def test_a_run_that_does_not_fit_writes_nothing(small_disk: Path, cohort: Path) -> None:
+    words = program("analyse", cohort, "-o", small_disk / "out", "--jobs", 1, "-q")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.CANNOT_WRITE, done.stderr
+    assert re.match(
+        r"error: not enough space for .*/out: about 1.4 MB needed for 3 studies .*free\nhint: ", done.stderr
+    )
+    assert list(small_disk.iterdir()) == []
+
+
 @pytest.mark.parametrize("small_disk", ["size=4m"], indirect=True)
-def test_too_little_space_is_said_before_anything_is_written(small_disk: Path) -> None:
+def test_too_little_space_is_said_with_what_is_needed(small_disk: Path) -> None:
     out = small_disk / "not" / "yet"
     free = free_space(out)
     assert 3 << 20 < free.bytes <= 4 << 20 and free.files
