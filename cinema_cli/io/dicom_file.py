@@ -5,6 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +150,13 @@ def _base_row(header: RawHeader, *, salt: bytes) -> Row:
 
 
 def _geometry(values: Mapping[int, bytes]) -> Row:
-    return geometry_row(
-        spacing=numbers(values.get(_SPACING)),
-        position=numbers(values.get(_POSITION)),
-        orientation=numbers(values.get(_ORIENTATION)),
-    )
+    position = geometry_row(spacing=None, position=numbers(values.get(_POSITION)), orientation=None)
+    return _plane(values.get(_SPACING), values.get(_ORIENTATION)) | position
+
+
+@lru_cache(maxsize=256)  # the planes of a slice are one
+def _plane(spacing: bytes | None, orientation: bytes | None) -> Row:
+    return geometry_row(spacing=numbers(spacing), position=None, orientation=numbers(orientation))
 
 
 def geometry_row(*, spacing: list[float] | None, position: list[float] | None, orientation: list[float] | None) -> Row:
@@ -194,16 +197,24 @@ def _timing(values: Mapping[int, bytes], *, little_endian: bool) -> Row:
 
 
 def _person(values: Mapping[int, bytes]) -> Row:
-    sex = (text(values.get(_SEX)) or "").upper()
-    age = years(values.get(_AGE))
-    if age is None and valid_date(values.get(_BIRTH_DATE)) and valid_date(values.get(_STUDY_DATE)):
-        age = _years_between(values[_BIRTH_DATE], values[_STUDY_DATE])
+    said = (values.get(tag) for tag in (_SEX, _AGE, _BIRTH_DATE, _STUDY_DATE))
+    sex, age = _sex_and_age(*said)
     return {
-        "sex": sex if sex in ("M", "F") else None,
+        "sex": sex,
         "age_years": age,
         "height_cm": centimetres(values.get(_SIZE)),
         "weight_kg": kilograms(values.get(_WEIGHT)),
     }
+
+
+@lru_cache(maxsize=256)  # a person has many images
+def _sex_and_age(
+    sex: bytes | None, age: bytes | None, birth: bytes | None, study: bytes | None
+) -> tuple[str | None, float | None]:
+    said, told = (text(sex) or "").upper(), years(age)
+    if told is None and birth and study and valid_date(birth) and valid_date(study):
+        told = _years_between(birth, study)
+    return said if said in ("M", "F") else None, told
 
 
 def _years_between(birth: bytes, study: bytes) -> float | None:
@@ -213,18 +224,27 @@ def _years_between(birth: bytes, study: bytes) -> float | None:
 
 
 def _person_key(values: Mapping[int, bytes], *, salt: bytes) -> str | None:
-    """Digests of a person, useless outside this run: of two words of the name and the birth date, then, each perhaps
-    empty since headers of one person may leave it out, of further names and of the sex (see `io.id_units.agree`).
+    """Digests of a person, useless outside this cohort's scans: of two words of the name and the birth date, then, each
+    perhaps empty since headers of one person may leave it out, of further names and of the sex (see
+    `io.id_units.agree`).
 
     Names are compared as people read them: whatever the character set, the case and the signs between words.
     """
-    name = text(values.get(_NAME), charset=text(values.get(_CHARSET)) or "") or ""
-    words = re.sub(r"[\s^=,\0]+", " ", unicodedata.normalize("NFKC", name).casefold()).split()
-    if not words or _PLACEHOLDER.match(" ".join(words)) or not valid_date(values.get(_BIRTH_DATE)):
+    name, birth, sex, charset = (values.get(tag) for tag in (_NAME, _BIRTH_DATE, _SEX, _CHARSET))
+    return _person_digests(name, birth, sex, charset, salt)
+
+
+@lru_cache(maxsize=256)
+def _person_digests(
+    name: bytes | None, birth: bytes | None, sex: bytes | None, charset: bytes | None, salt: bytes
+) -> str | None:
+    called = text(name, charset=text(charset) or "") or ""
+    words = re.sub(r"[\s^=,\0]+", " ", unicodedata.normalize("NFKC", called).casefold()).split()
+    if not words or _PLACEHOLDER.match(" ".join(words)) or not valid_date(birth):
         return None
-    base = " ".join((*words[:2], text(values.get(_BIRTH_DATE)) or ""))
-    sex = (text(values.get(_SEX)) or "").upper()
-    parts = (base, " ".join(words[2:]), sex if sex in ("M", "F") else "")
+    base = " ".join((*words[:2], text(birth) or ""))
+    said = (text(sex) or "").upper()
+    parts = (base, " ".join(words[2:]), said if said in ("M", "F") else "")
     return "/".join(hashlib.sha256(salt + b"\x1f" + part.encode()).hexdigest() if part else "" for part in parts)
 
 

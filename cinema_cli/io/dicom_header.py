@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)  # integer, float and double pixel data
+_PIXEL_GROUP = 0x7FE0
 _UNDEFINED = 0xFFFFFFFF
 _ITEM_GROUP, _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE, 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SHORT_VRS = frozenset(
@@ -180,6 +181,9 @@ def _walk(window: _Window, start: int, *, wanted: frozenset[int], syntax: str, e
     values: dict[int, bytes] = {}
     position, size = start, window.size
     while position < size:
+        if explicit and (after := _short_elements(window, position, little, wanted, values)) > position:
+            position = after
+            continue
         tag, vr, length, value_at = _element(window, position, explicit, little)
         if tag in PIXEL_TAGS:
             undefined = length == _UNDEFINED
@@ -200,6 +204,25 @@ def _walk(window: _Window, start: int, *, wanted: frozenset[int], syntax: str, e
 _TYPED = {True: struct.Struct("<HH2sH"), False: struct.Struct(">HH2sH")}  # by little endian: tag, VR, short length
 _UNTYPED = {True: struct.Struct("<HHI"), False: struct.Struct(">HHI")}
 _LONG_LENGTH = {True: struct.Struct("<8xI"), False: struct.Struct(">8xI")}
+
+
+def _short_elements(
+    window: _Window, position: int, little: bool, wanted: frozenset[int], values: dict[int, bytes]
+) -> int:
+    """Position behind the elements of short explicit types that follow each other whole in the window, which most do;
+    `values` gets the wanted ones."""
+    data, low, unpack = window.data, position - window.begin, _TYPED[little].unpack_from
+    size = len(data)
+    while 0 <= low <= size - 12:
+        group, element, vr, length = unpack(data, low)
+        end = low + 8 + length
+        if vr not in _SHORT_VRS or group in (_ITEM_GROUP, _PIXEL_GROUP) or end > size:
+            break
+        tag = group << 16 | element
+        if tag in wanted:
+            values[tag] = data[low + 8 : end]
+        low = end
+    return low + window.begin
 
 
 def _element(window: _Window, position: int, explicit: bool, little: bool) -> tuple[int, bytes, int, int]:

@@ -4,11 +4,13 @@ import math
 import re
 import struct
 import warnings
+from functools import lru_cache
 
 _DIGITS = re.compile(r"^\d+$")
 _OFTEN_WRONG = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192")  # character sets that a file may name and not use
 
 
+@lru_cache(maxsize=8192)  # most of what a header says, the one before it said too
 def text(raw: bytes | None, *, charset: str = "") -> str | None:
     """Trimmed text; None where absent or empty."""
     if not raw:
@@ -54,6 +56,7 @@ def numbers(raw: bytes | None) -> list[float] | None:
     return values if all(map(math.isfinite, values)) else None
 
 
+@lru_cache(maxsize=2048)
 def number(raw: bytes | None) -> float | None:
     """The first value, where it is finite."""
     values = numbers(raw)
