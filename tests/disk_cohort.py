@@ -16,7 +16,7 @@ from dicom_factory import write_sax
 from disk_hearts import GREY, GreyHead, disk_masks
 from pydicom.dataset import Dataset
 
-from cinema_cli.commands import app, job
+from cinema_cli.commands import app, job, studies_run
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.inference.cards import read_card
@@ -98,7 +98,7 @@ def use_grey_head(*, seconds_each: float = 0.0, processes: bool = False) -> None
     """Have `cinema analyse` use the grey head, in this process unless `processes` are wanted."""
     job.running_device = lambda options: nullcontext(GreyDevice(seconds_each))  # type: ignore[assignment]
     if not processes:
-        job.study_processes = lambda setup, count: OneByOne(setup.engine(), setup.writing)
+        studies_run.study_processes = lambda setup, count: OneByOne(setup.engine(), setup.writing)
 
 
 if __name__ == "__main__":

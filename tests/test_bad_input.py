@@ -20,7 +20,7 @@ from disk_cohort import FRAMES, SLICES, paint, use_grey_head, write_heart
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from cinema_cli.commands import cohort_files, job
+from cinema_cli.commands import cohort_files, job, studies_run
 from cinema_cli.commands.app import run
 from cinema_cli.commands.ending import Terminated
 from cinema_cli.domain.errors import OutputError
@@ -32,8 +32,8 @@ PROGRAM = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
 
 @pytest.fixture(autouse=True)
 def made_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("running_device", "study_processes"):
-        monkeypatch.setattr(job, name, getattr(job, name))  # as they were, after the test
+    for module, name in ((job, "running_device"), (studies_run, "study_processes")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # as they were, after the test
     use_grey_head()
 
 

@@ -13,6 +13,7 @@ def analyse(
     context: typer.Context,
     cohort: options.Cohort,
     out: options.OutFolder = None,
+    work_dir: options.WorkDir = None,
     clinical: Annotated[
         Path | None, typer.Option(help="CSV or Parquet: participant_id and age, sex, height_cm, weight_kg.")
     ] = None,

@@ -10,6 +10,7 @@ def infer(
     context: typer.Context,
     cohort: options.Cohort,
     out: options.OutFolder = None,
+    work_dir: options.WorkDir = None,
     participant_label: options.ParticipantLabel = None,
     participants: options.Participants = None,
     id_from: options.IdFrom = "auto",

@@ -18,17 +18,20 @@ def start(context: typer.Context, *, report: bool) -> ExitCode:
         CONSOLE.files.ask_for(asked["log_file"], cohort=asked["cohort"], nameless=bool(asked["hash_ids"]))
     n_cpus = asked["jobs"] or available_cpus()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's products here are small: its threads only wait
-    from cinema_cli.commands.job import Job, run_job, show_plan
+    from cinema_cli.commands.asked import Job
+    from cinema_cli.commands.job import run_job, show_plan
     from cinema_cli.domain.shard import Shard
     from cinema_cli.inference.device import DeviceOptions
     from cinema_cli.inference.plan import RunSettings
     from cinema_cli.io.clinical import read_participants
+    from cinema_cli.io.index_store import index_folder
     from cinema_cli.io.ledger import check_output
 
+    out = check_output(asked["cohort"], out=asked["out"])
     listed = read_participants(asked["participants"]) if asked["participants"] else ()
     job = Job(
         cohort=asked["cohort"],
-        out=check_output(asked["cohort"], out=asked["out"]),
+        out=out,
         clinical=asked.get("clinical"),
         participants=frozenset(labels([*(asked["participant_label"] or []), *listed])),
         scan={
@@ -37,6 +40,7 @@ def start(context: typer.Context, *, report: bool) -> ExitCode:
             "views_file": asked["views"],
             "allow_missing_frames": asked["allow_missing_frames"],
             "jobs": n_cpus,
+            "index_dir": index_folder(asked["cohort"], work_dir=asked["work_dir"], out=out),
         },
         device=DeviceOptions(
             heads=tuple(asked["head"] or ()),

@@ -17,6 +17,7 @@ from cinema_cli.inference.worker import Finished, Stopped
 from cinema_cli.io.clinical import ClinicalFacts
 from cinema_cli.io.ledger import Failure, Status, StudyIds
 
+PROCESS_DIED = "process_died"  # code of a failure
 MOST_TRIES = 2  # of a study in which the device died: it may be what killed it
 _STOPPED = (
     "not reached: the run stopped after too many failures (--max-failures)",
@@ -89,6 +90,7 @@ class How:
     claims: Claims
     device: Revivable | None = None
     max_failures: int | None = None
+    begins: Callable[[int, StudyWork], object] | None = None  # told the number (from 1) of a study that is given
     progress: Callable[[StudyEvent], object] | None = None
 
 
@@ -139,13 +141,15 @@ class _Run:
                 continue
             work = work_of(item, self._clinical)
             self._given[_ids(work)] = (item, time.perf_counter())
+            if how.begins:
+                how.begins(self._n_run + len(self._given), work)
             how.studies.give(work)
 
     def take(self, report: Report) -> None:
         """Record what has become of a study. Raises errors that concern the whole run."""
         work, said = report
         if isinstance(said, Died):
-            failure = work.failure(said.stage or "start", "process_died", f"its process {said.words}", _DIED_HINT)
+            failure = work.failure(said.stage or "start", PROCESS_DIED, f"its process {said.words}", _DIED_HINT)
             self._recorded(work, failure, peak=said.peak_bytes)
         elif isinstance(said, DeviceLostError):
             self._device_lost(work)
