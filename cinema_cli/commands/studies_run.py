@@ -1,0 +1,111 @@
+"""The studies of a run, done by study processes beside the device: how many at a time, and what is said of each."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from cinema_cli.commands.asked import Job
+from cinema_cli.commands.console import Counter, counting
+from cinema_cli.commands.events import Event
+from cinema_cli.commands.head_facts import head_facts
+from cinema_cli.commands.job_words import counts
+from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.study_pages import StudyPages, failure_page
+from cinema_cli.inference.batch import PROCESS_DIED, How, RunSummary, StudyEvent, run_cohort
+from cinema_cli.inference.device import Device
+from cinema_cli.inference.engine_facts import EngineFacts
+from cinema_cli.inference.memory import Budget, budget
+from cinema_cli.inference.plan import Planned
+from cinema_cli.inference.study_processes import study_processes
+from cinema_cli.inference.study_work import StudyWork, Writing
+from cinema_cli.inference.worker import WorkerSetup
+from cinema_cli.io.claims import FolderClaims
+from cinema_cli.io.clinical import ClinicalFacts
+from cinema_cli.io.holds import Owner
+
+NICE = 10  # of study processes beside the networks on one CPU: what they do must never make these wait
+
+
+def run_studies(
+    job: Job, planned: Sequence[Planned], *, device: Device, clinical: ClinicalFacts, owner: Owner
+) -> RunSummary:
+    """Do the planned studies that are to run. Raises what `run_cohort` raises."""
+    facts, todo = device.facts, [item for item in planned if item.runs]
+    pages = StudyPages(run_words(job, facts), tuple(head_facts(use) for use in facts.uses))
+    writing = Writing(
+        job.out, job.settings.version, job.settings.write_masks, facts.columns, pages=pages, failure_page=failure_page
+    )
+    room = budget(job.mem_gb)
+    count = _n_together(job, todo, room)
+    if todo:
+        CONSOLE.debug(f"{count} studies at a time; memory for them: {room.words}")
+    setup = WorkerSetup(device.engine, writing, nice=NICE if facts.device == "cpu" else 0)
+    with counting(CONSOLE, "studies", total=len(todo) or None) as counter:
+        how = How(
+            study_processes(setup, count), writing, room, FolderClaims(job.out, owner), device,
+            max_failures=job.settings.max_failures, progress=partial(_say, counter, device), begins=partial(_begins, len(todo)),
+        )  # fmt: skip
+        return run_cohort(planned, clinical=clinical, how=how)
+
+
+def _n_together(job: Job, todo: Sequence[Planned], room: Budget) -> int:
+    """How many study processes: one more than processors, that the networks never wait; as memory and work allow."""
+    largest = max((item.study.n_bytes for item in todo), default=0)
+    return min(len(todo), room.n_together(largest, most=job.jobs + 1))
+
+
+def _say(counter: Counter, device: Device, event: StudyEvent) -> None:
+    """A study is finished: what its log entry says."""
+    counter.step(failed=event.n_failed, total=event.total)
+    for halved in device.news():
+        said = f"no room on the device: {halved.network} goes on with {halved.size} images at once"
+        CONSOLE.event(Event.BATCH_HALVED, said, network=halved.network, before=2 * halved.size, after=halved.size)
+    study = f"{event.participant_id} {event.session_id}"
+    facts: dict[str, Any] = {"study": study, "seconds": round(event.seconds, 1), "memory_mb": round(event.peak_bytes / 1e6)}
+    if event.failure is None:
+        stages = {name: round(seconds, 2) for name, seconds in event.stages.items()}
+        CONSOLE.event(Event.STUDY_DONE, f"{study}: done in {event.seconds:.1f} s", **facts, stages=stages)
+        if event.trace:  # of heads that failed; the study has a result all the same
+            CONSOLE.warn(f"{study}: {event.trace}")
+        return
+    failure = event.failure
+    if failure.code == PROCESS_DIED:
+        CONSOLE.event(Event.WORKER_DIED, **facts, stage=failure.stage, cause=failure.reason)
+    sentence = f"{study}: {failure.reason}"
+    CONSOLE.event(Event.STUDY_FAILED, sentence, **facts, stage=failure.stage, code=failure.code)
+    if event.trace and CONSOLE.verbose:
+        CONSOLE.show(event.trace)
+
+
+def _begins(total: int, position: int, work: StudyWork) -> None:
+    """A study is given to a process."""
+    study = f"{work.participant_id} {work.session_id}"
+    CONSOLE.event(Event.STUDY_STARTED, study=study, position=position, total=total)
+
+
+def device_words(job: Job, facts: EngineFacts) -> str:
+    """What ran the networks: `cpu, fp32, 2 processors`."""
+    return f"{facts.device_words}, {facts.precision}, {job.jobs} processor{'s' if job.jobs > 1 else ''}"
+
+
+def run_words(job: Job, facts: EngineFacts) -> tuple[tuple[str, str], ...]:
+    """What a study's page says of the run that made it."""
+    changed = [f"{name.replace('_', ' ')} {value}" for name, value in job.settings.results.items()]
+    return (("Device", device_words(job, facts)), ("Settings", ", ".join(changed)))
+
+
+def run_facts(summary: RunSummary, device: Device) -> dict[str, Any]:
+    """What run.json says of how the run went."""
+    work = device.work()
+    return {
+        "seconds": round(summary.seconds, 1),
+        "counts": counts(summary),
+        "peak_memory_mib": {"study": summary.peak_bytes >> 20, "networks": device.peak_bytes >> 20},
+        "networks": {
+            "busy_s": round(work.busy_s, 1),
+            "busy_pct": work.busy_pct,
+            "batches": work.n_batches,
+            "batches_of_several_studies": work.n_shared,
+            "images_at_once": work.sizes,
+        },
+    }
