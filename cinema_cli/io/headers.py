@@ -4,12 +4,14 @@ import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.archive import Fault, Member, is_archive, read_members
+from cinema_cli.io.biobank import descriptions, is_manifest
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.folders import FileState, Problem, list_files, not_opened
@@ -189,27 +191,60 @@ def plain(instances: pl.DataFrame) -> pl.DataFrame:
 
 def read_files(files: Sequence[FileState], *, root: Path, salt: bytes) -> pl.DataFrame:
     """Rows of READ_SCHEMA of some files and archives."""
-    rows: list[Row] = []
+    rows = _rows(files, root=root, salt=salt)
+    tables = [pl.DataFrame(schema=READ_SCHEMA)]
+    while some := list(islice(rows, _MOST_AT_ONCE)):  # an archive may hold a million files
+        columns = {name: [row.get(name) for row in some] for name in READ_SCHEMA}
+        tables.append(pl.DataFrame(columns, schema=READ_SCHEMA))
+    return pl.concat(tables)
+
+
+def _rows(files: Sequence[FileState], *, root: Path, salt: bytes) -> Iterator[Row]:
     for path, size, mtime_ns in files:
         listed = {"path": path, "listed_size": size, "listed_mtime_ns": mtime_ns}
         packed = is_archive(path)
         read = _archive_rows if packed else _file_rows
         try:
-            rows += [row | listed for row in read(root / to_path(path), path, mtime_ns, salt=salt)]
+            for row in read(root / to_path(path), path, mtime_ns, salt=salt):
+                yield row | listed
         except OSError as error:
             code, sentence = not_opened(error)
-            rows.append({"member": "" if packed else None, "code": code, "sentence": sentence} | listed)
-    columns = {name: [row.get(name) for row in rows] for name in READ_SCHEMA}
-    return pl.DataFrame(columns, schema=READ_SCHEMA)
+            yield {"member": "" if packed else None, "code": code, "sentence": sentence} | listed
 
 
 def _archive_rows(place: Path, path: str, mtime_ns: int, *, salt: bytes) -> Iterator[Row]:
-    """Rows of the files in an archive, and of what cannot be used of it."""
+    """Rows of the DICOM files in an archive, and of what cannot be used of it; one row where it has nothing of either.
+
+    Images without SeriesDescription have that of UK Biobank's manifest, where there is one.
+    """
+    waiting: list[Row] = []
+    described: dict[str, str] = {}
+    is_empty = True
     for name, member in read_members(place):
         if isinstance(member, Fault):
-            yield {"member": name, "code": member.code, "sentence": member.sentence}
+            rows: list[Row] = [{"code": member.code, "sentence": member.sentence}]
+        elif is_manifest(name):
+            described |= _described(member)
+            continue
         else:
-            yield from ({"member": name} | row for row in _file_rows(member, path, mtime_ns, salt=salt))
+            rows = _file_rows(member, path, mtime_ns, salt=salt)
+        rows = [{"member": name} | row for row in rows if row.get("code") != NO_DICOM]
+        is_empty = is_empty and not rows
+        if rows and "sop_uid" in rows[0] and rows[0]["series_description"] is None:
+            waiting += rows
+        else:
+            yield from rows
+    for row in waiting:
+        yield row | {"series_description": described.get(row["member"].rpartition("/")[2])}
+    if is_empty:
+        yield {"member": "", "code": NO_DICOM}
+
+
+def _described(manifest: Member) -> dict[str, str]:
+    try:
+        return descriptions(manifest.content())
+    except BrokenFileError:
+        return {}
 
 
 def _file_rows(source: Path | Member, path: str, mtime_ns: int, *, salt: bytes) -> list[Row]:

@@ -18,6 +18,13 @@ _WORDS = {  # code, with "/" where that of a folder has words of its own -> (one
     f"{UNLISTED}/": ("folder cannot be listed", "folders cannot be listed"),
     LINK_OUTSIDE: ("link leads outside and is not followed", "links lead outside and are not followed"),
     BROKEN_LINK: ("link leads nowhere", "links lead nowhere"),
+    "truncated_archive/": ("archive is cut short", "archives are cut short"),
+    "damaged_archive/": ("archive is damaged", "archives are damaged"),
+    "nested_archives/": (
+        "archive holds archives, which are not opened",
+        "archives hold archives, which are not opened",
+    ),
+    "encrypted_members/": ("archive is encrypted", "archives are encrypted"),
 }
 _OTHER = ("file could not be read", "files could not be read")
 _OF_ARCHIVE = ("archive could not be read in full", "archives could not be read in full")
@@ -44,7 +51,7 @@ def _nothing(problems: pl.DataFrame, *, n_files: int) -> InputError:
         hint = "Give the folder that holds the DICOM files."
         return InputError("the folder is empty", hint=hint, code="empty_folder")
     said = f": {', '.join(problem_words(problems))}" if problems.height else ""
-    hint = "Unpack archives first, and check that the copy is complete."
+    hint = "Check that the copy is complete; archives other than zip and tar must be unpacked first."
     if n_denied and n_denied == problems.height:
         hint = "Ask for the right to read the files (chmod, or another account)."
     return InputError(f"none of {n_files} files is a readable DICOM image{said}", hint=hint, code="no_dicom")
