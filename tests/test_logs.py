@@ -171,19 +171,28 @@ def cron(line: str, *, home: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_nightly_run_by_cron_is_silent_until_something_is_new(tmp_path: Path) -> None:
-    cohort, out = tmp_path / "köhorte", tmp_path / "out"
-    write_heart(cohort / "a", "A", slices=4)
-    (cohort / "lost").mkdir()
-    (cohort / "lost" / "x.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"cut off")  # a warning, night for night
-    line = f"PATH={Path(sys.executable).parent}:$PATH cinema analyse {shlex.quote(str(cohort))} -o {out} -q"
+def test_a_nightly_run_by_cron_is_silent_until_something_is_new_and_its_logs_name_nobody(tmp_path: Path) -> None:
+    cohort, out, own = tmp_path / "köhorte", tmp_path / "out", tmp_path / "cinema.log"
+    write_heart(cohort / "smith", "Smith77", slices=4)
+    (cohort / "jones").mkdir()
+    (cohort / "jones" / "x.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"cut off")  # a warning, night for night
+    (tmp_path / "key").write_bytes(b"k" * 32)
+    words = ["cinema", "analyse", cohort, "-o", out, "--hash-ids", tmp_path / "key", "--log-file", own, "-q"]
+    line = f"PATH={Path(sys.executable).parent}:$PATH {shlex.join(map(str, words))}"
     first = cron(line, home=tmp_path)
     assert (first.returncode, first.stdout) == (ExitCode.SOME_FAILED, ""), first.stderr
     assert first.stderr.startswith("warning: ")
     second = cron(line, home=tmp_path)
     assert (second.returncode, second.stdout, second.stderr) == (ExitCode.SOME_FAILED, "", "")
-    (cohort / "lost" / "x.dcm").unlink()
-    (cohort / "lost").rmdir()
+    (cohort / "jones" / "x.dcm").unlink()
+    (cohort / "jones").rmdir()
     third = cron(line, home=tmp_path)
     assert (third.returncode, third.stdout, third.stderr) == (0, "", "")
-    assert len(list(out.glob("logs/*/run.json"))) == 3
+    runs = list(out.glob("logs/*"))
+    assert len(runs) == 3
+    told = lines(own)
+    assert [line["exit_code"] for line in told if line.get("event") == "run_ended"] == [3, 3, 0]
+    assert len([line for line in told if line.get("event") == "study_done"]) == 1
+    for path in (own, *(path for run in runs for path in run.iterdir())):
+        text = path.read_text()
+        assert not [word for word in ("Smith", "smith", "jones", "köhorte", str(tmp_path)) if word in text], path
