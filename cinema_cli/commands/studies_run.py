@@ -43,7 +43,8 @@ def run_studies(
     with counting(CONSOLE, "studies", total=len(todo) or None) as counter:
         how = How(
             study_processes(setup, count), writing, room, FolderClaims(job.out, owner), device,
-            max_failures=job.settings.max_failures, progress=partial(_say, counter, device), begins=partial(_begins, len(todo)),
+            max_failures=job.settings.max_failures, begins=partial(_begins, len(todo)),
+            progress=partial(_say, counter, device),
         )  # fmt: skip
         return run_cohort(planned, clinical=clinical, how=how)
 
@@ -61,7 +62,8 @@ def _say(counter: Counter, device: Device, event: StudyEvent) -> None:
         said = f"no room on the device: {halved.network} goes on with {halved.size} images at once"
         CONSOLE.event(Event.BATCH_HALVED, said, network=halved.network, before=2 * halved.size, after=halved.size)
     study = f"{event.participant_id} {event.session_id}"
-    facts: dict[str, Any] = {"study": study, "seconds": round(event.seconds, 1), "memory_mb": round(event.peak_bytes / 1e6)}
+    memory_mb = round(event.peak_bytes / 1e6)
+    facts: dict[str, Any] = {"study": study, "seconds": round(event.seconds, 1), "memory_mb": memory_mb}
     if event.failure is None:
         stages = {name: round(seconds, 2) for name, seconds in event.stages.items()}
         CONSOLE.event(Event.STUDY_DONE, f"{study}: done in {event.seconds:.1f} s", **facts, stages=stages)
