@@ -14,6 +14,7 @@ from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
 from cinema_cli.io.headers import INSTANCE_SCHEMA, IS_IMAGE, plain
 from cinema_cli.io.id_units import DIRECTORY, UNIT
 from cinema_cli.io.index_rows import (
+    FILE_COLUMNS,
     IMAGES_SCHEMA,
     KEY_SCHEMA,
     SERIES_SCHEMA,
@@ -93,7 +94,7 @@ def assemble_rows(rows: pl.DataFrame, *, rules: Rules, folder: Path | None = Non
     series: list[dict[str, Any]] = []
     stacks: list[dict[str, Any]] = []
     facts: list[dict[str, Any]] = []
-    images: list[pl.DataFrame] = [pl.DataFrame(schema=IMAGES_SCHEMA)]
+    images: dict[str, list[Any]] = {name: [] for name in IMAGES_SCHEMA}
     keyed = plain(rows).with_columns(pl.col(*_KEY).fill_null(""))  # an id that is absent counts as empty text
     for _, unsorted in sorted(keyed.partition_by(*_KEY, as_dict=True).items()):
         once = without_spoilt_copies(unsorted)
@@ -104,16 +105,19 @@ def assemble_rows(rows: pl.DataFrame, *, rules: Rules, folder: Path | None = Non
         study = assemble(table, overrides=rules.overrides, allow_missing_frames=rules.allow_missing_frames)
         series += [key | row for row in series_rows(study)]
         stacks += [key | stack_row(c, study.timings[view], study) for view, c in study.chosen.items()]
-        images += [image_rows(key, view, c, table) for view, c in study.chosen.items()]
+        files = table.select(FILE_COLUMNS).to_dict(as_series=False)
+        for view, chosen in study.chosen.items():
+            for name, values in image_rows(key, view, chosen, files).items():
+                images[name] += values
         facts.append(key | study_facts(table))
     told = pl.DataFrame(facts, schema={**KEY_SCHEMA, **FACTS_SCHEMA})
-    planned, chosen = pl.concat(images), pl.DataFrame(stacks, schema=STACKS_SCHEMA)
+    planned, geometry = pl.DataFrame(images, schema=IMAGES_SCHEMA), pl.DataFrame(stacks, schema=STACKS_SCHEMA)
     told = year_only(told) if rules.years_only else told
     return Assembled(
         series=pl.DataFrame(series, schema=SERIES_SCHEMA),
-        stacks=chosen,
+        stacks=geometry,
         facts=told,
-        studies=_studies(told.select(*_KEY), images=planned, stacks=chosen, facts=told),
+        studies=_studies(told.select(*_KEY), images=planned, stacks=geometry, facts=told),
         images=shelve(planned, folder),
     )
 

@@ -12,7 +12,7 @@ from cinema_cli.io.choice import Candidate
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, Floats, Ints
+from cinema_cli.io.passes import MIN_FRAMES, Ints
 from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -64,6 +64,8 @@ IMAGES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "file_size": pl.Int64,
     "mtime_ns": pl.Int64,
 }
+
+FILE_COLUMNS = ("path", "member", "frame_item", "file_size", "mtime_ns")
 
 STACKS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     **KEY_SCHEMA,
@@ -202,26 +204,26 @@ def stack_row(candidate: Candidate, timing: Timing, study: Assembly) -> dict[str
     }
 
 
-def image_rows(key: Mapping[str, str], view: View, candidate: Candidate, table: pl.DataFrame) -> pl.DataFrame:
-    """Plan of one chosen stack, frames of a slice together; a moment between two images has a row for each."""
+def image_rows(
+    key: Mapping[str, str], view: View, candidate: Candidate, files: Mapping[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """Columns of IMAGES_SCHEMA of one chosen stack, frames of a slice together; a moment between two images has a row
+    for each. `files`: FILE_COLUMNS of the images of the study."""
     plan = candidate.plan
-    slices, frames = (np.ascontiguousarray(axis) for axis in np.indices(plan.rows.shape))
-    first = _planned(slices, frames, plan.rows, 1.0 - plan.share)
     two = plan.later >= 0
-    both = pl.concat([first, _planned(slices[two], frames[two], plan.later[two], plan.share[two])])
-    files = (
-        table.select("path", "member", "frame_item", "file_size", "mtime_ns")
-        .with_row_index("row")
-        .cast({"row": pl.Int64})
+    index: Ints = np.indices(plan.rows.shape)
+    slices, frames, rows = (
+        np.concatenate([first.ravel(), later[two]])
+        for first, later in ((index[0], index[0]), (index[1], index[1]), (plan.rows, plan.later))
     )
-    ordered = both.sort("slice_index", "frame_index", maintain_order=True)
-    joined = ordered.join(files, on="row", how="left", maintain_order="left")
-    labels = [pl.lit(value).alias(name) for name, value in {**key, "view": view.value}.items()]
-    labelled = joined.with_columns(*labels, interpolated=pl.col("row").is_null())
-    return labelled.select(*IMAGES_SCHEMA).cast(pl.Schema(IMAGES_SCHEMA))
-
-
-def _planned(slices: Ints, frames: Ints, rows: Ints, weights: Floats) -> pl.DataFrame:
-    columns = {"slice_index": slices, "frame_index": frames, "row": rows, "weight": weights}
-    table = pl.DataFrame({name: values.ravel() for name, values in columns.items()})
-    return table.with_columns(pl.col("row").replace(-1, None))
+    weights = np.concatenate([1.0 - plan.share.ravel(), plan.share[two]])
+    order = np.lexsort((frames, slices))  # which keeps the order of equals
+    chosen: list[int] = rows[order].tolist()
+    return {
+        **{name: [value] * len(chosen) for name, value in {**key, "view": view.value}.items()},
+        "slice_index": slices[order].tolist(),
+        "frame_index": frames[order].tolist(),
+        "weight": weights[order].tolist(),
+        "interpolated": [row < 0 for row in chosen],
+        **{name: [None if row < 0 else files[name][row] for row in chosen] for name in FILE_COLUMNS},
+    }
