@@ -18,7 +18,7 @@ _AT_ONCE = 32  # studies that a process puts in order at a time
 _IMAGES_AT_ONCE = 25_000
 _KEY = list(KEY_SCHEMA)
 _STATE = ["state", "images"]  # what a study was made of, in 64 bits and by number
-_KEPT_SCHEMA = {**STUDIES_SCHEMA, "table": pl.Int64, "state": pl.UInt64, "images": pl.Int64}
+KEPT_SCHEMA = {**STUDIES_SCHEMA, "table": pl.Int64, "state": pl.UInt64, "images": pl.Int64}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +28,7 @@ class StudyTables:
     series: pl.DataFrame
     stacks: pl.DataFrame
     facts: pl.DataFrame
-    studies: pl.DataFrame  # _KEPT_SCHEMA
+    studies: pl.DataFrame  # KEPT_SCHEMA
     images: tuple[Shelved, ...]  # by the number that `table` of a study gives
 
     @property
@@ -82,7 +82,7 @@ def assemble_all(
     done = 0
     for own in team.each(work, batches, total=-(-new.height // _AT_ONCE)):
         studies = own.studies.join(new, on=_KEY, how="left", maintain_order="left").with_columns(table=pl.lit(0))
-        found.append(StudyTables(own.series, own.stacks, own.facts, studies.select(*_KEPT_SCHEMA), (own.images,)))
+        found.append(StudyTables(own.series, own.stacks, own.facts, studies.select(*KEPT_SCHEMA), (own.images,)))
         done += studies.height
         if progress:
             progress(done, new.height)
@@ -128,7 +128,7 @@ def _of_studies(tables: StudyTables, studies: pl.DataFrame) -> StudyTables:
 def _joined(found: Sequence[StudyTables]) -> StudyTables:
     """All of these as one, with those tables of images that are needed."""
     images: list[Shelved] = []
-    studies = [pl.DataFrame(schema=_KEPT_SCHEMA)]
+    studies = [pl.DataFrame(schema=KEPT_SCHEMA)]
     for tables in found:
         used = tables.studies["table"].unique().sort().to_list()
         numbers = {old: len(images) + new for new, old in enumerate(used)}
