@@ -55,14 +55,17 @@ def test_version_is_one_line() -> None:
         "analyse",
         "doctor",
         "infer",
+        "merge",
         "scan",
         "phenotypes",
         "report",
         "simulate",
         "slurm",
+        "status",
         "models",
         "models verify",
         "train",
+        "unlock",
     ],
 )
 def test_golden_help(command: str, golden: Callable[[str, str], None]) -> None:

@@ -1,5 +1,6 @@
 import json
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.errors import OutputError, UsageError
-from cinema_cli.domain.result import StudyResult
+from cinema_cli.domain.result import CheckStatus, HeadUse, StudyResult
 from cinema_cli.io import atomic
 from cinema_cli.io.ledger import (
     Failure,
@@ -112,3 +113,23 @@ def test_a_file_where_the_folder_should_be_is_an_output_error(tmp_path: Path, re
     (tmp_path / "out").write_text("")
     with pytest.raises(OutputError):
         record(tmp_path / "out", result, "d", version="1")
+
+
+@pytest.mark.parametrize("flag", [False, True])
+def test_a_standing_says_the_same_of_a_record_however_it_is_laid_out(
+    tmp_path: Path, result: StudyResult, flag: bool
+) -> None:
+    checks = tuple(replace(c, status=CheckStatus.FLAG if flag else CheckStatus.PASS) for c in result.checks)
+    heads = (*result.heads, HeadUse("ef_acdc_sax", "cd" * 32, weights={"0.safetensors": "cd" * 32}))
+    path = record(
+        tmp_path, replace(result, checks=checks, heads=heads), "d", version="1", parts={"input": "x"}, files={"a": 1}
+    )
+    (now,) = read_standings(tmp_path, [result])
+    assert now is not None and (now.flagged, now.heads, now.files) == (flag, ("ef_acdc_sax",), {"a": 1})
+    assert (now.said[2:], now.parts, now.seconds) == (("done", "d", "1", ""), {"input": "x"}, {"segment": 1.25})
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=1))  # as earlier versions wrote it
+    (before,) = read_standings(tmp_path, [result])
+    assert before is not None and before.said == now.said and before.flagged is flag
+    assert [getattr(before, name) for name in ("heads", "files", "parts", "ended", "seconds")] == [
+        getattr(now, name) for name in ("heads", "files", "parts", "ended", "seconds")
+    ]

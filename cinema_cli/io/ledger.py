@@ -24,6 +24,8 @@ RECORD_VERSION = 1
 RECORD_NAME = "status.json"
 NOT_REACHED, INTERRUPTED = "not_reached", "interrupted"  # codes of studies that are not run
 CURVES = ("times_ms", "lv_ml", "rv_ml", "myo_ml", "lv_smooth_ml")
+_CHECKS, _FLAGGED = b'"checks": ', b'"status":"flag"'
+_BULKY = (b'"measurements": ', _CHECKS, b'"curves": ')  # lines of a record
 _UID = re.compile(r"\b[0-2](?:\.\d+){4,}\b")
 
 
@@ -180,9 +182,18 @@ def _text(body: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def read_body(out: Path, study: StudyIds) -> dict[str, Any] | None:
-    """What a record says, as it was written; None where there is none, or none that this version understands."""
-    return _body(study_folder(out, study) / RECORD_NAME)
+def read_brief(out: Path, study: StudyIds) -> dict[str, Any] | None:
+    """What a record says, without measurements, checks and curves, which take most of the time; None where there is
+    none, or none that this version understands. `flagged`: whether a check did not pass."""
+    try:
+        text = Path(f"{out}/{study.participant_id}/{study.session_id}/{RECORD_NAME}").read_bytes()
+    except OSError:
+        return None
+    lines = text.split(b"\n")
+    body = _parsed(b"\n".join(line for line in lines if not line.startswith(_BULKY))) or _parsed(text)
+    if body is not None and "checks" in body:  # written otherwise than a line a thing
+        return body | {"flagged": any(check["status"] == CheckStatus.FLAG for check in body["checks"])}
+    return body and body | {"flagged": any(_FLAGGED in line for line in lines if line.startswith(_CHECKS))}
 
 
 def read_record(out: Path, study: StudyIds) -> Record | None:
@@ -222,7 +233,10 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Record | None:
-    body = _body(path)
+    try:
+        body = _parsed(path.read_bytes())
+    except OSError:
+        return None
     if body is None:
         return None
     try:
@@ -250,11 +264,11 @@ def _read(path: Path) -> Record | None:
         return None  # a record that cannot be read is no record: the study runs again
 
 
-def _body(path: Path) -> dict[str, Any] | None:
+def _parsed(text: bytes) -> dict[str, Any] | None:
     try:
-        body = json.loads(path.read_bytes())
+        body = json.loads(text)
         return dict(body) if body["record_version"] == RECORD_VERSION else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cinema_cli.io.ledger import RECORD_NAME, Status, StudyIds, read_body, study_folder
+from cinema_cli.io.ledger import RECORD_NAME, Status, StudyIds, read_brief
 from cinema_cli.io.processes import Team
 
 _AT_ONCE = 500
@@ -56,7 +56,7 @@ def read_standings(out: Path, studies: Sequence[StudyIds], *, jobs: int = 1) -> 
 
 
 def _some(out: Path, visits: Sequence[Visit]) -> list[Standing | None]:
-    return [_standing(body, out, visit) if (body := read_body(out, visit)) else None for visit in visits]
+    return [_standing(body, out, visit) if (body := read_brief(out, visit)) else None for visit in visits]
 
 
 def _standing(body: Mapping[str, Any], out: Path, visit: Visit) -> Standing | None:
@@ -69,14 +69,14 @@ def _standing(body: Mapping[str, Any], out: Path, visit: Visit) -> Standing | No
             version=sys.intern(body["version"]),
             code=sys.intern(body.get("code", "")),
             reason=sys.intern(body.get("reason", "")),
-            flagged=any(check["status"] == "flag" for check in body.get("checks", ())),
+            flagged=body["flagged"],
             wrote_masks=body.get("wrote_masks", False),
             files=body.get("files", {}),
             heads=tuple(sys.intern(head["name"]) for head in body.get("heads", ()) if head.get("weights")),
             parts={sys.intern(name): sys.intern(value) for name, value in body.get("parts", {}).items()},
             ended=body.get("ended", ""),
             seconds=body.get("seconds", {}),
-            written_ns=(study_folder(out, visit) / RECORD_NAME).stat().st_mtime_ns,
+            written_ns=Path(f"{out}/{visit.participant_id}/{visit.session_id}/{RECORD_NAME}").stat().st_mtime_ns,
         )
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
