@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinema_cli.domain.errors import UsageError
-from cinema_cli.io import archive, dicom_file, folders, header_parts, headers, index_store, study_tables
+from cinema_cli.io import archive, dicom_file, folders, header_parts, header_rows, headers, index_store, study_tables
 from cinema_cli.io.assembled import Assembled, Batch, assemble_batch
 from cinema_cli.io.index import CohortIndex, of_study, plan_of, scan, studies
 from cinema_cli.io.index_store import index_folder, load
@@ -77,8 +77,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         opened.append(path)
         return read_members(path)
 
-    monkeypatch.setattr(headers, "read_instances", instances)
-    monkeypatch.setattr(headers, "read_members", members)
+    monkeypatch.setattr(header_rows, "read_instances", instances)
+    monkeypatch.setattr(header_rows, "read_members", members)
     return opened
 
 
@@ -288,7 +288,7 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(
         return read(source, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(headers, "read_instances", stopped)
+        patch.setattr(header_rows, "read_instances", stopped)
         with pytest.raises(KeyboardInterrupt):
             scanned(cohort)
     kept = pl.concat([load(path) for path in cohort.with_name("index").glob("headers-*/*.parquet")])["path"].n_unique()
@@ -325,8 +325,8 @@ def test_a_stopped_program_leaves_an_index_that_is_used(cohort: Path, sent: sign
             assert time.monotonic() < deadline and run.poll() is None
             time.sleep(0.01)
         run.send_signal(sent)
-        run.communicate()
-    assert run.returncode == code
+        _, said = run.communicate()
+    assert run.returncode == code, said.decode()
     found = scan(cohort, index_dir=index_folder(cohort, work_dir=work), jobs=1)
     assert 0 < found.n_read <= found.n_files - 7 - 4 * len(parts)
     assert_same(found, scan(cohort, jobs=1))
