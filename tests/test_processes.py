@@ -1,14 +1,18 @@
 """Work over processes: results in order, pieces when their turn is near, nobody left behind."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cinema_cli.domain.errors import UnavailableError
 from cinema_cli.io import processes
 from cinema_cli.io.processes import Team
 
@@ -56,6 +60,33 @@ def test_results_are_in_order_and_pieces_are_asked_for_when_their_turn_is_near()
 def test_an_error_of_a_piece_comes_through() -> None:
     with pytest.raises(ZeroDivisionError), Team(2) as team:
         list(team.each(halved, [1, 2, 0, 3], total=4))
+
+
+def quick_only_here(parent: int) -> int:
+    """Done at once in the process that started the others, in ten minutes there."""
+    time.sleep(0 if os.getpid() == parent else 600)
+    return parent
+
+
+def killed_elsewhere(parent: int) -> int:
+    if os.getpid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return parent
+
+
+@pytest.mark.usefixtures("at_once")
+def test_processes_end_at_once_when_this_one_is_stopped() -> None:
+    stop = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), Team(2) as team:
+        for _ in team.each(quick_only_here, [os.getpid()] * 9, total=9):
+            stop.start()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_killed_process_is_said() -> None:
+    with pytest.raises(UnavailableError, match="killed"), Team(2) as team:
+        list(team.each(killed_elsewhere, [os.getpid()] * 4, total=4))
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
