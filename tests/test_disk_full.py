@@ -81,7 +81,7 @@ def check_whole(out: Path) -> None:
 def test_a_disk_that_fills_stops_the_run_cleanly_and_the_next_goes_on(small_disk: Path, cohort: Path) -> None:
     """Somebody else takes the rest of the disk while the run is at work."""
     out = small_disk / "out"
-    words = ("analyse", cohort, "-o", out, "--no-progress")
+    words = ("analyse", cohort, "-o", out, "--jobs", 1, "--no-progress")
     with subprocess.Popen(program(*words), stderr=subprocess.PIPE, text=True) as run:
         while run.poll() is None and not any('"done"' in p.read_text() for p in out.glob("sub-*/ses-*/status.json")):
             time.sleep(0.01)
