@@ -3,6 +3,8 @@
 As a program: `python disk_cohort.py SECONDS analyse ...` takes that long for each study, in real study processes.
 """
 
+import ctypes
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +28,7 @@ from cinema_cli.inference.engine_facts import EngineFacts, HeadFacts
 from cinema_cli.inference.segmenters import StackSegmenter
 from cinema_cli.inference.study_processes import OneByOne
 from cinema_cli.inference.study_work import At
+from cinema_cli.io import pixels
 
 SLICES, FRAMES, SIZE = 6, 8, 72
 MASKS = disk_masks(
@@ -100,6 +103,22 @@ def use_grey_head(*, seconds_each: float = 0.0, processes: bool = False) -> None
     if not processes:
         studies_run.study_processes = lambda setup, count: OneByOne(setup.engine(), setup.writing)
 
+
+def crash_on(patient_id: str) -> None:
+    """Have the decoder of images die by a wrong address where it comes to a patient."""
+    whole = pixels.dcmread
+
+    def read(source: object, **options: object) -> Dataset:
+        found = whole(source, **options)  # type: ignore[arg-type]
+        if found.PatientID == patient_id:
+            ctypes.string_at(0)
+        return found
+
+    pixels.dcmread = read  # type: ignore[assignment]
+
+
+if patient := os.environ.get("CRASHING_DECODER"):  # in every study process, which imports this file
+    crash_on(patient)
 
 if __name__ == "__main__":
     use_grey_head(seconds_each=float(sys.argv.pop(1)), processes=True)
