@@ -5,7 +5,6 @@ python bench/plan_cohort.py [--studies 75000] [--images 300] [--out FILE]
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from provenance import provenance
+from provenance import peak_mib, provenance
 
 from cinema_cli.io.assembled import STUDIES_SCHEMA
 from cinema_cli.io.cohort_index import CohortIndex, plan_of, studies, study_digests
@@ -138,7 +137,7 @@ def measured(folder: Path) -> dict[str, Any]:
         "digests_s": digests_s,
         "plan_of_a_study_ms": round(1000 * plans_s / len(some), 2),
         "tables_bytes_an_image": round(sum(table.estimated_size() for table in tables) / n_images, 1),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mib": peak_mib(),
     }
 
 

@@ -20,3 +20,9 @@ def provenance() -> dict[str, object]:
         "cores": os.cpu_count(),
         "python": platform.python_version(),
     }
+
+
+def peak_mib() -> int:
+    """Most memory that this process has had, MiB; what getrusage says would count the one that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024

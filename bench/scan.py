@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from provenance import provenance
+from provenance import peak_mib, provenance
 
 from cinema_cli.io.headers import read_headers
 from cinema_cli.io.index import CohortIndex, scan
@@ -81,7 +81,7 @@ def one_scan(cohort: Path, index_dir: Path | None, *, jobs: int) -> dict[str, An
     found: list[CohortIndex] = []
     took = timed(lambda: found.append(scan(cohort, index_dir=index_dir, jobs=jobs)))
     (index,) = found
-    mib = {who: round(resource.getrusage(who_).ru_maxrss / 1024) for who, who_ in WHOSE.items()}
+    of_workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024  # of the largest; at least this one's
     tables = (index.series, index.stacks, index.facts, index.studies)
     n_images = int(index.studies["n_images"].sum())
     return {
@@ -89,14 +89,12 @@ def one_scan(cohort: Path, index_dir: Path | None, *, jobs: int) -> dict[str, An
         "read": index.n_read,
         "files": index.n_files,
         "studies": index.studies.height,
-        "peak_mib": mib["self"],
-        "peak_of_workers_mib": mib["largest child"] if took["cpu_s"] and jobs > 1 else 0,
+        "peak_mib": peak_mib(),
+        "peak_of_a_worker_mib": of_workers,
+        "peak_of_all_mib": peak_mib() + jobs * of_workers,
         "tables_bytes_an_image": round(sum(table.estimated_size() for table in tables) / max(n_images, 1), 1),
         "doubt": index.doubt or index.fault,
     }
-
-
-WHOSE = {"self": resource.RUSAGE_SELF, "largest child": resource.RUSAGE_CHILDREN}
 
 
 def in_own_process(cohort: Path, index_dir: Path | None, *, jobs: int) -> dict[str, Any]:
