@@ -242,7 +242,8 @@ def test_bombs_are_refused_before_they_are_in_memory(tmp_path: Path) -> None:
     pack(tmp_path / "x.zip", {"bomb.dcm": zeros, "a": b"1"})
     (tmp_path / "x.tgz").write_bytes(gzip.compress(tar_bytes({"a": b"1", "bomb.dcm": zeros, "b": b"2"})))
     (tmp_path / "pax.tgz").write_bytes(gzip.compress(tar_block(b"p", size=len(zeros), kind=b"x") + zeros))
-    (tmp_path / "many.zip").write_bytes(overlapping_zip(bytes(MIB), copies=40))
+    pack(tmp_path / "many.zip", {f"{n}": zeros[:MIB] for n in range(40)})
+    (tmp_path / "same.zip").write_bytes(overlapping_zip(zeros[:MIB], copies=40))
     del zeros
     tracemalloc.start()
     try:
@@ -252,6 +253,8 @@ def test_bombs_are_refused_before_they_are_in_memory(tmp_path: Path) -> None:
         assert contents(tmp_path / "pax.tgz") == ({}, ["damaged_archive"])
         found, codes = contents(tmp_path / "many.zip")
         assert len(found) == 9 and list(found.values())[-1] == "archive_bomb" and codes == ["archive_bomb"]
+        found, codes = contents(tmp_path / "same.zip")
+        assert len(found) == 1 and codes == ["overlapping_members"]
         found.clear()
         assert tracemalloc.get_traced_memory()[1] < 12 * MIB
     finally:
@@ -270,8 +273,8 @@ def test_an_archive_that_changes_while_it_is_read_is_said(tmp_path: Path) -> Non
 MADE = [zip_bytes(FILES), tar_bytes(FILES), gzip.compress(tar_bytes(FILES))]
 CODES = {
     "truncated_archive", "damaged_archive", "archive_bomb", "too_many_members", "unsafe_names", "special_members",
-    "encrypted_members", "unsupported_members", "nested_archives", "duplicate_names", "further_members",
-    "truncated_member", "damaged_member", "bad_checksum", "member_bomb",
+    "encrypted_members", "unsupported_members", "overlapping_members", "nested_archives", "duplicate_names",
+    "further_members", "truncated_member", "damaged_member", "bad_checksum", "member_bomb",
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def zip_entries(file: BinaryIO, *, size: int) -> Iterator[Entry]:
     """The lines of the directory. Raises ArchiveError (code `truncated_archive` or `damaged_archive`)."""
     start, stop, shift = _directory(file, size=size)
     stream = Stream(FilePieces(file, start, stop))
+    offsets: set[int] = set()
     while head := stream.take(_LINE.size):
         if len(head) < _LINE.size or head[:4] != b"PK\x01\x02":
             raise ArchiveError("damaged_archive", "The archive is damaged: its directory cannot be followed.")
@@ -44,7 +45,9 @@ def zip_entries(file: BinaryIO, *, size: int) -> Iterator[Entry]:
         stream.skip(n_comment)
         packed, plain, offset = _sizes(line[10], line[11], line[18], extra)
         place = _Place(offset + shift, n_name, line[6], line[9], packed, plain)
-        yield Entry(name, partial(_open, file, size, place), _left_out(line, name))
+        left_out = _left_out(line, name) or ("overlapping_members" if offset in offsets else "")
+        offsets.add(offset)
+        yield Entry(name, partial(_open, file, size, place), left_out)
 
 
 def _left_out(line: tuple[Any, ...], name: bytes) -> str:
