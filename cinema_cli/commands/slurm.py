@@ -178,12 +178,14 @@ def _scanned(analyse: Mapping[str, Any], work: "Work") -> list[str]:
     """The participant of each study, by a scan. Raises InputError where there is none."""
     from cinema_cli.io.identity import read_key
     from cinema_cli.io.index import scan, studies
+    from cinema_cli.io.index_store import index_folder
     from cinema_cli.io.processors import available_cpus
 
     CONSOLE.info("no scan of the cohort yet: it is scanned now; --studies N goes without")
     how = {"id_from": analyse["id_from"], "hash_key": read_key(analyse["hash_ids"]) if analyse["hash_ids"] else None}
+    place = index_folder(work.cohort, work_dir=work.scratch, out=work.out)
     with counting(CONSOLE, "files", total=None) as counter:
-        index = scan(work.cohort, **how, jobs=available_cpus(), progress=counter.follow)
+        index = scan(work.cohort, **how, jobs=available_cpus(), index_dir=place, progress=counter.follow)
     return [key.participant_id for key in studies(index)]
 
 
