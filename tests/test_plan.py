@@ -9,7 +9,7 @@ from made_results import a_result
 
 from cinema_cli.domain.cine import CineStudy, StudyFacts
 from cinema_cli.domain.result import HeadUse
-from cinema_cli.inference.plan import Opened, Planned, RunSettings, StudyInput, plan
+from cinema_cli.inference.plan import Opened, Planned, RunSettings, StudyInput, done_meanwhile, plan
 from cinema_cli.io.ledger import Failure, Status, record
 
 STARTER = HeadUse("starter_sax", "ab" * 32, "12" * 32, "fp32")
@@ -101,3 +101,18 @@ def test_a_record_holds_as_long_as_its_files_are_there(tmp_path: Path, study: Ci
 def test_a_record_that_does_not_say_what_it_was_made_of_has_changed_somehow(tmp_path: Path, study: CineStudy) -> None:
     record(tmp_path, a_result(study), "d", version="1")
     assert planned(tmp_path).why == "inputs, weights or settings changed"
+
+
+def test_what_another_run_did_since_the_plan_is_not_done_again(tmp_path: Path, study: CineStudy) -> None:
+    new = planned(tmp_path)
+    assert not done_meanwhile(new, out=tmp_path)
+    done(tmp_path, study, code="interrupted")
+    assert not done_meanwhile(new, out=tmp_path)
+    done(tmp_path, study)
+    assert done_meanwhile(new, out=tmp_path)
+    again = planned(tmp_path, settings=replace(SETTINGS, force=True))
+    assert again.runs and not done_meanwhile(again, out=tmp_path)  # nobody has, since this plan
+    done(tmp_path, study, heads=(STARTER,))
+    assert not done_meanwhile(again, out=tmp_path)  # somebody has, but otherwise
+    done(tmp_path, study)
+    assert done_meanwhile(again, out=tmp_path)

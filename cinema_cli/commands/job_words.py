@@ -89,7 +89,7 @@ def last_words(summary: RunSummary, *, result: Path | None, n_lost: int) -> str:
     if summary.n_left:
         parts.append(f"{summary.n_left} not reached (--max-failures)")
     if summary.n_elsewhere:
-        parts.append(f"{summary.n_elsewhere} in work at another run")
+        parts.append(f"{summary.n_elsewhere} in work or done at another run")
     said = ", ".join(parts)
     if result is None:
         return f"{said}; `cinema merge` makes the tables when all parts are done"

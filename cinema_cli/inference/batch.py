@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cinema_cli.domain.errors import ExitCode
 from cinema_cli.inference.memory import Budget
-from cinema_cli.inference.plan import Planned
+from cinema_cli.inference.plan import Planned, done_meanwhile
 from cinema_cli.inference.remote import DeviceLostError
 from cinema_cli.inference.study_processes import Died, Report, Studies
 from cinema_cli.inference.study_work import StudyWork, Writing, work_of, write_record
@@ -54,7 +54,7 @@ class RunSummary:
     n_flagged: int  # analysed studies with a flagged check
     n_left: int  # not reached because of --max-failures
     seconds: float
-    n_elsewhere: int = 0  # in work at another run
+    n_elsewhere: int = 0  # in work at another run, or done there since this one was planned
     peak_bytes: int = 0  # of the study process that used most
 
     @property
@@ -137,6 +137,10 @@ class _Run:
                 return
             item = self._todo.popleft()
             if not how.claims.take(item.study):
+                self._n_elsewhere += 1
+                continue
+            if done_meanwhile(item, out=how.writing.out):
+                how.claims.give_back(item.study)
                 self._n_elsewhere += 1
                 continue
             work = work_of(item, self._clinical)

@@ -57,6 +57,7 @@ class Known:
     status: Status
     flagged: bool
     dropped_heads: tuple[str, ...]  # that answered before and are not asked now
+    written_ns: int = 0  # when, by the disk's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,15 @@ def plan(
 
 
 def _known(known: Standing, heads: Sequence[HeadUse]) -> Known:
-    return Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)))
+    return Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)), known.written_ns)
+
+
+def done_meanwhile(item: Planned, *, out: Path) -> bool:
+    """Whether another run has done a study, in the same way, since this run was planned."""
+    (now,) = read_standings(out, [item.study])
+    if now is None or now.digest != item.digest or now.status is Status.NOT_RUN:
+        return False
+    return item.known is None or now.written_ns != item.known.written_ns
 
 
 def parts_of(digest: str, heads: Sequence[HeadUse], settings: RunSettings, said: StudyFacts) -> dict[str, str]:
