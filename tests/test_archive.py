@@ -234,6 +234,9 @@ def test_stated_sizes_are_not_believed(tmp_path: Path) -> None:
         for kind in (b"0", b"x", b"L"):
             (tmp_path / "x.tar").write_bytes(tar_block(b"a", size=size, kind=kind) + bytes(2048))
             found, codes = contents(tmp_path / "x.tar")
+            assert set(found.values()) <= {bytes(2048)} and codes[0] in ("truncated_archive", "damaged_archive")
+            (tmp_path / "x.tgz").write_bytes(gzip.compress((tmp_path / "x.tar").read_bytes()))
+            found, codes = contents(tmp_path / "x.tgz")
             assert set(found.values()) <= {"member_bomb"} and codes[0] in ("truncated_archive", "damaged_archive")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from archive_factory import pack_folder
+from archive_factory import PACKERS, pack_folder, tar_bytes
 from dicom_factory import drop_tags, write_junk, write_lax, write_sax
 
 from cinema_cli.commands.app import run
@@ -86,6 +86,19 @@ def test_images_that_lie_there_twice_count_once(unpacked: Path, tmp_path: Path) 
     assert set(index.series["flags"]) == {"copies_ignored"}
     images = pl.concat([plan_of(index, key).images for key in studies(index)])
     assert images["member"].null_count() == images.height  # files that need no unpacking come first
+
+
+@pytest.mark.parametrize("end", ["tar", "tar.gz"])
+def test_of_an_archive_that_is_cut_short_what_came_before_is_used(tmp_path: Path, end: str) -> None:
+    files = write_sax(tmp_path / "f", slices=4, frames=8)
+    whole = tar_bytes({path.name: path.read_bytes() for path in files})
+    cut = whole[: whole.index(files[20].name.encode()) + 512 + files[20].stat().st_size - 100]
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / f"a.{end}").write_bytes(PACKERS["gz"](cut) if end == "tar.gz" else cut)
+    index = scan(tmp_path / "cohort")
+    problems = [(f"a.{end}/", "truncated_archive"), (f"a.{end}/{files[20].name}", "truncated_pixels")]
+    assert index.problems.select("path", "code").rows() == problems
+    assert index.series.select("images", "reason_code").rows() == [(21, "truncated")]
 
 
 def test_headers_without_a_description_have_that_of_the_manifest(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def tar_entries(file: BinaryIO, *, size: int, budget: Budget) -> Iterator[Entry]
         else:
             length = 0 if what in _WITHOUT_CONTENT else int(said.get("size", length))
             stop = stream.position + _padded(length)
-            yield _entry(block, stream, length, said, is_packed=bool(kind))
+            yield _entry(block, stream, length, said, there=None if kind else size - stream.position)
             _skip(stream, stop - stream.position)
             said = {}
     while kind and stream.skip(_LONGEST_EXTRA):  # to where the checksum of all stands
@@ -51,7 +51,8 @@ def _block(stream: Stream) -> bytes:
     return block
 
 
-def _entry(block: bytes, stream: Stream, size: int, said: dict[str, bytes], *, is_packed: bool) -> Entry:
+def _entry(block: bytes, stream: Stream, size: int, said: dict[str, bytes], *, there: int | None) -> Entry:
+    """A member of `size` bytes, as stated; `there`: how many follow in a file that is not compressed."""
     what, name = block[156:157], said.get("path") or block[:100].split(b"\0")[0]
     prefix = block[345:500].split(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     if "path" not in said and prefix:
@@ -65,13 +66,13 @@ def _entry(block: bytes, stream: Stream, size: int, said: dict[str, bytes], *, i
         left_out = "unsupported_members"
 
     def opened(shown: str, budget: Budget) -> Member:
-        small = budget.limits.small_bytes
-        if not is_packed:
+        """Where the archive is cut in this member, its size is that of what is there."""
+        if there is not None:
+            return Member(shown, stream, size=min(size, there), most=budget.limits.member_bytes)
+        if size > budget.limits.small_bytes:
             return Member(shown, stream, size=size, most=budget.limits.member_bytes)
-        if size > small:
-            return Member(shown, stream, size=size, most=budget.limits.member_bytes)
-        content = stream.take(size)  # at once: where the archive is cut, the size of what is there is known
-        return Member(shown, Stream(iter((content,))), size=len(content), most=small)
+        content = stream.take(size)
+        return Member(shown, Stream(iter((content,))), size=len(content), most=size)
 
     return Entry(name, opened, left_out)
 
