@@ -27,7 +27,7 @@ _LEFT_OUT = {  # code -> what is said of one member and of several
     "overlapping_members": ("is stored in the bytes of another", "are stored in the bytes of others"),
     "nested_archives": ("is an archive itself, which is not opened", "are archives themselves, which are not opened"),
     "duplicate_names": ("has the name of an earlier one", "have the names of earlier ones"),
-    "further_members": ("more cannot be read", "more cannot be read"),
+    "further_members": ("cannot be read either", "cannot be read either"),
 }
 
 
