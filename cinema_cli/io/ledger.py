@@ -5,7 +5,7 @@ import json
 import math
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,8 +24,6 @@ RECORD_VERSION = 1
 RECORD_NAME = "status.json"
 NOT_REACHED, INTERRUPTED = "not_reached", "interrupted"  # codes of studies that are not run
 CURVES = ("times_ms", "lv_ml", "rv_ml", "myo_ml", "lv_smooth_ml")
-_CHECKS, _FLAGGED = b'"checks": ', b'"status":"flag"'
-_BULKY = (b'"measurements": ', _CHECKS, b'"curves": ')  # lines of a record
 _UID = re.compile(r"\b[0-2](?:\.\d+){4,}\b")
 
 
@@ -182,31 +180,15 @@ def _text(body: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def read_brief(out: Path, study: StudyIds) -> dict[str, Any] | None:
-    """What a record says, without measurements, checks and curves, which take most of the time; None where there is
-    none, or none that this version understands. `flagged`: whether a check did not pass."""
-    try:
-        text = Path(f"{out}/{study.participant_id}/{study.session_id}/{RECORD_NAME}").read_bytes()
-    except OSError:
-        return None
-    lines = text.split(b"\n")
-    body = _parsed(b"\n".join(line for line in lines if not line.startswith(_BULKY))) or _parsed(text)
-    if body is not None and "checks" in body:  # written otherwise than a line a thing
-        return body | {"flagged": any(check["status"] == CheckStatus.FLAG for check in body["checks"])}
-    return body and body | {"flagged": any(_FLAGGED in line for line in lines if line.startswith(_CHECKS))}
-
-
 def read_record(out: Path, study: StudyIds) -> Record | None:
     """The record of a study; None where there is none, or none that this version understands."""
     return _read(study_folder(out, study) / RECORD_NAME)
 
 
-def read_records(out: Path, *, studies: Iterable[StudyIds] | None = None) -> tuple[Record, ...]:
-    """All records below `out`, sorted by participant and session; only those of `studies` where given."""
-    wanted = None if studies is None else {(s.participant_id, s.session_id) for s in studies}
+def read_records(out: Path) -> tuple[Record, ...]:
+    """All records below `out`, sorted by participant and session."""
     found = (_read(path) for path in out.glob(f"sub-*/ses-*/{RECORD_NAME}"))
-    kept = [r for r in found if r and (wanted is None or (r.participant_id, r.session_id) in wanted)]
-    return tuple(sorted(kept, key=lambda r: (r.participant_id, r.session_id)))
+    return tuple(sorted((r for r in found if r), key=lambda r: (r.participant_id, r.session_id)))
 
 
 def _done(result: StudyResult) -> dict[str, Any]:
@@ -234,7 +216,7 @@ def _failed(failure: Failure) -> dict[str, Any]:
 
 def _read(path: Path) -> Record | None:
     try:
-        body = _parsed(path.read_bytes())
+        body = parsed(path.read_bytes())
     except OSError:
         return None
     if body is None:
@@ -264,7 +246,8 @@ def _read(path: Path) -> Record | None:
         return None  # a record that cannot be read is no record: the study runs again
 
 
-def _parsed(text: bytes) -> dict[str, Any] | None:
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """What a record says, as it was written; None where this version does not understand it."""
     try:
         body = json.loads(text)
         return dict(body) if body["record_version"] == RECORD_VERSION else None
