@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Floats, Ints, Run, usual_count
+from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Floats, Ints, Run, median, usual_count
 from cinema_cli.io.stack import Stack
 
 MOST_UNLIKE = 0.2  # of the usual number of frames: a slice that differs by more shows moments of another length
@@ -88,7 +88,7 @@ def _grid(times: Floats) -> Ints | None:
     if len(times) < 4:
         return None
     step = np.diff(times)
-    usual = float(np.median(step))
+    usual = median(step)
     multiple = np.rint(step / usual)
     if (np.abs(step - multiple * usual) > 0.25 * usual).any() or multiple.sum() > 2 * len(times):
         return None
@@ -110,11 +110,11 @@ def _reference_starts(stack: Stack, lengths: Sequence[int]) -> Mapping[str, floa
     for run, length in zip(stack.runs, lengths, strict=True):
         if length == max(lengths) and run.sorted_by in RELIABLE_KEYS:
             firsts.setdefault(run.sorted_by, []).append(run.times[0] / _step(run.times))
-    return {key: float(np.median(values)) for key, values in firsts.items()}
+    return {key: median(values) for key, values in firsts.items()}
 
 
 def _step(times: Floats) -> float:
-    return float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    return median(np.diff(times)) if len(times) > 1 else 1.0
 
 
 def _place(run: Run, grid: Ints | None, usual: int, starts: Mapping[str, float]) -> Ints | None:
@@ -140,7 +140,7 @@ def _missing_at_ends(stack: Stack, table: Columns, usual: int) -> int:
         return 0
     if any(run.sorted_by not in RELIABLE_KEYS for run in stack.runs):
         return 0
-    step = np.median([_step(run.times) for run in stack.runs])
+    step = median([_step(run.times) for run in stack.runs])
     rows = np.concatenate([run.rows for run in stack.runs])
     interval = np.nanmedian(np.r_[table["nominal_interval_ms"][rows].astype(float), -1.0])
     fits = interval > 0 and np.rint(interval / step) >= told

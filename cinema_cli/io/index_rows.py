@@ -12,7 +12,7 @@ from cinema_cli.io.choice import Candidate
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, Ints
+from cinema_cli.io.passes import MIN_FRAMES, Ints, median
 from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -158,14 +158,14 @@ def _series_row(part: Part, number: int, verdict: Verdict, study: Assembly) -> d
 def _part_spacing_mm(part: Part) -> float | None:
     gaps = np.diff([run.position_mm for run in part.runs])
     gaps = gaps[gaps > 0.5]
-    return round(float(np.median(gaps)), 4) if len(gaps) else None
+    return round(median(gaps), 4) if len(gaps) else None
 
 
 def _step_ms(part: Part, study: Assembly) -> float | None:
     """Time between frames by trigger times, else as `io.timing` finds it; None for what is no cine of known times."""
     timed = [run for run in part.runs if run.sorted_by == "trigger_time_ms" and run.n_frames > 1]
     if part.sorted_by == "trigger_time_ms" and timed:
-        return round(float(np.median([np.median(np.diff(run.times)) for run in timed])), 3)
+        return round(median([median(np.diff(run.times)) for run in timed]), 3)
     step = told_step_ms(part.rows, study.table, part.n_frames)[0] if part.n_frames >= MIN_FRAMES else None
     return None if step is None else round(step, 3)
 

@@ -21,6 +21,7 @@ from cinema_cli.io.passes import (
     Run,
     cluster,
     is_evenly_timed,
+    median,
     runs_of,
     usual_count,
 )
@@ -161,7 +162,7 @@ def _part(index: int, rows: Ints, table: Columns, keys: Sequence[str]) -> Part:
         column_direction=axes[1] / (1.0 if defect else float(np.linalg.norm(axes[1]))),
         shape=_matrix(first, table),
         spacing_mm=(spacing[0], spacing[1]),
-        thickness_mm=float(np.median(thick)) if len(thick) else None,
+        thickness_mm=median(thick) if len(thick) else None,
         copies=len(rows) - len(kept),
         runs=() if defect else runs_of(index, kept, axes, table, keys),
         defect=defect,

@@ -44,6 +44,13 @@ class Run:
         return len(self.rows)
 
 
+def median(values: Floats | Sequence[float]) -> float:
+    """What `np.median` says of one row of numbers, in a third of its time: it is asked of every slice. NaN for none."""
+    ordered = np.sort(values)
+    n = len(ordered)
+    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2) if n and ordered[-1] == ordered[-1] else float("nan")
+
+
 def usual_count(counts: Sequence[int]) -> int:
     """Most frequent count; of equally frequent ones the largest. 0 for none."""
     return max(set(counts), key=lambda c: (counts.count(c), c)) if counts else 0
@@ -51,8 +58,11 @@ def usual_count(counts: Sequence[int]) -> int:
 
 def is_evenly_timed(run: Run) -> bool:
     """Whether trigger times order the images and are a cine's: each step within 25% of the usual one."""
+    if run.sorted_by != TIME_KEYS[0]:
+        return False
     steps = np.diff(run.times)
-    return run.sorted_by == TIME_KEYS[0] and bool((np.abs(steps - np.median(steps)) <= 0.25 * np.median(steps)).all())
+    usual = median(steps)
+    return bool((np.abs(steps - usual) <= 0.25 * usual).all())
 
 
 def runs_of(part: int, rows: Ints, axes: Floats, table: Columns, keys: Sequence[str]) -> tuple[Run, ...]:

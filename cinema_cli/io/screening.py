@@ -8,7 +8,7 @@ from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.dicom_values import image_kind
 from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanings, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Run, is_evenly_timed
+from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Run, is_evenly_timed, median
 from cinema_cli.io.timing import CYCLE_MS, STEP_MS
 from cinema_cli.io.views import is_short_axis_slice
 
@@ -143,12 +143,12 @@ def _not_a_cycle(part: Part, table: Columns, word: str | None) -> Note | None:
     if part.sorted_by == "":
         return Note("unordered_frames", NOTHING_ORDERS)
     if part.sorted_by == "trigger_time_ms":
-        span = float(np.median([np.ptp(run.times) for run in ordered]))
+        span = median([np.ptp(run.times) for run in ordered])
         if span > 3000.0:
             return Note("not_one_cycle", f"trigger times span {span / 1000:.1f} s: perfusion or real-time images")
-    steps = [float(np.median(np.diff(run.times))) for run in ordered if part.sorted_by in TIMES_OF_DAY]
+    steps = [median(np.diff(run.times)) for run in ordered if part.sorted_by in TIMES_OF_DAY]
     steps = steps or [step for run in part.runs if (step := _acquisition_step_ms(run, table)) is not None]
-    if steps and (step := float(np.median(steps))) > ONE_A_BEAT_MS:
+    if steps and (step := median(steps)) > ONE_A_BEAT_MS:
         return Note("not_one_cycle", f"images are {step:.0f} ms apart: one a heartbeat, not a cine")
     return None
 
@@ -160,7 +160,7 @@ def _acquisition_step_ms(run: Run, table: Columns) -> float | None:
     """
     times = np.unique(table["acquisition_time_s"][run.rows].astype(float))
     own = len(times) == run.n_frames > 1 and np.isfinite(times).all()
-    return 1000.0 * float(np.median(np.diff(times))) if own else None
+    return 1000.0 * median(np.diff(times)) if own else None
 
 
 def is_flow_magnitude(part: Part, phase_parts: Sequence[Part], table: Columns) -> bool:

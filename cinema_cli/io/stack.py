@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, Part
-from cinema_cli.io.passes import Floats, Run, usual_count
+from cinema_cli.io.passes import Floats, Run, median, usual_count
 from cinema_cli.io.spares import Aside, Spare, choose_runs
 from cinema_cli.io.sweeps import OVERLAP
 
@@ -39,7 +39,7 @@ class Stack:
     @property
     def spacing_mm(self) -> float | None:
         """Usual distance between neighbouring slices; None for a single slice."""
-        return round(float(np.median(np.diff(self.positions_mm))), 4) if len(self.runs) > 1 else None
+        return round(median(np.diff(self.positions_mm)), 4) if len(self.runs) > 1 else None
 
     @property
     def thickness_mm(self) -> float | None:
@@ -141,7 +141,7 @@ def _is_stack(runs: Sequence[Run], parts: Mapping[int, Part]) -> bool:
 def _contiguous(runs: Sequence[Run]) -> list[list[Run]]:
     """Cut where slices of different series lie more than three spacings apart: that is another place, not a gap."""
     gaps = np.diff([run.position_mm for run in runs])
-    usual = float(np.median(gaps)) if len(gaps) else 0.0
+    usual = median(gaps) if len(gaps) else 0.0
     pieces: list[list[Run]] = [[runs[0]]]
     for gap, before, run in zip(gaps, runs[:-1], runs[1:], strict=True):
         if gap > _FARTHEST_NEIGHBOUR * usual and before.part != run.part and len(gaps) > 1:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from cinema_cli.io.parts import MIN_STACK_SLICES, Part
-from cinema_cli.io.passes import SAME_POSITION_MM, Run
+from cinema_cli.io.passes import SAME_POSITION_MM, Run, median
 
 OVERLAP = 0.75  # of the slice thickness: slices that lie closer than this show the same muscle twice
 ON_GRID = 0.2  # of the slice spacing: so far a slice may lie off a whole number of spacings
@@ -22,7 +22,7 @@ def find_sweeps(parts: Mapping[int, Part], runs: Sequence[Run]) -> tuple[list[Sw
 
     `position_mm` of all runs are along one normal. Slices of one series stay together unless they repeat positions.
     """
-    thickness = float(np.median([part.thickness_mm or 0.0 for part in parts.values()]))
+    thickness = median([part.thickness_mm or 0.0 for part in parts.values()])
     units = [unit for part in parts.values() for unit in _units([r for r in runs if r.part == part.index], thickness)]
     return _split(sorted(units, key=lambda unit: (-len(unit), order_of(unit[0], parts))), thickness)
 
@@ -70,7 +70,7 @@ def _grid_mm(positions_mm: Sequence[float], thickness_mm: float) -> float:
     usual = max(counts, key=lambda mm: (counts[mm], mm >= OVERLAP * thickness_mm, -mm))
     frequent = [mm for mm, n in counts.items() if n >= _MOST * counts[usual] and mm >= OVERLAP * thickness_mm > 0]
     finest = min([usual, *(mm for mm in frequent if mm < usual and _off_whole(usual / mm) <= _ROUNDING)])
-    return float(np.median(apart[np.abs(apart - finest) <= _ONE_DISTANCE * finest]))
+    return median(apart[np.abs(apart - finest) <= _ONE_DISTANCE * finest])
 
 
 def _off_whole(steps: float) -> float:
@@ -81,7 +81,8 @@ def _off_whole(steps: float) -> float:
 def _is_regular(sweep: Sweep) -> bool:
     """Whether slices, enough for a stack, lie as a scanner prescribes them: whole spacings apart, to rounding."""
     gaps = np.diff(np.sort([run.position_mm for run in sweep]))
-    even = all(_off_whole(float(gap / np.median(gaps))) <= _ROUNDING for gap in gaps)
+    usual = median(gaps)
+    even = all(_off_whole(float(gap / usual)) <= _ROUNDING for gap in gaps)
     return even and len(sweep) >= MIN_STACK_SLICES
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Note
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.passes import Columns
+from cinema_cli.io.passes import Columns, median
 from cinema_cli.io.stack import Stack
 
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ def told_cycle_ms(rows: NDArray[np.int64], table: Columns) -> float | None:
         values = values if name == "nominal_interval_ms" else 60000.0 / values
         values = values[(values >= CYCLE_MS[0]) & (values <= CYCLE_MS[1])]
         if len(values):
-            return float(np.median(values))
+            return median(values)
     return None
 
 
