@@ -30,8 +30,8 @@ def encode_mask(mask: NDArray[np.uint8], *, cine: Cine) -> bytes:
         raise ValueError(f"mask of shape {mask.shape} does not stand on the grid {cine.pixels.shape}")
     frames, _, rows, columns = mask.shape
     places = cine.slice_places
-    placed = np.zeros((columns, rows, int(places[-1]) + 1, frames), np.uint8)
-    placed[:, :, places] = mask.transpose(3, 2, 1, 0)
+    placed = np.zeros((frames, int(places[-1]) + 1, rows, columns), np.uint8).T  # in the order of the file
+    placed[:, :, places] = mask.T
     affine = affine_ras(cine)
     image = nib.Nifti1Image(placed, affine)
     image.set_sform(affine, code="scanner")

@@ -4,6 +4,7 @@ import io
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import contourpy
 import numpy as np
@@ -16,6 +17,10 @@ from cinema_cli.domain.cine import Cine, Label
 
 MARGIN_MM = 14.0
 SMOOTHING_PX = 0.5  # rounds the stairs of a binary mask and keeps single pixels visible
+NOTHING = 1e-15  # weight below which a pixel changes no grey value
+INK_MARGIN_PX = 3  # more than a line is wide
+FILM_QUALITIES = (60, 42, 25, 10)
+FAR_TOO_LARGE = 1.25  # times the limit, by a sample: frames that look alike share more, the more of them there are
 OVERLAY_COLOURS = {"lv": (255, 92, 92), "epi": (88, 214, 141), "rv": (255, 208, 64)}
 
 
@@ -58,15 +63,36 @@ def _span(cine: Cine, crop: Crop, axis: int) -> slice:
 def tile(
     image: NDArray[np.float32], cine: Cine, crop: Crop, *, window: tuple[float, float], size_px: int
 ) -> NDArray[np.uint8]:
-    """The crop of one (row, column) image as size_px x size_px grey values, cubic interpolation."""
-    step = [crop.side_mm / size_px / spacing for spacing in cine.pixel_spacing_mm]  # source pixels a tile pixel
-    offset = [c - (size_px - 1) / 2 * s for c, s in zip(crop.centre, step, strict=True)]
-    values = ndimage.affine_transform(
-        image, np.array(step), offset=offset, output_shape=(size_px, size_px), order=3, mode="constant", cval=window[0]
-    )
+    """The crop of one (row, column) image as size_px x size_px grey values, cubic interpolation; black outside."""
     low, high = window
+    (rows, top, bottom), (columns, left, right) = (
+        _cubic(
+            image.shape[axis],
+            step=crop.side_mm / size_px / cine.pixel_spacing_mm[axis],
+            middle=crop.centre[axis],
+            size_px=size_px,
+        )
+        for axis in (0, 1)
+    )
+    values = (rows @ image[top:bottom, left:right].astype(np.float64) @ columns.T).astype(np.float32)
     grey: NDArray[np.uint8] = (np.clip((values - low) / (high - low), 0, 1) * 255).round().astype(np.uint8)
-    return grey
+    return np.where(np.outer(rows.any(axis=1), columns.any(axis=1)), grey, np.uint8(0))
+
+
+@lru_cache(maxsize=32)
+def _cubic(n: int, *, step: float, middle: float, size_px: int) -> tuple[NDArray[np.float64], int, int]:
+    """What a tile's pixels take from each of an image's `n` rows or columns: (tile pixel, n), cubic spline.
+
+    The tile's middle lies at `middle` of these, its pixels `step` of them apart; zeros outside the image. Only those
+    that count are given, with their first and end: a stack has the same weights for all of its images.
+    """
+    offset = middle - (size_px - 1) / 2 * step
+    weights = ndimage.affine_transform(
+        np.eye(n), np.array([step, 1.0]), offset=[offset, 0.0], output_shape=(size_px, n), order=3, mode="constant"
+    )
+    used = np.flatnonzero((np.abs(weights) > NOTHING).any(axis=0))
+    first, end = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+    return weights[:, first:end], first, end
 
 
 def outlines(
@@ -84,8 +110,11 @@ def outlines(
 def _lines(region: NDArray[np.bool_], cine: Cine, crop: Crop, *, size_px: float) -> list[NDArray[np.float64]]:
     if not region.any():
         return []
-    soft = ndimage.gaussian_filter(np.pad(region, 2).astype(np.float32), SMOOTHING_PX)
-    lines = contourpy.contour_generator(z=soft, line_type=contourpy.LineType.Separate).lines(0.5)
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    part = np.pad(region[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 2)
+    soft = ndimage.gaussian_filter(part.astype(np.float32), SMOOTHING_PX)
+    y, x = (at[0] + np.arange(n) for at, n in zip((rows, columns), soft.shape, strict=True))  # pixels, and the padding
+    lines = contourpy.contour_generator(x, y, soft, line_type=contourpy.LineType.Separate).lines(0.5)
     scale = np.array([spacing * size_px / crop.side_mm for spacing in cine.pixel_spacing_mm[::-1]])
     centre = np.array(crop.centre[::-1])
     return [(np.asarray(line, dtype=np.float64) - 2.0 - centre) * scale + size_px / 2 for line in lines]
@@ -112,17 +141,21 @@ def _path(line: NDArray[np.float64]) -> str:
 
 def draw(grey: NDArray[np.uint8], lines: dict[str, list[NDArray[np.float64]]], *, width_px: float = 1.4) -> Image.Image:
     """A tile with its contours burnt in; lines are drawn at three times the size and reduced, which smooths them."""
-    size = grey.shape[0]
     picture = Image.fromarray(grey).convert("RGB")
     for name, several in lines.items():
         if not several:
             continue
-        ink = Image.new("L", (3 * size, 3 * size))
+        points = np.concatenate(several)  # (point, xy)
+        first = np.maximum(np.floor(points.min(axis=0)) - INK_MARGIN_PX, 0).astype(int)
+        end = np.minimum(np.ceil(points.max(axis=0)) + INK_MARGIN_PX + 1, grey.shape[::-1]).astype(int)
+        if (end <= first).any():
+            continue
+        ink = Image.new("L", tuple((3 * (end - first)).tolist()))
         pen = ImageDraw.Draw(ink)
         for line in several:
-            flat = [(x, y) for x, y in (3 * np.vstack([line, line[:2]])).tolist()]
+            flat = [(x, y) for x, y in (3 * np.vstack([line, line[:2]]) - 3 * first).tolist()]
             pen.line(flat, fill=255, width=round(3 * width_px), joint="curve")
-        picture.paste(OVERLAY_COLOURS[name], mask=ink.reduce(3))
+        picture.paste(OVERLAY_COLOURS[name], tuple(first.tolist()), mask=ink.reduce(3))
     return picture
 
 
@@ -134,21 +167,32 @@ def jpeg_bytes(image: Image.Image, *, quality: int) -> bytes:
 
 
 def film_bytes(frames: Sequence[Image.Image], *, frame_ms: int, limit_bytes: int) -> bytes:
-    """An endless animated WebP of `frames`, its quality lowered until it fits `limit_bytes`."""
+    """An endless animated WebP of `frames`, its quality lowered until it fits `limit_bytes`.
+
+    What three of the frames say to be far too large is not made.
+    """
+    some = frames[:: max(1, len(frames) // 3)]
     content = b""
-    for quality in (60, 42, 25, 10):
-        buffer = io.BytesIO()
-        frames[0].save(
-            buffer,
-            "WEBP",
-            save_all=True,
-            append_images=list(frames[1:]),
-            duration=frame_ms,
-            loop=0,
-            quality=quality,
-            method=1,
-        )
-        content = buffer.getvalue()
+    for quality in FILM_QUALITIES:
+        last, share = quality == FILM_QUALITIES[-1], len(some) / len(frames)
+        if not last and len(_webp(some, frame_ms=frame_ms, quality=quality)) > FAR_TOO_LARGE * share * limit_bytes:
+            continue
+        content = _webp(frames, frame_ms=frame_ms, quality=quality)
         if len(content) <= limit_bytes:
             break
     return content
+
+
+def _webp(frames: Sequence[Image.Image], *, frame_ms: int, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer,
+        "WEBP",
+        save_all=True,
+        append_images=list(frames[1:]),
+        duration=frame_ms,
+        loop=0,
+        quality=quality,
+        method=1,
+    )
+    return buffer.getvalue()
