@@ -1,6 +1,7 @@
 """Speed of reading DICOM in archives in place: headers against a plain pydicom loop on unpacked files, and pixels.
 
-python bench/archives.py COHORT [--rounds 3] [--out FILE]     (COHORT: what `cinema simulate COHORT -N 8` writes)
+python bench/archives.py COHORT [--files 400] [--rounds 3] [--out FILE]
+(COHORT: what `cinema simulate COHORT -N 8` writes)
 """
 
 import argparse
@@ -20,7 +21,7 @@ from cinema_cli.io.archive import Member, read_members
 from cinema_cli.io.dicom_file import read_instances
 from cinema_cli.io.pixels import Place, read_frames
 
-KINDS = {"zip": "", "tar": "w", "tar.gz": "w:gz", "tar.xz": "w:xz"}
+KINDS = {"zip": "", "tar": "w", "tar.gz": "w:gz"}
 
 
 def packed(cohort: Path, files: list[Path], place: Path, end: str) -> Path:
@@ -85,10 +86,11 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cohort", type=Path)
+    parser.add_argument("--files", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "archives.json")
     asked = parser.parse_args()
-    files = sorted(asked.cohort.rglob("*.dcm"))
+    files = sorted(asked.cohort.rglob("*.dcm"))[: asked.files]
     with tempfile.TemporaryDirectory() as temporary:
         archives = {end: packed(asked.cohort, files, Path(temporary), end) for end in KINDS}
         headers: dict[str, Callable[[], object]] = {
