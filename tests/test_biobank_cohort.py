@@ -12,6 +12,7 @@ from dicom_factory import drop_tags, write_junk, write_lax, write_sax
 
 from cinema_cli.commands.app import run
 from cinema_cli.domain.cine import CineStudy
+from cinema_cli.domain.errors import InputError
 from cinema_cli.io.index import CohortIndex, plan_of, scan, studies
 from cinema_cli.io.study import read_study
 
@@ -141,3 +142,6 @@ def test_archives_without_dicom_are_ignored(unpacked: Path, tmp_path: Path) -> N
     index = scan(tmp_path / "cohort")
     assert index.problems.is_empty() and index.lost_folders == ()
     assert [key.participant_id for key in studies(index)] == ["sub-1234567"]
+    with pytest.raises(InputError, match="is a file, not a folder") as caught:
+        scan(tmp_path / "cohort" / "docs.zip")
+    assert "archives are read where they are" in caught.value.hint

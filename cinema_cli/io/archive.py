@@ -29,6 +29,11 @@ _LEFT_OUT = {  # code -> what is said of one member and of several
     "duplicate_names": ("has the name of an earlier one", "have the names of earlier ones"),
     "further_members": ("cannot be read either", "cannot be read either"),
 }
+_WHOLE = {  # code of what is wrong with compressed bytes -> what that is where all of an archive is compressed
+    "archive_bomb": Fault("archive_bomb", "The archive grows out of all proportion: the rest is left out."),
+    "truncated_member": Fault("truncated_archive", "The archive is cut short: what comes before the cut is used."),
+    "damaged_member": Fault("damaged_archive", "The archive is damaged: what comes before the damage is used."),
+}
 
 
 def is_archive(name: str) -> bool:
@@ -61,8 +66,7 @@ def read_members(
         except ArchiveError as error:
             yield "", error.fault
         except BrokenFileError as error:
-            code = error.code if error.code == "archive_bomb" else error.code.replace("_member", "_archive")
-            yield "", Fault(code, f"The archive cannot be read further: {error}.")
+            yield "", _WHOLE[error.code]
         if names is None:
             yield from (("", fault) for fault in screen.faults())
         after = os.fstat(file.fileno())
@@ -91,7 +95,7 @@ def _opened(entries: Iterator[Entry], screen: "_Screen", budget: Budget) -> Iter
         elif screen.may_name():
             yield name, Fault("truncated_member", "The file cannot be used: its archive does not hold all of it.")
         if budget.left < 0:
-            raise ArchiveError("archive_bomb", "The archive grows out of all proportion: the rest is left out.")
+            raise BrokenFileError("its archive grows out of all proportion", code="archive_bomb")
         wanted -= 1
         if wanted == 0:
             return

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from cinema_cli.domain.errors import InputError
+from cinema_cli.io.archive import is_archive
 from cinema_cli.io.names import to_text
 
 Problem = tuple[str, str, str]  # path as `io.names` writes it (of a folder with "/" at its end), code, sentence
@@ -73,6 +74,8 @@ def check_folder(root: Path) -> None:
     hint = "Give the folder that holds the DICOM files."
     try:
         if root.is_file():
+            if is_archive(root.name):
+                hint = "Give the folder that it lies in: archives are read where they are."
             raise InputError(f"{root} is a file, not a folder", hint=hint, code="no_folder")
         with os.scandir(root) as entries:
             if next(entries, None) is None:
