@@ -4,10 +4,11 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
-from cinema_cli.io.atomic import write_atomic
+from cinema_cli.io.atomic import stream_atomic, write_atomic
 from cinema_cli.io.dictionary import Entry, data_dictionary, words_of
 from cinema_cli.io.record_rows import ID_SCHEMA
 from cinema_cli.io.records import CohortRecords
@@ -97,10 +98,13 @@ def scan_table(out: Path, name: str) -> pl.LazyFrame | None:
 
 def write_table(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
     """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
-    forms: Mapping[str, Callable[[pl.DataFrame], bytes | str]] = {".parquet": to_parquet, ".csv": to_csv}
+    forms: Mapping[str, Callable[[BinaryIO], object]] = {
+        ".parquet": table.write_parquet,  # straight to the file: curves of a large cohort are hundreds of megabytes
+        ".csv": lambda file: file.write(to_csv(table).encode()),
+    }
     write_dictionary(out, name, table.columns, words_of(name))
     for suffix in suffixes:
-        write_atomic(out / f"{name}{suffix}", forms[suffix](table))
+        stream_atomic(out / f"{name}{suffix}", forms[suffix])
 
 
 def write_dictionary(out: Path, name: str, columns: Sequence[str], words: Mapping[str, Entry]) -> None:
