@@ -1,4 +1,4 @@
-"""Studies a minute of the pipeline, against one study at a time: in one process of the same code, and a process a study.
+"""Studies a minute of the pipeline, against one study at a time: in a process of the same code, and a process a study.
 
 python bench/pipeline.py [--studies 12] [--small 30] [--flat 50 500] [--out FILE]
 

@@ -84,6 +84,9 @@ class GreyDevice:
         """What a study process makes its engine with."""
         return partial(DiskEngine, self.seconds_each)
 
+    def check(self) -> None:
+        """All is well."""
+
     def news(self) -> tuple[()]:
         """Nothing happens."""
         return ()

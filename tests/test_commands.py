@@ -19,6 +19,7 @@ from cinema_cli import __version__
 from cinema_cli.commands import app as app_module
 from cinema_cli.commands import options
 from cinema_cli.commands.app import run, spread
+from cinema_cli.commands.asked import Job
 from cinema_cli.commands.console import Console, LogFormat, clock, counting
 from cinema_cli.commands.runlog import to_toml
 from cinema_cli.domain.result import StudyResult
@@ -160,7 +161,7 @@ def test_settings_come_from_the_line_then_the_environment_then_the_file(
 ) -> None:
     from cinema_cli.commands import job
 
-    seen: list[job.Job] = []
+    seen: list[Job] = []
     monkeypatch.setattr(job, "run_job", lambda j: seen.append(j) or 0)
     file = tmp_path / "settings.toml"
     file.write_text('device = "cuda:1"\nallow-missing-frames = 2\n[analyse]\nhead = "mine"\n')
@@ -169,8 +170,8 @@ def test_settings_come_from_the_line_then_the_environment_then_the_file(
     monkeypatch.setenv("CINEMA_DEVICE", "cuda:2")
     assert run(base) == 0
     assert run([*base, "--device", "cpu", "--participant-label", "0001", "sub-0002"]) == 0
-    assert [j.device for j in seen] == ["cuda:1", "cuda:2", "cpu"]
-    assert {j.heads for j in seen} == {("mine",)} and {j.scan["allow_missing_frames"] for j in seen} == {2}
+    assert [j.device.device for j in seen] == ["cuda:1", "cuda:2", "cpu"]
+    assert {j.device.heads for j in seen} == {("mine",)} and {j.scan["allow_missing_frames"] for j in seen} == {2}
     assert seen[2].participants == {"sub-0001", "sub-0002"} and not seen[0].participants
     assert seen[0].out == tmp_path / "c-cinema"
     assert seen[2].command == "cinema analyse c --participant-label 0001 --participant-label sub-0002 --device cpu"

@@ -18,8 +18,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from cinema_cli.domain.errors import CinemaError, ConfigError, UnavailableError
-from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.trusted import load, seeds_here
+from cinema_cli.inference.cards import PublishedCard, seeds_here
+from cinema_cli.inference.trusted import load
 from cinema_cli.io.weights_store import add, stored, weights_directory
 from cinema_models.build import build
 from cinema_models.mae import CineMA

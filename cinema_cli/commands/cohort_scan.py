@@ -1,7 +1,7 @@
 """The scan of a run: the index of the cohort, what is said of it, and the studies that it holds."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,20 @@ from cinema_cli.io.study import read_study
 from cinema_cli.io.tables import read_series, to_csv, write_notes, write_series
 
 
-def scan_cohort(job: Job, *, hash_key: bytes | None) -> CohortIndex:
-    """Index the cohort with progress. Raises InputError where there is no DICOM."""
+def scan_cohort(job: Job, *, hash_key: bytes | None, meanwhile: Callable[[], object] = tuple) -> CohortIndex:
+    """Index the cohort with progress; `meanwhile` is called again and again, and may raise what ends the run.
+
+    Raises InputError where there is no DICOM.
+    """
     began = time.perf_counter()
     options = {**job.scan, "hash_key": hash_key}
     with counting(CONSOLE, "files", total=None) as counter:
-        index = scan(job.cohort, **options, progress=counter.follow)
+
+        def follow(what: str, done: int, total: int) -> None:
+            counter.follow(what, done, total)
+            meanwhile()
+
+        index = scan(job.cohort, **options, progress=follow)
     say_index(index)
     used = index.series.filter(verdict="used").height
     CONSOLE.info(

@@ -19,6 +19,7 @@ from cinema_cli.commands.runlog import RunLog, logged_run
 from cinema_cli.commands.studies_run import device_words, run_facts, run_studies
 from cinema_cli.domain.errors import CinemaError, ExitCode, InputError
 from cinema_cli.inference.batch import RunSummary
+from cinema_cli.inference.chosen import chosen_cards
 from cinema_cli.inference.device import running_device
 from cinema_cli.inference.engine_facts import EngineFacts
 from cinema_cli.inference.plan import Planned, StudyInput, plan
@@ -42,8 +43,9 @@ def run_job(job: Job) -> ExitCode:
     """Do it all under the output folder's lock; the exit code says how it went. Raises CinemaError."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
+    chosen_cards(job.device.heads)  # names that are none are refused before anything begins
     with running_device(job.device) as device, run_lock(job.out, shard=job.shard) as owner, _log(job) as log:
-        index = scan_cohort(job, hash_key=key)
+        index = scan_cohort(job, hash_key=key, meanwhile=device.check)
         everybody = studies(index)
         digests = study_digests(index, everybody)
         chosen = inputs(job, index, digests)
@@ -78,9 +80,10 @@ def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
+    chosen_cards(job.device.heads)
     with running_device(job.device) as device:
+        index = scan_cohort(job, hash_key=key, meanwhile=device.check)
         uses = device.facts.uses
-    index = scan_cohort(job, hash_key=key)
     chosen = inputs(job, index, study_digests(index, studies(index)))
     match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
     if job.clinical:

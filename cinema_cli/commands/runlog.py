@@ -60,7 +60,8 @@ def logged_run(
 ) -> Iterator[RunLog]:
     """A run's log, told to be `run_started` and `run_ended`; where an error or a signal ends it, run.json has that too.
 
-    Only a first run that finds no input, or too little space, leaves nothing behind. For the rest see `open_run`.
+    Only a first run that finds no input, no device or weights, or too little space, leaves nothing behind. For the rest
+    see `open_run`.
     """
     log = open_run(out, settings=settings, console=console, remark=remark, hidden=hidden)
     began = time.monotonic()
@@ -73,7 +74,8 @@ def logged_run(
     except BaseException as error:
         code = exit_code_of(error)
         reason = error.code if isinstance(error, CinemaError) else type(error).__name__
-        if (code is ExitCode.NO_INPUT or reason == "no_space") and not _was_used(out):
+        nothing_done = code in (ExitCode.NO_INPUT, ExitCode.UNAVAILABLE) or reason == "no_space"
+        if nothing_done and not _was_used(out):
             log.discard()
         else:
             with contextlib.suppress(OutputError):  # on a full disk the first error is the one to be heard

@@ -14,6 +14,7 @@ from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.prediction import Task
 from cinema_cli.inference.card_table import CardTable
 from cinema_cli.inference.preprocess import Grid
+from cinema_cli.io.weights_store import stored
 
 
 class Frames(StrEnum):
@@ -97,6 +98,11 @@ class StackCard:
 
 
 Card = StackCard | PublishedCard
+
+
+def seeds_here(card: PublishedCard) -> tuple[int | None, ...]:
+    """The seeds of a head whose weights are stored on this machine, in the card's order."""
+    return tuple(file.seed for file in card.files if stored(file.path))
 
 
 def read_card(name: str, *, folder: Path | None = None) -> Card:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.domain.prediction import Task
-from cinema_cli.inference.cards import Card, PublishedCard, StackCard, list_cards, read_card
-from cinema_cli.inference.trusted import seeds_here
+from cinema_cli.inference.cards import Card, PublishedCard, StackCard, list_cards, read_card, seeds_here
 from cinema_cli.io.weights_store import stored
 
 STARTER = "starter_sax"

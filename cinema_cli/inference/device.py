@@ -36,15 +36,28 @@ class DeviceOptions:
 
 
 class Device:
-    """A running device process."""
+    """A device process, which loads its networks while the run does other things."""
 
     def __init__(self, options: DeviceOptions, folder: Path) -> None:
-        """Start it; its socket lies in `folder`. Raises what it met: UnavailableError, ConfigError, UsageError."""
+        """Start it; its socket lies in `folder`."""
         heads = (options.heads, options.device, options.precision, options.threads)
         limits = (options.batch_size, options.deterministic)
         self._setup = DeviceSetup(str(folder / "device"), secrets.token_bytes(32), *heads, *limits)
         self._n_starts, self.halved = 0, list[Halved]()
-        self._process, self._channel, self.facts = self._started()
+        self._facts: EngineFacts | None = None
+        self._process, self._channel = self._started()
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What it has loaded; waits for it. Raises what it met: UnavailableError, ConfigError, UsageError."""
+        if self._facts is None:
+            self._facts = self._loaded()
+        return self._facts
+
+    def check(self) -> None:
+        """Raise what it met, if it has said so by now."""
+        if self._facts is None and self._channel.poll():
+            self._facts = self._loaded()
 
     @property
     def engine(self) -> RemoteEngine:
@@ -60,6 +73,8 @@ class Device:
     def work(self) -> Work:
         """What it has done so far; nothing where it is gone."""
         with contextlib.suppress(EOFError, OSError):
+            if self._facts is None:
+                return Work()
             self._channel.send("work")
             while isinstance(said := self._channel.recv(), Halved):
                 self.halved.append(said)
@@ -92,7 +107,8 @@ class Device:
         size = self._setup.batch_size
         self._setup = replace(self._setup, batch_size=max(1, size // 2) if size else 1)
         Path(self._setup.address).unlink(missing_ok=True)
-        self._process, self._channel, self.facts = self._started()
+        self._process, self._channel = self._started()
+        self._facts = self._loaded()
         return True
 
     def stop(self) -> None:
@@ -105,7 +121,7 @@ class Device:
             self._process.join()
         self._channel.close()
 
-    def _started(self) -> tuple[BaseProcess, Connection, EngineFacts]:
+    def _started(self) -> tuple[BaseProcess, Connection]:
         self._n_starts += 1
         here, there = channels.Pipe()
         spawn = get_context("spawn")
@@ -113,19 +129,23 @@ class Device:
         with deaf_children():
             process.start()
         there.close()
+        return process, here
+
+    def _loaded(self) -> EngineFacts:
+        """Wait for what it says of the networks. Raises what it met."""
         try:
-            said = here.recv()
+            said = self._channel.recv()
         except EOFError:
-            process.join()
+            self._process.join()
             said = UnavailableError(
-                f"the process that runs the networks ended with exit code {process.exitcode} while it loaded",
+                f"the process that runs the networks ended with exit code {self._process.exitcode} while it loaded",
                 hint="Memory may be short; `cinema doctor` tells more.",
                 code="device_died",
             )
-        if isinstance(said, Exception):
-            process.join(STOP_SECONDS)
-            raise said
-        return process, here, said
+        if isinstance(said, EngineFacts):
+            return said
+        self._process.join(STOP_SECONDS)
+        raise said
 
 
 @contextlib.contextmanager

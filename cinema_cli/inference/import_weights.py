@@ -7,8 +7,7 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from cinema_cli.domain.errors import InputError, UsageError
-from cinema_cli.inference.cards import PublishedCard
-from cinema_cli.inference.trusted import seeds_here
+from cinema_cli.inference.cards import PublishedCard, seeds_here
 from cinema_cli.inference.weight_checks import check_of
 from cinema_cli.inference.weight_outcomes import Outcome, State, published_files, take_each
 from cinema_cli.io.hashed import digest

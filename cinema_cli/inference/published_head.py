@@ -7,11 +7,11 @@ from torch import nn
 
 from cinema_cli.domain.errors import UnavailableError
 from cinema_cli.domain.result import HeadUse
-from cinema_cli.inference.cards import PublishedCard
+from cinema_cli.inference.cards import PublishedCard, seeds_here
 from cinema_cli.inference.devices import precision_word
 from cinema_cli.inference.fast import frames_at_once
 from cinema_cli.inference.pool import NetworkPool
-from cinema_cli.inference.trusted import load, seeds_here
+from cinema_cli.inference.trusted import load
 from cinema_cli.io.weights_store import stored
 
 

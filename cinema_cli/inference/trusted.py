@@ -21,11 +21,6 @@ HINTS = {
 """What to do where the weights themselves may be sound."""
 
 
-def seeds_here(card: PublishedCard) -> tuple[int | None, ...]:
-    """The seeds of a head whose weights are stored on this machine, in the card's order."""
-    return tuple(file.seed for file in card.files if stored(file.path))
-
-
 def load(card: PublishedCard, *, seed: int | None) -> nn.Module:
     """A published network with the weights of `seed`: float32, on the CPU, for inference.
 
