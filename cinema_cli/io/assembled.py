@@ -41,6 +41,7 @@ STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "length": pl.Int64,  # number of these
 }
 _KEY = list(KEY_SCHEMA)
+_ORDER = ("sop_uid", "frame_item", "position_z", "trigger_time_ms", "path", "member")  # not as files lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +97,14 @@ def assemble_rows(rows: pl.DataFrame, *, rules: Rules, folder: Path | None = Non
     facts: list[dict[str, Any]] = []
     images: dict[str, list[Any]] = {name: [] for name in IMAGES_SCHEMA}
     keyed = plain(rows).with_columns(pl.col(*_KEY).fill_null(""))  # an id that is absent counts as empty text
-    for _, unsorted in sorted(keyed.partition_by(*_KEY, as_dict=True).items()):
-        once = without_spoilt_copies(unsorted)
-        table = once.sort(
-            "sop_uid", "frame_item", "position_z", "trigger_time_ms", "path", "member"
-        )  # not as files lie
-        key = table.select(*_KEY).row(0, named=True)
+    for whole in keyed.sort(*_KEY, *_ORDER).partition_by(*_KEY, maintain_order=True):
+        once = without_spoilt_copies(whole)
+        table = whole if once is whole else once.sort(_ORDER)
+        key = {name: table[name][0] for name in _KEY}
         study = assemble(table, overrides=rules.overrides, allow_missing_frames=rules.allow_missing_frames)
         series += [key | row for row in series_rows(study)]
         stacks += [key | stack_row(c, study.timings[view], study) for view, c in study.chosen.items()]
-        files = table.select(FILE_COLUMNS).to_dict(as_series=False)
+        files = {name: table[name].to_list() for name in FILE_COLUMNS}
         for view, chosen in study.chosen.items():
             for name, values in image_rows(key, view, chosen, files).items():
                 images[name] += values

@@ -57,16 +57,20 @@ def valid_date(text: str | None) -> str | None:
 
 def study_facts(instances: pl.DataFrame) -> dict[str, Any]:
     """Row of FACTS_SCHEMA for one study: of each fact the value that most images carry."""
-    magnetic = instances.filter(pl.col("modality") == "MR")
-    rows = magnetic if not magnetic.is_empty() else instances
-    facts: dict[str, Any] = {name: _plausible(_usual(rows[name]), *limits) for name, limits in _PLAUSIBLE.items()}
-    sex = str(_usual(rows["sex"]) or "").upper()[:1]
+    magnetic = (instances["modality"] == "MR").fill_null(value=False)
+    chosen = magnetic if magnetic.any() else ~magnetic
+
+    def usual(name: str) -> Any:
+        return _usual(instances[name].filter(chosen))
+
+    facts: dict[str, Any] = {name: _plausible(usual(name), *limits) for name, limits in _PLAUSIBLE.items()}
+    sex = str(usual("sex") or "").upper()[:1]
     return {
         **facts,
         "sex": sex if sex in ("M", "F") else None,
-        "vendor": normal_vendor(_usual(rows["manufacturer"])),
-        "scanner": _model(_usual(rows["model"])),
-        "study_date": valid_date(_usual(rows["study_date"])),
+        "vendor": normal_vendor(usual("manufacturer")),
+        "scanner": _model(usual("model")),
+        "study_date": valid_date(usual("study_date")),
     }
 
 
