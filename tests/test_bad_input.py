@@ -376,7 +376,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("disk", "said"), [("ro", "Read-only file system"), ("size=64k", "No space left")], indirect=["disk"]
+    ("disk", "said"), [("ro", "Read-only file system"), ("size=64k", "not enough space")], indirect=["disk"]
 )
 def test_a_disk_that_is_full_or_refuses(
     disk: Path, said: str, cohort: Path, capsys: pytest.CaptureFixture[str]
@@ -384,7 +384,7 @@ def test_a_disk_that_is_full_or_refuses(
     write_heart(cohort, "A")
     assert run(["analyse", str(cohort), "-o", str(disk / "out")]) == 73
     error, hint = capsys.readouterr().err.splitlines()[-2:]
-    assert error.startswith("error: cannot write") and said in error and hint.startswith("hint: ")
+    assert error.startswith("error: ") and said in error and hint.startswith("hint: ")
     assert not (disk / "out" / ".cinema.lock").exists()
     assert not list(disk.rglob("*.part"))
 
