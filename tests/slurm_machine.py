@@ -71,6 +71,12 @@ class Machine:
         jobs = (dict(word.split("=", 1) for word in line.split() if "=" in word) for line in told.splitlines())
         return {one.get("ArrayTaskId", ""): one["JobState"] for one in jobs}
 
+    def kill(self, job: str, task: int) -> None:
+        """SIGKILL for every process of a task of an array, as when its memory ran out; SLURM itself asks first."""
+        for pid in _job_processes(self, f"SLURM_ARRAY_JOB_ID={job}", f"SLURM_ARRAY_TASK_ID={task}"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def wait(self, *jobs: str) -> None:
         """Until no task of the jobs is pending or running."""
         until(lambda: not self.ask("squeue", "--noheader", "--jobs", ",".join(jobs), "--states=PD,R,CG,S").strip())
@@ -145,22 +151,23 @@ def _clear(machine: Machine) -> None:
     machine.ask(*everything, "--signal=KILL", "--full")
     machine.ask(*everything)
     with contextlib.suppress(AssertionError):
-        until(lambda: not _job_processes(machine), seconds=20)
+        until(lambda: not _job_processes(machine), seconds=WAIT_S)
     left = _job_processes(machine)
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    assert not left, f"{len(left)} processes outlived their job"
+    assert not left, f"outlived their job: {list(left.values())}"
 
 
-def _job_processes(machine: Machine) -> list[int]:
-    """Processes of jobs of this SLURM and the daemons (slurmstepd) above them."""
-    mark, found = f"SLURM_CONF={machine.environment['SLURM_CONF']}".encode(), []
+def _job_processes(machine: Machine, *variables: str) -> dict[int, str]:
+    """Command lines of processes that jobs of this SLURM run or left, by their numbers; with `variables` set."""
+    marks, found = {f"SLURM_CONF={machine.environment['SLURM_CONF']}", *variables}, {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append(int(process.name))
-    return [pid for pid in found if pid != os.getpid()]
+            environment = set(os.fsdecode((process / "environ").read_bytes()).split("\0"))
+            if marks <= environment and any(line.startswith("SLURM_JOB_ID=") for line in environment):
+                found[int(process.name)] = os.fsdecode((process / "cmdline").read_bytes()).replace("\0", " ")
+    return found
 
 
 def _free_ports() -> tuple[int, int]:

@@ -5,22 +5,28 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from disk_cohort import write_heart
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from slurm_machine import Machine, slurm_machine, until
 
 from cinema_cli.commands.app import run
 from cinema_cli.domain.array_size import START_HOURS, size_array
 from cinema_cli.domain.errors import InputError
 from cinema_cli.domain.shard import Shard
+from cinema_cli.io.claims import claims
 from cinema_cli.io.run_speed import measured_speed
+from cinema_cli.io.slurm import max_array_size
 from cinema_cli.io.slurm_scripts import Resources, Surroundings, Work, array_script, time_text, write_scripts
 
 CINEMA = [sys.executable, "-m", "cinema_cli"]
+FOUR = ["--cpus-per-task=1", "--mem=3G", "--studies-per-hour=1.5", "--hours-per-task=1", "--submit", "--json", "-q"]
+SAME = "--deterministic"
 WORK = Work(Path("/data/the cohort"), Path("/data/out"), Path("/scratch/it's"), analyse=("--id-from", "folder"))
 SIZE = size_array(75_000, studies_per_hour=60.0, hours_per_task=4.0, max_tasks=1001, margin=1.5)
 HERE = Surroundings(Path("/home/me"), ("/venv/bin/python", "-P", "-m", "cinema_cli"))
@@ -71,7 +77,7 @@ def test_hours_as_slurm_takes_them(hours: float, text: str) -> None:
     assert time_text(hours) == text
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12), min_size=3, max_size=3))
 @example(["it's", 'a "b" $HOME `id` $(id)', "line\n#SBATCH --array=0-9\n\\ %j !"])
 def test_law_every_name_reaches_the_program_as_it_is(names: list[str]) -> None:
@@ -168,3 +174,119 @@ def test_a_cohort_without_studies(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "empty").mkdir()
     assert run(["slurm", str(tmp_path / "empty")]) == 66
     assert capsys.readouterr().out == "" and [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """SLURM, found by programs that this process starts."""
+    with slurm_machine() as running, pytest.MonkeyPatch.context() as patch:
+        for name, value in running.environment.items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.mark.slow
+def test_slurm_says_how_long_an_array_may_be_and_why_it_refuses(
+    machine: Machine, tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert max_array_size() == 101
+    command = ["slurm", str(tiny), "--studies", "9999", "--submit", "--sbatch=--begin=now+1hour"]
+    assert run([*command, "--partition", "none"]) == 69
+    out, err = capsys.readouterr()
+    assert "SLURM refuses: " in err and "invalid partition specified: none" in err and out == ""
+    assert "9999 studies in 101 tasks" in err
+    script = tiny.with_name("it's a cohort-cinema-slurm") / "array.sh"
+    assert run([*command, "--time", "soon"]) == 69  # of the array only: the scan was taken before
+    assert "Invalid --time specification" in capsys.readouterr().err and "--time=soon" in script.read_text()
+    until(lambda: machine.ask("squeue", "--noheader") == "")
+    monkeypatch.setenv("SLURM_CONF", "/nowhere/slurm.conf")
+    assert max_array_size() == 1001
+
+
+def submitted(script: Path, *options: str) -> dict[str, str]:
+    """Numbers of the jobs that a submission made."""
+    done = subprocess.run(["bash", str(script), *options], capture_output=True, text=True, check=True)
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    """Every table of an output folder but the list of series, which says nothing of results."""
+    return {path.name: path.read_bytes() for path in out.glob("*") if path.suffix in (".csv", ".parquet")}
+
+
+def records(out: Path) -> dict[str, int]:
+    """When each record was written."""
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.glob("sub-*/ses-*/status.json")}
+
+
+@pytest.mark.slow
+def test_an_array_with_a_killed_task_ends_as_a_single_run(machine: Machine, tmp_path: Path) -> None:
+    """Four shards of six made people, one of whom fails: a task is killed at work, done again alone, then all again.
+
+    The tables are the same to the byte because the same sums are asked for, whatever number of processors there is.
+    """
+    cohort, single, out = (tmp_path / name for name in ("hearts", "single", "many tasks"))
+    making = ["simulate", str(cohort), "--small", "--participants", "6", "--views", "sax", "--frames", "8", "-q"]
+    assert run(making) == 0
+    for path in sorted((cohort / "SIM0006").rglob("*.dcm"))[5:]:
+        path.unlink()
+    command = [*CINEMA, "slurm", str(cohort), "-o", str(out), *FOUR, "--", SAME]
+    told = subprocess.run(command, capture_output=True, check=True)
+    plan = json.loads(told.stdout)
+    submit = Path(plan["scripts"][-1])
+    assert plan["n_tasks"] == 4 and plan["n_studies"] == 6
+    shards = [[n for n in range(1, 7) if Shard(i, 4).has(f"sub-SIM{n:04}")] for i in range(4)]
+    doomed, array = max(range(4), key=lambda i: len(set(shards[i]) - {6})), plan["jobs"]["array"]
+    until(lambda: any(one.owner.shard == f"{doomed}/4" for one in claims(out)))
+    machine.kill(array, doomed)
+    alone = [*CINEMA, "analyse", str(cohort), "-o", str(single), SAME, "-q"]
+    assert subprocess.run(alone, check=False).returncode == 3
+    machine.wait(*plan["jobs"].values())
+    assert "terminated" not in (submit.parent / "logs" / f"array-{array}_{doomed}.log").read_text()
+    troubled = {str(doomed), *(str(i) for i in range(4) if 6 in shards[i])}
+    assert {task for task, state in machine.states(array).items() if state != "COMPLETED"} == troubled
+    first = pl.read_csv(out / "phenotypes.csv", glob=False)
+    assert first.height == 6 and "not_run" in set(first["status"]) and tables(out) != tables(single)
+
+    kept = records(out)
+    again = submitted(submit, f"--array={doomed}")
+    machine.wait(*again.values())
+    assert list(machine.states(again["array"])) == [str(doomed)]
+    assert tables(out) == tables(single)
+    assert {name: time for name, time in records(out).items() if name in kept} == kept
+
+    kept = records(out)
+    machine.wait(*submitted(submit).values())
+    assert records(out) == kept and tables(out) == tables(single)
+    logs = sorted(path.name for path in submit.parent.glob("logs/*"))
+    assert f"array-{array}_{doomed}.log" in logs and len(logs) == 3 * 2 + 4 + 1 + 4
+    assert not list(out.glob(".cinema.lock/*"))
+
+
+@pytest.mark.slow
+def test_a_task_that_meets_its_time_limit_goes_on_when_submitted_again(machine: Machine, tmp_path: Path) -> None:
+    """SLURM tells it to end two minutes before the limit, and looks every half minute who is to be told."""
+    cohort, out = tmp_path / "cohort", tmp_path / "out"
+    for number in range(20):
+        write_heart(cohort / f"p{number}", f"P{number}")
+    slow = [sys.executable, str(Path(__file__).with_name("disk_cohort.py"))]
+    base = ["slurm", str(cohort), "-o", str(out), "--studies", "20", "--cpus-per-task", "1", "--mem", "3G", "-q"]
+    base += ["--hours-per-task", "100"]
+    assert run([*base, "--program", shlex.join([*slow, "3"])]) == 0
+    submit = tmp_path / "out-slurm" / "submit.sh"
+    jobs = submitted(submit)
+    until(lambda: bool(records(out)))
+    machine.ask("scontrol", "update", f"JobId={jobs['array']}", "TimeLimit=2")
+    machine.wait(*jobs.values())
+    kept = records(out)
+    (log,) = submit.parent.glob("logs/array-*.log")
+    assert "terminated" in log.read_text() and "ExitCode=143:0" in machine.ask("scontrol", "show", "job", jobs["array"])
+    status = dict(pl.read_csv(out / "phenotypes.csv", glob=False)["status"].value_counts().iter_rows())
+    assert status["done"] + status["not_run"] == 20 and not list(out.glob(".cinema.lock/*"))
+
+    assert run([*base, "--program", shlex.join([*slow, "0"])]) == 0
+    machine.wait(*submitted(submit).values())
+    done = pl.read_csv(out / "phenotypes.csv", glob=False)
+    assert done["status"].to_list() == ["done"] * 20
+    unchanged = {name for name, time in records(out).items() if kept.get(name) == time}
+    assert len(unchanged) == status["done"]

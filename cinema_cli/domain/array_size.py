@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from cinema_cli.domain.errors import InputError
 
-START_HOURS = 0.25  # for the walk over the cohort's folders and the loading of weights
+START_HOURS = 0.25  # at least, for weights and the walk over the cohort's folders
+WARM = 30.0  # times as fast as the first scan is one that finds its index
 FULLEST = 4.0  # standard deviations: parts are dealt by a digest, so their sizes scatter like a Poisson variable
 ASSUMED_STUDIES_PER_HOUR = 6.0  # one published head in float32 on two processors: 50 frames of 8 s, and a third more
 FILES_A_STUDY, FILES_PER_SECOND = 700, 1000  # a UK Biobank visit; a busy network disk
@@ -43,12 +44,13 @@ def size_array(
     n_tasks = min(math.ceil(n_studies / (studies_per_hour * hours_per_task)), max_tasks, n_studies)
     mean = n_studies / n_tasks
     fullest = min(mean + FULLEST * math.sqrt(mean), n_studies)
+    scan_hours = max(LEAST_HOURS, n_studies * FILES_A_STUDY / FILES_PER_SECOND / 3600)
     return ArraySize(
         n_studies=n_studies,
         n_tasks=n_tasks,
         studies_per_hour=studies_per_hour,
         hours_a_task=mean / studies_per_hour,
-        limit_hours=START_HOURS + margin * fullest / studies_per_hour,
-        scan_hours=max(LEAST_HOURS, n_studies * FILES_A_STUDY / FILES_PER_SECOND / 3600),
+        limit_hours=max(START_HOURS, scan_hours / WARM) + margin * fullest / studies_per_hour,
+        scan_hours=scan_hours,
         merge_hours=max(LEAST_HOURS, n_studies / MERGE_STUDIES_PER_HOUR),
     )
