@@ -156,7 +156,8 @@ def _read_about(path: Path) -> tuple[dict[str, Any] | None, str]:
 
 
 def _clear(folder: Path) -> None:
-    for path in (folder / _ABOUT, *folder.glob("found-*.json"), *_tables(folder)):
+    """Forget what was read; tables of images stay for runs that are at work."""
+    for path in (folder / _ABOUT, *folder.glob("found-*.json"), *folder.glob("headers-*/*.parquet")):
         path.unlink(missing_ok=True)
 
 
@@ -191,11 +192,7 @@ def load(shelved: Shelved, columns: Collection[str] | None = None) -> pl.DataFra
     if isinstance(shelved, pl.DataFrame):
         return shelved if names is None else shelved.select(names)
     try:
-        content = shelved.read_bytes()
-        if _digest(content) != shelved.stem:
-            shelved.unlink(missing_ok=True)  # what is lost is read again
-            raise DamagedError(shelved.name)
-        return pl.read_parquet(BytesIO(content), columns=names)
+        return pl.read_parquet(BytesIO(_content(shelved)), columns=names)
     except _ERRORS as error:
         raise DamagedError(shelved.name) from error
 
@@ -204,9 +201,19 @@ def is_whole(path: Path) -> bool:
     """Whether a table of the index is what was written; it is marked as needed."""
     try:
         os.utime(path)
-        return _digest(path.read_bytes()) == path.stem
-    except OSError:
+        _content(path)
+    except (DamagedError, OSError):
         return False
+    return True
+
+
+def _content(path: Path) -> bytes:
+    """What was written; a file that has something else goes, since it is in the way of what is to be written again."""
+    content = path.read_bytes()
+    if _digest(content) != path.stem:
+        path.unlink(missing_ok=True)
+        raise DamagedError(path.name)
+    return content
 
 
 def _write(folder: Path, table: pl.DataFrame) -> Path:
