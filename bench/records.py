@@ -141,6 +141,7 @@ def step(name: str, out: Path) -> dict[str, object]:
         "gave": gave,
         "wall_s": round(wall_s, 1),
         "processor_s": round(sum(after[:4]) - sum(before[:4]), 1),
+        "of_which_in_helpers_s": round(sum(after[2:4]) - sum(before[2:4]), 1),
         "peak_mib": round(own / 1024),
         "peak_of_a_helper_mib": round(helper / 1024),
     }
