@@ -1,6 +1,7 @@
 """A cohort in parts: shards that share a folder, and the merge of what they did."""
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from disk_cohort import use_grey_head, write_heart
 from made_results import a_result, a_study
 
-from cinema_cli.commands import job
+from cinema_cli.commands import job, studies_run
 from cinema_cli.commands.app import run
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.result import StudyResult
@@ -39,9 +40,10 @@ def made_up_results(monkeypatch: pytest.MonkeyPatch) -> None:
     def one_by_one(setup: WorkerSetup, count: int) -> OneByOne:
         return OneByOne(MadeUp(), replace(setup.writing, pages=None))
 
-    monkeypatch.setattr(job, "running_device", job.running_device)  # as it was, after the test
+    for module, name in ((job, "running_device"), (studies_run, "study_processes")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # as they were, after the test
     use_grey_head()
-    monkeypatch.setattr(job, "study_processes", one_by_one)
+    studies_run.study_processes = one_by_one  # type: ignore[assignment]
 
 
 @pytest.fixture
@@ -92,6 +94,19 @@ def test_a_merge_makes_anew_what_a_part_did_again(cohort: Path, tmp_path: Path) 
     assert run(["analyse", str(cohort), "-o", str(out), "--shard", "0/2", "--force", "-q"]) in (0, 3)
     assert run(["merge", str(out), "-q"]) == 3
     assert (out / "report.html").stat().st_mtime_ns > before
+
+
+def test_a_merge_remembers_that_a_folder_could_not_be_read(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(cohort / "E")
+    (cohort / "F").mkdir()
+    (cohort / "F" / "x.dcm").write_bytes(next((cohort / "A").rglob("*.dcm")).read_bytes()[:200])
+    out = tmp_path / "out"
+    assert run(["analyse", str(cohort), "-o", str(out), "--shard", "0/1", "-q"]) == 3
+    capsys.readouterr()
+    assert run(["merge", str(out)]) == 3
+    assert "4 studies merged, no DICOM file in a folder could be read" in capsys.readouterr().err
 
 
 def test_a_merge_waits_for_the_parts_and_wants_their_folder(

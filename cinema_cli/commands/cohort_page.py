@@ -72,6 +72,11 @@ def run_facts(out: Path, records: CohortRecords) -> RunFacts:
     )
 
 
+def n_lost_folders(out: Path) -> int:
+    """Folders in which the last scan could read no file: whoever is in them is in no table."""
+    return int(next((log["n_lost_folders"] for _, log in _runs(out) if "n_lost_folders" in log), 0))
+
+
 def _heads(records: CohortRecords) -> tuple[HeadFacts, ...]:
     """Every head with its weights, once: first those on whose masks phenotypes were measured, then the most used."""
     made = [heads for _, heads, _ in records.made_by]

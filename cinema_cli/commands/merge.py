@@ -27,11 +27,12 @@ def merge(
 ) -> ExitCode:
     """Make the cohort's tables and report from the records of all parts; COHORT itself is not needed.
 
-    Exit code 3 where studies failed or no part has come to them. Made again, it does nothing unless a record is new.
+    Exit code 3 where studies failed, no part has come to them, or folders could not be read. Made again, it does
+    nothing unless a record is new.
     """
     from cinema_cli.commands.cohort_files import are_there, is_current, write_cohort
-    from cinema_cli.commands.cohort_page import REPORT_NAME
-    from cinema_cli.commands.job_words import n_studies
+    from cinema_cli.commands.cohort_page import REPORT_NAME, n_lost_folders
+    from cinema_cli.commands.job_words import lost_words, n_studies
     from cinema_cli.io.cohort_list import STUDIES, cohort_records, cohort_standings, former_studies, former_words
     from cinema_cli.io.lock import run_lock
     from cinema_cli.io.processors import available_cpus
@@ -52,6 +53,7 @@ def merge(
     counts = {word: sum(one.status == word for one in standings) for word in ("failed", "not_run")}
     told = {"failed": "failed (see failures.csv)", "not_run": "without a result yet (run their part again)"}
     missed = [f"{count} {told[word]}" for word, count in counts.items() if count]
+    missed += [lost_words(lost)] if (lost := n_lost_folders(folder)) else []
     CONSOLE.info(f"{', '.join([said, *missed])}; report: {folder / REPORT_NAME}")
     if former := former_words(former_studies(folder)):
         CONSOLE.info(former)
