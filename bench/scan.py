@@ -1,6 +1,7 @@
 """Speed and memory of a scan: against pydicom, of 100,000 files with an index, of the same again, and with a new study.
 
-python bench/scan.py COHORT [--files 100000] [--jobs 2] [--out FILE]   (COHORT: of `cinema simulate --small -N 20`)
+python bench/scan.py COHORT [--full COHORT] [--files 100000] [--jobs 2] [--out FILE]
+COHORT is of `cinema simulate --small -N 20` (125 files a study), that of --full of `cinema simulate -N 3` (400).
 """
 
 import argparse
@@ -139,6 +140,7 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cohort", type=Path)
+    parser.add_argument("--full", type=Path)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -153,6 +155,7 @@ def main() -> None:
         result = {
             "load_before": os.getloadavg()[0],
             "against_pydicom": against_pydicom(arguments.cohort),
+            "against_pydicom_full_size": against_pydicom(arguments.full) if arguments.full else None,
             "large": large(arguments.cohort, folder, n_files=arguments.files, jobs=arguments.jobs),
             "load_after": os.getloadavg()[0],
             **provenance(),
