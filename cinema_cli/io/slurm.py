@@ -9,7 +9,7 @@ from pathlib import Path
 from cinema_cli.domain.errors import UnavailableError
 
 USUAL_ARRAY_SIZE = 1001  # SLURM's own default
-_ASK_SECONDS = 20.0
+_ASK_SECONDS = 10.0  # it retries for a minute where it finds no configuration
 
 
 def max_array_size() -> int:
