@@ -50,3 +50,11 @@ class Fates:
             time.sleep(60)
         at("measure")
         return a_result(study)
+
+
+class NoStart:
+    """What makes no engine: the process ends before it is ready."""
+
+    def __call__(self) -> Fates:
+        """In the study process."""
+        os._exit(7)

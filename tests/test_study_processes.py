@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from study_engines import Fates, made_study
+from study_engines import Fates, NoStart, made_study
 
-from cinema_cli.domain.errors import OutputError
+from cinema_cli.domain.errors import OutputError, UnavailableError
 from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.batch import How, RunSummary, StudyEvent, run_cohort
 from cinema_cli.inference.memory import Budget
@@ -58,6 +58,7 @@ def go(
     device: Revived | None = None,
     progress: Callable[[StudyEvent], object] | None = None,
     max_failures: int | None = None,
+    engine: Fates | NoStart | None = None,
 ) -> RunSummary:
     """A run over the participants named in `fates`, see `study_engines.Fates`."""
     table = pl.DataFrame({"series_uid": ["1.2.3"]})
@@ -67,7 +68,7 @@ def go(
     ]
     planned = plan(studies, out=out, heads=HEADS, clinical={}, settings=SETTINGS)
     writing, claims = Writing(out, "1", write_masks=True), Claimed()
-    processes = StudyProcesses(WorkerSetup(Fates(fates), writing, nice=0), count=count)
+    processes = StudyProcesses(WorkerSetup(engine or Fates(fates), writing, nice=0), count=count)
     how = How(processes, writing, Budget(10**10), claims, device, max_failures=max_failures, progress=progress)
     try:
         return run_cohort(planned, clinical={}, how=how)
@@ -133,6 +134,12 @@ def test_a_signal_stops_work_at_once_and_says_what_was_interrupted(tmp_path: Pat
     assert found.pop("sub-1") == ("done", "")
     assert set(found.values()) == {("not_run", "interrupted")} and "sub-4" not in found
     assert go(tmp_path, dict.fromkeys(("sub-1", "sub-2", "sub-3"), "")).n_run == 2
+
+
+def test_processes_that_cannot_start_blame_no_study(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="do not start: the last one ended with exit code 7"):
+        go(tmp_path, {"sub-1": "", "sub-2": ""}, engine=NoStart())
+    assert set(statuses(tmp_path).values()) <= {("not_run", "interrupted")}
 
 
 def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from cinema_cli.inference.batching import Arrays, Batch, Call, Line, Request
 from cinema_cli.io.cache import keep_batch_size, known_batch_size
 from cinema_cli.io.processes import end_with_parent
 
+BROKEN = 70  # exit code of a process whose device broke
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceSetup:
@@ -177,6 +179,8 @@ class _Calculator:
             if self._is_too_large(error) and batch.slots > 1:
                 self._halve(batch)
                 return
+            if self._is_broken(error):
+                os._exit(BROKEN)  # those who wait notice it, and the run starts another process
             said = self._said(error)
             for request, _, _ in batch.parts:
                 self._desk.drop(request)
@@ -221,6 +225,12 @@ class _Calculator:
             hint = "Free memory on the device, or use --precision bf16 or --device cpu."
             return StudyError("the device has no memory for one image", stage="device", code="no_room", hint=hint)
         return FaultElsewhereError(fault_words(error))
+
+    @staticmethod
+    def _is_broken(error: Exception) -> bool:
+        from cinema_cli.inference.devices import is_broken
+
+        return is_broken(error)
 
     @staticmethod
     def _is_too_large(error: Exception) -> bool:

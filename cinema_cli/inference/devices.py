@@ -58,6 +58,11 @@ def device_words(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
+def is_broken(error: Exception) -> bool:
+    """Whether a device answers nothing any more in this process, whatever it is asked."""
+    return isinstance(error, torch.AcceleratorError) or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
+
+
 def is_too_large(error: Exception) -> bool:
     """Whether a device (or the machine's memory) had no room for a batch."""
     refused = ("out of memory", "can't allocate memory", "not enough memory")

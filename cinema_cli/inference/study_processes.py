@@ -11,12 +11,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from cinema_cli.domain.errors import UnavailableError
 from cinema_cli.inference.study_work import Analyser, StudyWork, Writing, do_study
 from cinema_cli.inference.worker import AtStage, Finished, Stopped, WorkerSetup, work
 from cinema_cli.io.memory import oom_kills, process_bytes
 from cinema_cli.io.processes import deaf_children, one_thread_each
 
 STOP_SECONDS = 30.0  # that processes get to finish a write before they are killed
+MOST_STILL_BORN = 3  # processes in a row that end before they are ready
 LOOK_SECONDS = 1.0  # between looks at their memory
 
 
@@ -116,7 +118,7 @@ class StudyProcesses:
         """Start them; they load while the run goes on."""
         self._setup, self._oom_kills = setup, oom_kills()
         self._workers = [self._started() for _ in range(count)]
-        self._looked_at = 0.0
+        self._looked_at, self._n_still_born = 0.0, 0
 
     @property
     def n_free(self) -> int:
@@ -142,7 +144,7 @@ class StudyProcesses:
             worker.connection.send(task)
 
     def wait(self) -> Sequence[Report]:
-        """What has become of studies; waits for at least one. Raises what a process met before its first study."""
+        """What has become of studies; waits for at least one. Raises UnavailableError where processes do not start."""
         while True:
             by_connection = {worker.connection: worker for worker in self._workers}
             by_end = {worker.process.sentinel: worker for worker in self._workers}
@@ -186,7 +188,7 @@ class StudyProcesses:
             while worker.connection.poll():
                 said = worker.connection.recv()
                 if said is None:
-                    worker.ready = True
+                    worker.ready, self._n_still_born = True, 0
                 elif isinstance(said, AtStage):
                     worker.stage, worker.peak_bytes = said.stage, max(worker.peak_bytes, said.bytes)
                 elif worker.task:
@@ -200,11 +202,19 @@ class StudyProcesses:
         died = Died(worker.stage, worker.process.exitcode or 0, worker.peak_bytes, oom_kills() > self._oom_kills)
         self._oom_kills = oom_kills()
         worker.connection.close()
-        if not worker.ready and worker.task is None:
-            raise RuntimeError(f"a study process {died.words}")
+        if not worker.ready:
+            self._still_born(died)
         self._workers[self._workers.index(worker)] = self._started()
         if worker.task:
-            yield worker.task, died
+            yield worker.task, died if worker.ready else Stopped()
+
+    def _still_born(self, died: Died) -> None:
+        """A process ended before it took a study, which is not to blame. Raises UnavailableError if that goes on."""
+        self._n_still_born += 1
+        if self._n_still_born > MOST_STILL_BORN:
+            hint = "Memory may be short: try fewer --jobs; `cinema doctor` tells more."
+            said = f"processes for studies do not start: the last one {died.words}"
+            raise UnavailableError(said, hint=hint, code="no_process")
 
     def _look(self) -> None:
         """How much memory each process uses, now and then."""
