@@ -118,36 +118,54 @@ def _known(tree: FileTree, store: IndexStore, parts: _Parts) -> NDArray[np.bool_
 
     Parts that also tell of files that have changed or are gone are written again without these.
     """
-    keys = _listed_keys(tree)
-    order = np.argsort(keys)
-    ordered, claimed = keys[order], np.zeros(len(keys), np.bool_)
-    small: list[tuple[Path, pl.DataFrame, NDArray[np.bool_]]] = []
+    files = _Files(_listed_keys(tree))
+    small: list[tuple[Path, NDArray[np.bool_], _Told]] = []
     stale: list[tuple[Path, NDArray[np.bool_]]] = []
     for path in sorted(store.headers.glob("[!.]*.parquet")):
         try:
             table = load(path, _COLUMNS)
         except DamagedError:
             continue
-        own = _keys(table)
-        at = np.minimum(np.searchsorted(ordered, own), max(len(ordered) - 1, 0))
-        live = (ordered[at] == own) & ~claimed[at] if len(ordered) else np.zeros(len(own), np.bool_)
-        claimed[at[live]] = True
+        live = files.claim(table)
         if not live.all():
             stale.append((path, live))
         elif table.height < _SMALL_ROWS:
-            small.append((path, table, live))
+            small.append((path, live, _told(table)))
         else:
             parts.add(path, _told(table))
     if len(small) > _MOST_SMALL:
-        stale += [(path, live) for path, _, live in small]
-    else:
-        for path, table, _ in small:
-            parts.add(path, _told(table))
+        stale += [(path, live) for path, live, _ in small]
+        small.clear()
+    for path, _, told in small:
+        parts.add(path, told)
     for part, told in _rewritten(stale, store):
         parts.add(part, told)
-    known = np.zeros(len(keys), np.bool_)
-    known[order] = claimed
-    return known
+    return files.claimed()
+
+
+class _Files:
+    """The files of a tree by their keys, and of which of them parts tell."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._order = np.argsort(keys)
+        self._keys = keys[self._order]
+        self._claimed = np.zeros(len(keys), np.bool_)
+
+    def claim(self, table: pl.DataFrame) -> NDArray[np.bool_]:
+        """Which rows tell of a file as it is now, and of one that no table claimed before."""
+        own = _keys(table)
+        if not len(self._keys):
+            return np.zeros(len(own), np.bool_)
+        at = np.minimum(np.searchsorted(self._keys, own), len(self._keys) - 1)
+        live: NDArray[np.bool_] = (self._keys[at] == own) & ~self._claimed[at]
+        self._claimed[at[live]] = True
+        return live
+
+    def claimed(self) -> NDArray[np.bool_]:
+        """Whether a table claimed each file, in their order."""
+        known = np.zeros(len(self._keys), np.bool_)
+        known[self._order] = self._claimed
+        return known
 
 
 def _rewritten(stale: Sequence[tuple[Path, NDArray[np.bool_]]], store: IndexStore) -> Iterator[tuple[Shelved, _Told]]:

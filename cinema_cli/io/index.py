@@ -96,7 +96,7 @@ def scan(
     work = partial(_indexed, root, tree, options, jobs=jobs or available_cpus(), told=told)
     for _ in range(_ATTEMPTS if store else 0):
         try:
-            return work(store, fault)
+            return work(store, "")
         except DamagedError:
             fault = "other scans change the index all the time"
     return work(None, fault)
