@@ -1,9 +1,11 @@
 import json
+import resource
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,7 +14,7 @@ from cinema_cli.commands.app import run
 from cinema_cli.commands.cohort_page import run_facts
 from cinema_cli.domain.checks import CHECKS
 from cinema_cli.domain.cine import StudyFacts
-from cinema_cli.domain.errors import ConfigError, InputError
+from cinema_cli.domain.errors import ConfigError, InputError, OutputError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Check, CheckStatus, HeadUse, StudyResult
 from cinema_cli.inference.cards import read_card
@@ -260,3 +262,19 @@ def test_a_list_without_participants_is_refused(content: bytes, tmp_path: Path) 
         read_participants(tmp_path / "some.txt")
     with pytest.raises(InputError):
         read_participants(tmp_path / "none.txt")
+
+
+def test_a_disk_that_is_full_is_said_also_where_polars_writes(tmp_path: Path, result: StudyResult) -> None:
+    record(tmp_path, result, "d", version="1")
+    records = cohort_records(tmp_path)
+    frames = pl.concat([records.curves] * 400)
+    drawn = np.random.default_rng(0).normal(size=frames.height)  # such as no compression makes small
+    many = replace(records, curves=frames.with_columns(time_ms=drawn, lv_ml=drawn + 1.0))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))  # Python ignores the signal, so writing fails
+    try:
+        with pytest.raises(OutputError, match=r"curves.parquet: File too large") as caught:
+            write_tables(tmp_path / "none", many, version="1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.code == "full" and not list((tmp_path / "none").glob("*curves.parquet*"))

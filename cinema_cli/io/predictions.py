@@ -17,7 +17,7 @@ from cinema_cli.io.processes import Team
 from cinema_cli.io.record_rows import ID_SCHEMA, Schema
 from cinema_cli.io.records import CohortRecords
 from cinema_cli.io.standings import Visit
-from cinema_cli.io.tables import read_parquet, to_parquet, write_dictionary
+from cinema_cli.io.tables import disk_errors_heard, read_parquet, to_parquet, write_dictionary
 
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.parquet"
 STUDY_TABLES = (PREDICTIONS, EMBEDDINGS)
@@ -116,7 +116,8 @@ def _write(
         table = pl.concat(parts, how="diagonal")
         columns = [*(column for column in table.collect_schema() if column != _REASONS), _REASONS]
         write_dictionary(out, stem, columns, words)
-        stream_atomic(out / name, lambda file: table.select(columns).sink_parquet(file, maintain_order=True))
+        sink = partial(table.select(columns).sink_parquet, maintain_order=True)
+        stream_atomic(out / name, lambda file: disk_errors_heard(file, sink))
 
 
 def _part(out: Path, name: str, asked: frozenset[str], piece: tuple[pl.DataFrame, Path]) -> Path:

@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 
@@ -36,6 +36,37 @@ def to_parquet(table: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     return buffer.getvalue()
+
+
+class _Heard:
+    """A file that remembers what the disk said: Polars says only that something went wrong."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write some bytes."""
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Polars wants it."""
+        self.file.flush()
+
+
+def disk_errors_heard(file: BinaryIO, write: Callable[[Any], object]) -> None:
+    """Have a table written straight to a file, not by way of memory. Raises the OSError where the disk refuses."""
+    heard = _Heard(file)
+    try:
+        write(heard)
+    except pl.exceptions.PolarsError:
+        if heard.error is not None:
+            raise heard.error from None
+        raise
 
 
 def write_tables(out: Path, records: CohortRecords, *, version: str) -> None:
@@ -99,7 +130,7 @@ def scan_table(out: Path, name: str) -> pl.LazyFrame | None:
 def write_table(out: Path, name: str, table: pl.DataFrame, *suffixes: str) -> None:
     """Write a table in each of its formats, and the dictionary of its columns beside it. Raises OutputError."""
     forms: Mapping[str, Callable[[BinaryIO], object]] = {
-        ".parquet": table.write_parquet,  # straight to the file: curves of a large cohort are hundreds of megabytes
+        ".parquet": lambda file: disk_errors_heard(file, table.write_parquet),
         ".csv": lambda file: file.write(to_csv(table).encode()),
     }
     write_dictionary(out, name, table.columns, words_of(name))
