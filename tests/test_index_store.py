@@ -369,6 +369,13 @@ def test_a_file_that_changed_just_now_is_not_trusted(cohort: Path, reads: list[P
     assert_same(found, scan(cohort, jobs=1))
 
 
+def test_a_file_from_the_far_future_is_known(cohort: Path) -> None:
+    for path in (cohort / "A").iterdir():
+        os.utime(path, ns=(0, 12_000_000_000_000_000_000))  # the year 2350: more than 64 bits have room for
+    scanned(cohort)
+    assert scanned(cohort).n_read == 0
+
+
 def test_two_scans_at_once_spoil_nothing(cohort: Path) -> None:
     scanned(cohort)
     settle(*added(cohort))

@@ -26,6 +26,7 @@ from cinema_cli.io.dicom_values import (
     whole,
     years,
 )
+from cinema_cli.io.folders import LATEST_NS
 from cinema_cli.io.members import Member
 
 Row = dict[str, Any]
@@ -130,7 +131,7 @@ def _place(source: Path | Member, *, relative: str, mtime_ns: int | None) -> Row
     if isinstance(source, Member):
         return {"path": relative, "member": source.name, "file_size": source.size, "mtime_ns": mtime_ns}
     status = os.stat(source)  # noqa: PTH116  (a Path.stat costs more, and this runs for each file of a cohort)
-    return {"path": relative, "file_size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {"path": relative, "file_size": status.st_size, "mtime_ns": min(status.st_mtime_ns, LATEST_NS)}
 
 
 def _base_row(header: RawHeader, *, salt: bytes) -> Row:

@@ -17,7 +17,9 @@ Problem = tuple[str, str, str]  # path as `io.names` writes it (of a folder with
 DENIED, UNLISTED = "permission_denied", "unlisted_folder"  # codes of problems
 LINK_OUTSIDE, BROKEN_LINK = "link_outside", "broken_link"
 _DENIED_ERRORS = (errno.EACCES, errno.EPERM)
+LATEST_NS = 2**63 - 1  # a disk may know times after the year 2262
 SETTLED_S = 2.0  # a file changed so lately may change again within the same tick of its disk's clock
+_CLOCKS_DIFFER_S = 86400.0  # at most, of a disk's server and this machine; later times are just odd
 _TOLD_EVERY = 5000  # files
 
 FileState = tuple[str, int, int]
@@ -135,15 +137,16 @@ def _state(file: "os.DirEntry[str] | Path") -> tuple[int, int]:
         status = file.stat()
     except OSError:
         return -1, -1
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, min(status.st_mtime_ns, LATEST_NS)
 
 
 def _folder(path: str, files: Sequence[FileState]) -> Folder:
     """Files of one folder by name. What changed lately gets a time that no file has, so that it is read again."""
-    unsettled = time.time_ns() - int(SETTLED_S * 1e9)
+    now = time.time_ns()
+    lately = range(now - int(SETTLED_S * 1e9), now + int(_CLOCKS_DIFFER_S * 1e9))
     names, sizes, times = zip(*sorted(files), strict=True)
-    if max(times) >= unsettled:
-        times = tuple(-time.time_ns() if changed >= unsettled else changed for changed in times)
+    if max(times) >= lately.start:
+        times = tuple(-now if changed in lately else changed for changed in times)
     return Folder(to_text(path), to_text("/".join(names)), array("q", sizes), array("q", times))
 
 
