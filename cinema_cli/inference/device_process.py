@@ -93,8 +93,8 @@ def _configure(setup: DeviceSetup) -> None:
     import torch
 
     torch.set_num_threads(1 if setup.deterministic else setup.threads)
-    if setup.deterministic:
-        torch.use_deterministic_algorithms(True)
+    if setup.deterministic and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        torch.use_deterministic_algorithms(True)  # loads torch's compiler, seconds: a processor's one thread needs none
         torch.backends.cudnn.benchmark = False
 
 
