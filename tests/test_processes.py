@@ -76,7 +76,7 @@ def killed_elsewhere(parent: int) -> int:
 
 @pytest.mark.usefixtures("at_once")
 def test_processes_end_at_once_when_this_one_is_stopped() -> None:
-    stop = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
+    stop = threading.Timer(3.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt), Team(2) as team:
         for _ in team.each(quick_only_here, [os.getpid()] * 9, total=9):
             stop.start()
