@@ -8,7 +8,7 @@ from cinema_cli.inference.batch_size import measured_size
 
 @pytest.mark.parametrize(
     ("fixed_s", "each_s", "expected"),
-    [(0.0, 0.2, 1), (0.08, 0.001, 64), (0.08, 0.05, 16), (0.0, 3.0, 1), (0.4, 0.4, 2)],
+    [(0.0, 0.2, 1), (0.08, 0.001, 64), (0.08, 0.05, 4), (0.08, 0.4, 1), (0.0, 3.0, 1), (0.4, 0.4, 2)],
 )
 def test_larger_batches_as_long_as_they_gain(
     fixed_s: float, each_s: float, expected: int, monkeypatch: pytest.MonkeyPatch

@@ -68,7 +68,7 @@ def go(
     ]
     planned = plan(studies, out=out, heads=HEADS, clinical={}, settings=SETTINGS)
     writing, claims = Writing(out, "1", write_masks=True), Claimed()
-    processes = StudyProcesses(WorkerSetup(engine or Fates(fates), writing, nice=0), count=count)
+    processes = StudyProcesses(WorkerSetup(engine or Fates(fates), writing), count=count)
     how = How(processes, writing, Budget(10**10), claims, device, max_failures=max_failures, progress=progress)
     try:
         return run_cohort(planned, clinical={}, how=how)
@@ -144,7 +144,7 @@ def test_processes_that_cannot_start_blame_no_study(tmp_path: Path) -> None:
 
 def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_path: Path) -> None:
     """SLURM sends SIGTERM to every process of a job: a study may be stopped before the run itself knows."""
-    setup = WorkerSetup(Fates({"sub-1": "slow"}), Writing(tmp_path, "1", write_masks=True), nice=0)
+    setup = WorkerSetup(Fates({"sub-1": "slow"}), Writing(tmp_path, "1", write_masks=True))
     processes = StudyProcesses(setup, count=1)
     opened = partial(Opened, partial(made_study, "sub-1"), pl.DataFrame())
     study = StudyInput("sub-1", "ses-1", "d", opened)

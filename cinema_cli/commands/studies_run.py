@@ -23,8 +23,6 @@ from cinema_cli.io.claims import FolderClaims
 from cinema_cli.io.clinical import ClinicalFacts
 from cinema_cli.io.holds import Owner
 
-NICE = 10  # of study processes beside the networks on one CPU: what they do must never make these wait
-
 
 def run_studies(
     job: Job, planned: Sequence[Planned], *, device: Device, clinical: ClinicalFacts, owner: Owner
@@ -39,7 +37,7 @@ def run_studies(
     count = _n_together(job, todo, room)
     if todo:
         CONSOLE.debug(f"{count} studies at a time; memory for them: {room.words}")
-    setup = WorkerSetup(device.engine, writing, nice=NICE if facts.device == "cpu" else 0)
+    setup = WorkerSetup(device.engine, writing)
     with counting(CONSOLE, "studies", total=len(todo) or None) as counter:
         how = How(
             study_processes(setup, count), writing, room, FolderClaims(job.out, owner), device,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 MOST = 64
 USUAL = 1  # where nothing may be measured: the least that is the same on every machine
-GAIN = 1.05  # a batch twice as large must be this much quicker an item, or it is not worth its memory
+GAIN = 1.2  # a batch twice as large must be this much quicker an item: less is noise, and differs from run to run
 LONGEST_TRIAL_S = 1.0  # a batch that takes longer keeps any device busy
 
 
@@ -30,9 +30,9 @@ def measured_size(run: Callable[[int], object], *, too_large: Callable[[Exceptio
 
 
 def _seconds(run: Callable[[int], object], size: int) -> float:
-    """The shorter of two runs after one that warms up."""
+    """The shortest of three runs after one that warms up."""
     times = []
-    for _ in range(3):
+    for _ in range(4):
         began = time.perf_counter()
         run(size)
         times.append(time.perf_counter() - began)

@@ -88,6 +88,7 @@ def serve(setup: DeviceSetup, parent: Connection) -> None:
 def _configure(setup: DeviceSetup) -> None:
     """Number of threads, and the same sums in the same order where that is asked for."""
     os.environ["OMP_NUM_THREADS"] = str(1 if setup.deterministic else setup.threads)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin take the processors that studies need
     if setup.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch

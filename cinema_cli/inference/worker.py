@@ -1,7 +1,6 @@
 """A study process: takes one study after another, and says what it is doing, so that its death costs one study only."""
 
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ class WorkerSetup:
 
     engine: Callable[[], Analyser]
     writing: Writing
-    nice: int  # how far the device goes before it, on a processor that both share
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,6 @@ class _StopError(BaseException):
 def work(connection: Connection, setup: WorkerSetup) -> None:
     """Do the studies that come, until the other side closes. What concerns the whole run is sent as what it is."""
     end_with_parent()
-    with contextlib.suppress(OSError):
-        os.nice(setup.nice)
     bell = _Bell()
     with contextlib.suppress(EOFError, OSError, _StopError):
         engine = setup.engine()
