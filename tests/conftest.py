@@ -1,6 +1,7 @@
 """What the tests share: golden texts, and small studies and results with known numbers."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def golden() -> Callable[[str, str], None]:
         assert text == path.read_text(), f"{path} differs: `make golden` rewrites it, then read the difference"
 
     return compare
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT is heard, which it is not where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

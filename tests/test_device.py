@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 
 from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
 from cinema_cli.inference import device_process
@@ -20,7 +21,7 @@ from cinema_cli.inference.stack_head import load_stack_head
 
 @pytest.fixture(scope="module")
 def device() -> Iterator[Device]:
-    options = DeviceOptions(heads=("starter_sax",), device="cpu", precision="fp32", threads=2, batch_size=4)
+    options = DeviceOptions(heads=("starter_sax",), device="cpu", precision="fp32", threads=torch.get_num_threads(), batch_size=4)
     with running_device(options) as running:
         yield running
 

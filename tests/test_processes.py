@@ -74,7 +74,7 @@ def killed_elsewhere(parent: int) -> int:
     return parent
 
 
-@pytest.mark.usefixtures("at_once")
+@pytest.mark.usefixtures("at_once", "ctrl_c")
 def test_processes_end_at_once_when_this_one_is_stopped() -> None:
     stop = threading.Timer(3.0, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
     with pytest.raises(KeyboardInterrupt), Team(2) as team:

@@ -118,6 +118,7 @@ def test_a_study_in_which_the_device_dies_is_tried_twice(tmp_path: Path) -> None
     assert device.n == 2 and summary.n_run == 2
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_signal_stops_work_at_once_and_says_what_was_interrupted(tmp_path: Path) -> None:
     began = time.monotonic()
 

@@ -13,6 +13,7 @@ from cinema_cli.commands.app import run
 from cinema_cli.domain.errors import OutputError
 from cinema_cli.inference.cards import read_card
 from cinema_cli.inference.stack_head import load_stack_head
+from cinema_cli.inference.stack_network import load_stack_network
 from cinema_cli.training.starter import Progress, Recipe, loss_of, train_starter
 from cinema_cli.training.starter_data import GRID, SyntheticStacks, picture, sample_tissue_stack
 from cinema_models.weights import save_weights
@@ -121,8 +122,8 @@ def test_a_folder_that_goes_while_training_is_an_output_error(tmp_path: Path) ->
 
 def test_the_embedded_head_is_small_and_says_what_it_is() -> None:
     card = read_card("starter_sax")
-    head = load_stack_head(device="cpu")
-    assert sum(p.numel() for p in head.net.parameters()) <= 5_000_000
+    network = load_stack_network(device="cpu")
+    assert sum(p.numel() for p in network.net.parameters()) <= 5_000_000
     assert card.labels == ("background", "RV", "MYO", "LV")
     assert "synthetic" in card.training_data.lower()
     assert "not a medical device" in card.limits

@@ -113,7 +113,7 @@ def open_run(
 
 def _last_warnings(out: Path) -> list[str]:
     """Marks of what the last run warned of that came to its end."""
-    for path in sorted(out.glob("logs/*/run.json"), reverse=True):
+    for path in sorted(out.glob("logs/*/run.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
             log = json.loads(path.read_text(encoding="utf-8"))
             if log["exit_code"] in (ExitCode.DONE, ExitCode.SOME_FAILED, ExitCode.GATE_NOT_MET):
