@@ -16,7 +16,7 @@ import numpy as np
 from provenance import provenance
 
 from cinema_cli.domain.cine import Label
-from cinema_cli.inference.stack_head import load_stack_head
+from cinema_cli.inference.stack_network import load_stack_network
 from cinema_cli.training.starter_data import picture, sample_tissue_stack
 
 TRIED = tuple(
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--out", type=argparse.FileType("w"))
     arguments = parser.parse_args()
-    head = load_stack_head(device="cpu", folder=arguments.heads)
+    head = load_stack_network(device="cpu", folder=arguments.heads)
     head.card = dataclasses.replace(head.card, class_weights=(1.0,) * 4)
     rng = np.random.default_rng(arguments.seed)
     found = {weights: np.zeros(4) for weights in TRIED}
