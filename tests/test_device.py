@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 
 from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
 from cinema_cli.inference import device_process
@@ -21,8 +20,7 @@ from cinema_cli.inference.stack_head import load_stack_head
 
 @pytest.fixture(scope="module")
 def device() -> Iterator[Device]:
-    threads = torch.get_num_threads()  # as in this process: sums of other threads differ in their last bits
-    options = DeviceOptions(heads=("starter_sax",), device="cpu", precision="fp32", threads=threads, batch_size=4)
+    options = DeviceOptions(heads=("starter_sax",), device="cpu", precision="fp32", threads=2, batch_size=4)
     with running_device(options) as running:
         yield running
 
@@ -41,6 +39,7 @@ def test_it_says_what_it_loaded(device: Device) -> None:
     assert device.facts.uses[0].sha256 and not device.facts.embeds
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_answers_are_those_of_the_network_whoever_asks_beside(device: Device) -> None:
     """To the bit, though rests of several studies share batches."""
     local = load_stack_head(device="cpu", precision="fp32", frames_at_once=4)

@@ -104,6 +104,8 @@ def run_facts(summary: RunSummary, device: Device) -> dict[str, Any]:
         "networks": {
             "busy_s": round(work.busy_s, 1),
             "busy_pct": work.busy_pct,
+            "batches_at_a_time": work.lanes,
+            "processor_s": round(work.lanes_s, 1),
             "batches": work.n_batches,
             "batches_of_several_studies": work.n_shared,
             "images_at_once": work.sizes,

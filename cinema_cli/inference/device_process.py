@@ -47,7 +47,9 @@ class Halved:
 class Work:
     """What the device did so far, in wall seconds since it was ready; sent when asked."""
 
-    busy_s: float = 0.0
+    lanes: int = 1  # batches that are calculated side by side
+    busy_s: float = 0.0  # in which at least one of them was
+    lanes_s: float = 0.0  # of all lanes together
     first_at: float | None = None  # when it was first busy, and last
     last_at: float = 0.0
     n_batches: int = 0
@@ -57,7 +59,7 @@ class Work:
 
     @property
     def busy_pct(self) -> float | None:
-        """Share of the time from the first to the last batch that was calculated, percent."""
+        """Share of the time from the first to the last batch in which the device calculated, percent."""
         span = self.last_at - (self.first_at or 0.0)
         return round(100.0 * self.busy_s / span, 1) if self.first_at is not None and span > 0 else None
 
@@ -80,7 +82,7 @@ def serve(setup: DeviceSetup, parent: Connection) -> None:
     for work, name in ((_accept, "cinema-accept"), (_listen, "cinema-parent")):
         arguments = (desk, listener) if work is _accept else (desk, parent)
         threading.Thread(target=work, args=arguments, name=name, daemon=True).start()
-    _Calculator(networks, setup, desk, parent).run()
+    _calculate(networks, setup, desk, parent)
     with contextlib.suppress(OSError):
         listener.close()
 
@@ -99,20 +101,40 @@ def _configure(setup: DeviceSetup) -> None:
         torch.backends.cudnn.benchmark = False
 
 
+def _calculate(networks: Any, setup: DeviceSetup, desk: "Desk", parent: Connection) -> None:
+    """Answer until the desk closes: on a CPU each processor a batch of its own, where networks are small enough.
+
+    A network calculates more in the same time so than with several threads that wait for each other, and its sums do
+    not depend on the number of processors.
+    """
+    import torch
+
+    calculator = _Calculator(networks, setup, desk, parent)
+    if networks.side_by_side:
+        torch.set_num_threads(1)
+        desk.work.lanes = setup.threads
+    lanes = [threading.Thread(target=calculator.run, name="cinema-lane") for _ in range(1, desk.work.lanes)]
+    for lane in lanes:
+        lane.start()
+    calculator.run()
+    for lane in lanes:
+        lane.join()
+
+
 class Desk:
     """Where requests come in and batches are taken; several threads use it."""
 
     def __init__(self) -> None:
         self.work = Work()
         self._line, self._fresh = Line(), list[Request]()
-        self._change = threading.Condition()
-        self._closed = False
+        self._change, self._giving = threading.Condition(), threading.Lock()
+        self._closed, self._n_busy, self._busy_since = False, 0, 0.0
 
     def add(self, request: Request) -> None:
         """A study asks something."""
         with self._change:
             self._fresh.append(request)
-            self._change.notify()
+            self._change.notify_all()
 
     def drop(self, request: Request) -> None:
         """Nobody waits for it any more."""
@@ -124,58 +146,75 @@ class Desk:
         """No more batches."""
         with self._change:
             self._closed = True
-            self._change.notify()
+            self._change.notify_all()
 
-    def fresh(self) -> list[Request]:
-        """Wait until there is work; requests that came since the last time. Raises EOFError once it is closed."""
-        with self._change:
-            while not (self._fresh or self._line or self._closed):
-                self._change.wait()
-            if self._closed:
-                raise EOFError
-            some, self._fresh = self._fresh, []
-            return some
-
-    def wait_for(self, request: Request, *, most: int) -> None:
-        """Let a request stand in line."""
-        with self._change:
-            self._line.add(request, most=most)
+    def take(self, size: Callable[[Request], int | None]) -> Batch:
+        """Wait for the batch whose turn it is; new requests stand in line first, in batches of their `size` (None:
+        they are not to be answered). Raises EOFError once the desk is closed."""
+        while True:
+            with self._change:
+                while not (self._fresh or self._line or self._closed):
+                    self._change.wait()
+                if self._closed:
+                    raise EOFError
+                if not self._fresh:
+                    return self._line.next()
+                request = self._fresh.pop(0)
+            if (most := size(request)) is not None:
+                with self._change:
+                    self._line.add(request, most=most)
+                    self._change.notify_all()
 
     def again(self, batch: Batch, *, most: int) -> None:
         """Let a batch stand in line again, in smaller parts."""
         with self._change:
             self._line.again(batch, most=most)
+            self._change.notify_all()
 
-    def next(self) -> Batch | None:
-        """The batch whose turn it is; None where nobody waits."""
-        with self._change:
-            return self._line.next() if self._line else None
+    def give(self, batch: Batch, answers: Arrays) -> None:
+        """Hand answers out; lanes do so one after another, as they may have parts of one request."""
+        with self._giving:
+            batch.give(answers)
+
+    @contextlib.contextmanager
+    def counted(self, batch: Batch) -> Iterator[None]:
+        """A batch is calculated in the block: how long that took, alone and beside others."""
+        work = self.work
+        with self._giving:
+            began = time.monotonic()
+            work.first_at = began if work.first_at is None else work.first_at
+            self._busy_since = self._busy_since if self._n_busy else began
+            self._n_busy += 1
+        try:
+            yield
+        finally:
+            with self._giving:
+                work.last_at = now = time.monotonic()
+                work.lanes_s += now - began
+                self._n_busy -= 1
+                work.busy_s += 0.0 if self._n_busy else now - self._busy_since
+                work.n_batches, work.n_items = work.n_batches + 1, work.n_items + batch.n_items
+                work.n_shared += len({id(request) for request, _, _ in batch.parts}) > 1
 
 
 class _Calculator:
-    """Takes batch after batch, in the thread that uses the device."""
+    """Takes batch after batch, in each thread that uses the device."""
 
     def __init__(self, networks: Any, setup: DeviceSetup, desk: Desk, parent: Connection) -> None:
         self._networks, self._setup, self._desk, self._parent = networks, setup, desk, parent
-        self.work = desk.work
+        self.work, self._sizing = desk.work, threading.Lock()
 
     def run(self) -> None:
         """Until the desk closes."""
         with contextlib.suppress(EOFError):
             while True:
-                for request in self._desk.fresh():
-                    try:
-                        self._desk.wait_for(request, most=self._size(request))
-                    except Exception as error:
-                        request.fail(self._said(error))
-                if batch := self._desk.next():
-                    self._answer(batch)
+                self._answer(self._desk.take(self._size))
 
     def _answer(self, batch: Batch) -> None:
         try:
-            with self._busy(batch):
+            with self._desk.counted(batch):
                 answers = self._networks.call(batch.call, batch.arrays())
-            batch.give({name: values[: batch.n_items] for name, values in answers.items()})
+            self._desk.give(batch, {name: values[: batch.n_items] for name, values in answers.items()})
         except Exception as error:
             if self._is_too_large(error) and batch.slots > 1:
                 self._halve(batch)
@@ -189,18 +228,25 @@ class _Calculator:
 
     def _halve(self, batch: Batch) -> None:
         network, size = batch.call.network, batch.slots // 2
-        if size < self.work.sizes[network]:  # else other batches of the larger size still stood in line
-            self.work.sizes[network] = size
-            self._parent.send(Halved(network, size))
+        with self._sizing:
+            if size < self.work.sizes[network]:  # else other batches of the larger size still stood in line
+                self.work.sizes[network] = size
+                self._parent.send(Halved(network, size))
         self._let_go()
         self._desk.again(batch, most=size)
 
-    def _size(self, request: Request) -> int:
-        """Items of a network that go through together, which is measured when it is first asked."""
+    def _size(self, request: Request) -> int | None:
+        """Items of a network that go through together, which is measured when it is first asked; None where it fails
+        at that."""
         network = request.call.network
-        if network not in self.work.sizes:
-            self.work.sizes[network] = self._setup.batch_size or self._measured(request)
-        return self.work.sizes[network]
+        with self._sizing:
+            try:
+                if network not in self.work.sizes:
+                    self.work.sizes[network] = self._setup.batch_size or self._measured(request)
+                return self.work.sizes[network]
+            except Exception as error:
+                request.fail(self._said(error))
+                return None
 
     def _measured(self, request: Request) -> int:
         from cinema_cli.inference.batch_size import USUAL, measured_size
@@ -209,7 +255,8 @@ class _Calculator:
             return USUAL
         facts = self._networks.facts
         use = next(use for use in facts.uses if request.call.network.startswith(use.name))
-        of = f"{facts.device_words}, {self._setup.threads} threads, {facts.precision}, {use.name} {use.setup[:12]}"
+        threads = 1 if self.work.lanes > 1 else self._setup.threads
+        of = f"{facts.device_words}, threads {threads}, {facts.precision}, {use.name} {use.setup[:12]}"
         if known := known_batch_size(of):
             return known
         one = {name: values[:1] for name, values in request.arrays.items()}
@@ -245,18 +292,6 @@ class _Calculator:
 
         if self._networks.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    @contextlib.contextmanager
-    def _busy(self, batch: Batch) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            now, work = time.monotonic(), self.work
-            work.busy_s, work.last_at = work.busy_s + now - began, now
-            work.first_at = work.first_at if work.first_at is not None else began
-            work.n_batches, work.n_items = work.n_batches + 1, work.n_items + batch.n_items
-            work.n_shared += len({id(request) for request, _, _ in batch.parts}) > 1
 
 
 def _times(one: Arrays, n: int) -> Arrays:

@@ -41,6 +41,11 @@ class Networks:
             precision=precision_word(numbers), device=str(self.device), device_words=device_words(self.device),
         )  # fmt: skip
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several batches may be calculated at the same time: on a CPU, where networks are small."""
+        return self.device.type == "cpu" and not self._published
+
     def call(self, call: Call, arrays: Arrays) -> dict[str, Float32]:
         """Answers, item by item, of a network to arrays of items."""
         if call.network in self._stacks:
