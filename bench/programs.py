@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +45,6 @@ def write(result: dict[str, Any], out: Path | None) -> None:
 
 def simulated(folder: Path, n_studies: int, *options: str) -> Path:
     """A simulated cohort, made unless it is there."""
-    words: Sequence[object] = ("simulate", folder, "-N", n_studies, "--seed", 1, "--jobs", 0, *options)
-    cinema(*words)
+    if not folder.exists():
+        cinema("simulate", folder, "-N", n_studies, "--seed", 1, "--jobs", 0, *options)
     return folder

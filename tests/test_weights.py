@@ -85,7 +85,7 @@ def test_of_many_tensors_that_do_not_fit_some_are_named() -> None:
     [
         (pickle.dumps({"a": 1}), Fault.PICKLE, "is a pickle"),
         (b"PK\x03\x04...", Fault.PICKLE, "is a zip file"),
-        (gzip.compress(b"w"), Fault.DAMAGED, "is a compressed file"),
+        (gzip.compress(b"w", mtime=0), Fault.DAMAGED, "is a compressed file"),
         (b"<!doctype html><title>sign in</title>", Fault.DAMAGED, "is a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", Fault.DAMAGED, "LFS pointer"),
         (b"", Fault.DAMAGED, "not a safetensors file"),
