@@ -72,6 +72,7 @@ class GreyDevice:
 
     seconds_each: float = 0.0
     peak_bytes = 0
+    deaths: tuple[()] = ()
 
     @property
     def facts(self) -> EngineFacts:

@@ -155,7 +155,7 @@ def test_a_study_that_is_not_reached_keeps_a_result_that_holds(
     go(cohort(), tmp_path, MadeEngine())
     bad = {"sub-1": StudyError("x", stage="read", code="pixels")}
     go(cohort(broken=bad, digests={"sub-3": "new"}), tmp_path, MadeEngine(), max_failures=0, force=True)
-    assert [str(r.status) for r in read_records(tmp_path)] == ["failed", "done", "not_run"]
+    assert [str(r.status) for r in read_records(tmp_path)] == ["failed", "done", "done"]
 
 
 class StoppedAt(MadeEngine):
@@ -183,6 +183,21 @@ def test_a_stopped_run_loses_no_earlier_result(tmp_path: Path, cohort: Callable[
     with pytest.raises(KeyboardInterrupt):
         go(cohort(), tmp_path, StoppedAt("sub-2"), force=True)
     assert phenotypes(read_records(tmp_path))["status"].to_list() == ["done", "done", "done"]
+    assert (tmp_path / "sub-2/ses-1/sub-2_ses-1_sax_dseg.nii.gz").is_file()
+
+
+def test_a_stopped_run_leaves_what_another_has_done_meanwhile(
+    tmp_path: Path, cohort: Callable[..., list[StudyInput]]
+) -> None:
+    class DoneElsewhere(StoppedAt):
+        def analyse(self, study: CineStudy, *, at: At = str) -> StudyResult:
+            if study.participant_id == self.participant_id:
+                go(cohort()[1:2], tmp_path, MadeEngine())
+            return super().analyse(study, at=at)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(cohort(), tmp_path, DoneElsewhere("sub-2"))
+    assert [str(r.status) for r in read_records(tmp_path)] == ["done", "done"]
     assert (tmp_path / "sub-2/ses-1/sub-2_ses-1_sax_dseg.nii.gz").is_file()
 
 

@@ -157,6 +157,7 @@ def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_pa
         time.sleep(0.02)
     os.kill(processes.pids[0], signal.SIGTERM)
     ((work, said),) = processes.wait()
-    assert isinstance(said, Stopped) and work.participant_id == "sub-1" and processes.n_free == 1
+    assert isinstance(said, Stopped) and work.participant_id == "sub-1" and processes.n_free == 0
+    assert processes.wait() == [] and processes.n_free == 1  # another takes its place
     processes.stop()
     assert not list(tmp_path.rglob("status.json"))

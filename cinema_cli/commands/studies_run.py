@@ -59,6 +59,9 @@ def _say(counter: Counter, device: Device, event: StudyEvent) -> None:
     for halved in device.news():
         said = f"no room on the device: {halved.network} goes on with {halved.size} images at once"
         CONSOLE.event(Event.BATCH_HALVED, said, network=halved.network, before=2 * halved.size, after=halved.size)
+    while device.deaths:
+        code = device.deaths.pop()
+        CONSOLE.warn(f"the process that runs the networks died (exit code {code}) and was started again")
     study = f"{event.participant_id} {event.session_id}"
     memory_mb = round(event.peak_bytes / 1e6)
     facts: dict[str, Any] = {"study": study, "seconds": round(event.seconds, 1), "memory_mb": memory_mb}

@@ -3,11 +3,11 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cinema_cli.domain.errors import ExitCode
+from cinema_cli.domain.errors import CinemaError, ExitCode
 from cinema_cli.inference.memory import Budget
 from cinema_cli.inference.plan import Planned, done_meanwhile
 from cinema_cli.inference.remote import DeviceLostError
@@ -15,7 +15,7 @@ from cinema_cli.inference.study_processes import Died, Report, Studies
 from cinema_cli.inference.study_work import StudyWork, Writing, work_of, write_record
 from cinema_cli.inference.worker import Finished, Stopped
 from cinema_cli.io.clinical import ClinicalFacts
-from cinema_cli.io.ledger import Failure, Status, StudyIds
+from cinema_cli.io.ledger import Failure, Status, StudyIds, read_record
 
 PROCESS_DIED = "process_died"  # code of a failure
 MOST_TRIES = 2  # of a study in which the device died: it may be what killed it
@@ -105,7 +105,7 @@ def run_cohort(planned: Sequence[Planned], *, clinical: ClinicalFacts, how: How)
     with run.stopped_well():
         while run.goes_on():
             run.give()
-            if how.studies.in_work:
+            if how.studies.in_work or not how.studies.n_free:
                 for report in how.studies.wait():
                     run.take(report)
     return run.summary()
@@ -120,6 +120,7 @@ class _Run:
         self._total = len(self._todo)
         self._given: dict[tuple[str, str], tuple[Planned, float]] = {}
         self._tries: dict[tuple[str, str], int] = {}
+        self._suspects: set[tuple[str, str]] = set()
         self._began = time.perf_counter()
         self._n_run = self._n_failed = self._n_flagged = self._n_elsewhere = self._peak = 0
         self._done: set[tuple[str, str]] = set()
@@ -133,6 +134,8 @@ class _Run:
         how = self._how
         while self._todo and how.studies.n_free and not self._too_many_failures():
             need = self._todo[0].study.n_bytes
+            if self._given and self._suspects & {_ids(self._todo[0].study), *self._given}:
+                return  # one in which the device died is tried alone, so that no other is taken for what killed it
             if not how.budget.allows(need, beside=[work.n_bytes for work in how.studies.in_work]):
                 return
             item = self._todo.popleft()
@@ -169,8 +172,7 @@ class _Run:
     def summary(self) -> RunSummary:
         """The numbers; studies that were not reached get their record first."""
         for item in self._todo if self._too_many_failures() else ():
-            if not item.holds:
-                self._not_reached(item, *_STOPPED, code="not_reached")
+            self._not_reached(item, *_STOPPED, code="not_reached")
         before = [item.known for item in self._planned if item.known and _ids(item.study) not in self._done]
         return RunSummary(
             n_studies=len(self._planned),
@@ -190,11 +192,11 @@ class _Run:
         try:
             yield
         except BaseException:
-            finished = {_ids(work) for work, said in self._how.studies.stop() if isinstance(said, Finished)}
-            for ids, (item, _) in self._given.items():
-                if ids not in finished and item.known is None:
+            self._how.studies.stop()
+            for item, _ in self._given.values():
+                with suppress(CinemaError):  # what ended the run is what is to be heard
                     self._not_reached(item, *_INTERRUPTED, code="interrupted")
-                self._how.claims.give_back(item.study)
+                    self._how.claims.give_back(item.study)
             raise
         self._how.studies.stop()
 
@@ -203,6 +205,7 @@ class _Run:
         if self._how.device is None:
             raise DeviceLostError
         self._how.device.revive()
+        self._suspects.add(_ids(work))
         tries = self._tries[_ids(work)] = self._tries.get(_ids(work), 1) + 1
         if tries <= MOST_TRIES:
             self._again(work)
@@ -226,6 +229,7 @@ class _Run:
         _, began = self._given.pop(_ids(work))
         self._how.claims.give_back(work)
         self._done.add(_ids(work))
+        self._suspects.discard(_ids(work))
         self._n_run, self._n_failed = self._n_run + 1, self._n_failed + (failure is not None)
         self._peak = max(self._peak, peak)
         self._how.budget.learn(work.n_bytes, peak)
@@ -235,6 +239,10 @@ class _Run:
             self._how.progress(StudyEvent(*where, seconds, self._n_failed, failure, trace, stages, peak))
 
     def _not_reached(self, item: Planned, reason: str, hint: str, *, code: str) -> None:
+        """Record that a study has no result, unless the disk has a record of it: an earlier one, one that its process
+        has just written, or another run's."""
+        if read_record(self._how.writing.out, item.study) is not None:
+            return
         work = work_of(item, self._clinical)
         write_record(work, work.failure("run", code, reason, hint, status=Status.NOT_RUN), self._how.writing)
 

@@ -1,6 +1,7 @@
 """The device process as a run sees it: started once, asked for what it loaded, started again should it die."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import tempfile
@@ -19,8 +20,9 @@ from cinema_cli.inference.remote import RemoteEngine
 from cinema_cli.io.memory import process_bytes
 from cinema_cli.io.processes import deaf_children
 
-MOST_STARTS = 3  # a device that dies more often is not going to live
+MOST_STARTS = 10  # a device that dies more often is not going to live
 STOP_SECONDS = 10.0
+_PREFIX = "cinema-run-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Device:
         limits = (options.batch_size, options.deterministic)
         self._setup = DeviceSetup(str(folder / "device"), secrets.token_bytes(32), *heads, *limits)
         self._n_starts, self.halved = 0, list[Halved]()
+        self.deaths: list[int | None] = []  # exit codes of those that died
         self._facts: EngineFacts | None = None
         self._process, self._channel = self._started()
 
@@ -107,6 +110,8 @@ class Device:
         size = self._setup.batch_size
         self._setup = replace(self._setup, batch_size=max(1, size // 2) if size else 1)
         Path(self._setup.address).unlink(missing_ok=True)
+        self._channel.close()
+        self.deaths.append(code)
         self._process, self._channel = self._started()
         self._facts = self._loaded()
         return True
@@ -148,10 +153,19 @@ class Device:
         raise said
 
 
+def _sweep() -> None:
+    """Take away the folders of runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        number = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if number.isdecimal() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays: it may not be removed
+
+
 @contextlib.contextmanager
 def running_device(options: DeviceOptions) -> Iterator[Device]:
     """A device process for as long as the block lasts."""
-    folder = Path(tempfile.mkdtemp(prefix="cinema-"))  # short, as names of sockets must be; only for this user
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # short, as names of sockets must be
     try:
         device = Device(options, folder)
         try:

@@ -67,7 +67,8 @@ class Work:
 def serve(setup: DeviceSetup, parent: Connection) -> None:
     """Load the networks, tell `parent` (EngineFacts, or the error that was met), then answer until it says stop."""
     end_with_parent()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the run itself ends this process, after the studies
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the run itself ends this process, after the studies
     try:
         _configure(setup)
         from cinema_cli.inference.networks import Networks
@@ -245,6 +246,8 @@ class _Calculator:
                     self.work.sizes[network] = self._setup.batch_size or self._measured(request)
                 return self.work.sizes[network]
             except Exception as error:
+                if self._is_broken(error):
+                    os._exit(BROKEN)
                 request.fail(self._said(error))
                 return None
 

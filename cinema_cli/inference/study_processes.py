@@ -106,6 +106,7 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     ready: bool = False
+    leaving: bool = False  # it was told to stop: it takes no study any more
     task: StudyWork | None = None
     stage: str = ""
     peak_bytes: int = 0  # as last seen
@@ -123,7 +124,7 @@ class StudyProcesses:
     @property
     def n_free(self) -> int:
         """Processes without a study."""
-        return sum(worker.task is None for worker in self._workers)
+        return sum(worker.task is None and not worker.leaving for worker in self._workers)
 
     @property
     def in_work(self) -> tuple[StudyWork, ...]:
@@ -137,15 +138,19 @@ class StudyProcesses:
 
     def give(self, task: StudyWork) -> None:
         """Have a study done by a free process, one that is ready first."""
-        free = [worker for worker in self._workers if worker.task is None]
+        free = [worker for worker in self._workers if worker.task is None and not worker.leaving]
         worker = next((worker for worker in free if worker.ready), free[0])
         worker.task, worker.stage = task, ""
         with contextlib.suppress(OSError):  # it died meanwhile, which `wait` will find
             worker.connection.send(task)
 
     def wait(self) -> Sequence[Report]:
-        """What has become of studies; waits for at least one. Raises UnavailableError where processes do not start."""
-        while True:
+        """What has become of studies; waits for one, or until a process takes the place of another.
+
+        Raises UnavailableError where processes do not start.
+        """
+        replaced = False
+        while not replaced:
             by_connection = {worker.connection: worker for worker in self._workers}
             by_end = {worker.process.sentinel: worker for worker in self._workers}
             ready = channels.wait([*by_connection, *by_end], timeout=LOOK_SECONDS)
@@ -154,8 +159,10 @@ class StudyProcesses:
             for one in ready:
                 if one in by_end and by_end[one] in self._workers:
                     reports += self._buried(by_end[one])
+                    replaced = True
             if reports:
                 return reports
+        return []
 
     def stop(self) -> Sequence[Report]:
         """Have every process finish the write in hand and end; what has become of their studies."""
@@ -193,6 +200,7 @@ class StudyProcesses:
                     worker.stage, worker.peak_bytes = said.stage, max(worker.peak_bytes, said.bytes)
                 elif worker.task:
                     task, worker.task = worker.task, None
+                    worker.leaving = isinstance(said, Stopped)
                     yield task, said
 
     def _buried(self, worker: _Worker) -> Iterator[Report]:

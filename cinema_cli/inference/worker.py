@@ -49,6 +49,7 @@ class _StopError(BaseException):
 def work(connection: Connection, setup: WorkerSetup) -> None:
     """Do the studies that come, until the other side closes. What concerns the whole run is sent as what it is."""
     end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run itself to handle
     bell = _Bell()
     with contextlib.suppress(EOFError, OSError, _StopError):
         engine = setup.engine()
@@ -96,6 +97,8 @@ class _Bell:
             self._in_study = False
 
     def _ring(self, number: int, frame: object) -> None:
+        if self.rung:  # told twice, perhaps while it ends already
+            return
         self.rung = True
         if not (self._in_study and self.deaf):
             raise _StopError

@@ -32,6 +32,7 @@ def _archive_rows(place: Path, path: str, mtime_ns: int, *, salt: bytes) -> Iter
 
     Images without SeriesDescription have that of UK Biobank's manifest, where there is one.
     """
+    mtime_ns = place.stat().st_mtime_ns  # what the listing says of one that changed lately is no time
     waiting: list[Row] = []
     described: dict[str, str] = {}
     is_empty = True
