@@ -25,7 +25,7 @@ demo: $(ENV) ## a synthetic cohort, the main job on it, a report
 	@bash .ci/demo
 
 test: $(ENV) $(PACKAGES) lint types layers ## every check that CI runs
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile -m "not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not gpu"
 
 lint: $(ENV) ## ruff
 	$(BIN)/ruff check cinema_cli models tests bench

@@ -207,7 +207,8 @@ def _say(size: "ArraySize", *, speed_from: str, hours_per_task: float, script: P
     """The plan, and the commands, on stderr."""
     each = f"{size.studies_a_task} in about {clock(size.hours_a_task * 3600)}"
     CONSOLE.info(
-        f"{size.n_studies} studies in {size.n_tasks} tasks, each {each} (limit {clock(size.limit_hours * 3600)}), "
+        f"{size.n_studies} studies in {size.n_tasks} {'task' if size.n_tasks == 1 else 'tasks'}, each {each} "
+        f"(limit {clock(size.limit_hours * 3600)}), "
         f"by {size.studies_per_hour:.3g} studies an hour and task, {speed_from}"
     )
     if speed_from == ASSUMED:
@@ -216,4 +217,5 @@ def _say(size: "ArraySize", *, speed_from: str, hours_per_task: float, script: P
         CONSOLE.warn(f"SLURM takes no more tasks in an array here: they are longer than {hours_per_task:g} h")
     command = shlex.join(["bash", str(script)])
     CONSOLE.info(f"submit all, also to go on after a time limit: {command}")
-    CONSOLE.info(f"submit task 2 again, and the merge: {command} --array=2")
+    if size.n_tasks > 1:
+        CONSOLE.info(f"submit task 1 again, and the merge: {command} --array=1")
