@@ -22,7 +22,7 @@ from cinema_cli.commands import app, job, studies_run
 from cinema_cli.domain.cine import CineStudy
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.inference.cards import read_card
-from cinema_cli.inference.device_process import Work
+from cinema_cli.inference.device_messages import Work
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.engine_facts import EngineFacts, HeadFacts
 from cinema_cli.inference.segmenters import StackSegmenter

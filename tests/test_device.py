@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,9 @@ from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
 from cinema_cli.inference import device_process
 from cinema_cli.inference.batching import Call, Request
 from cinema_cli.inference.device import Device, DeviceOptions, running_device
-from cinema_cli.inference.device_process import Desk, DeviceSetup, Halved, _Calculator
+from cinema_cli.inference.device_desk import Desk
+from cinema_cli.inference.device_messages import DeviceSetup, Halved
+from cinema_cli.inference.device_process import _Calculator
 from cinema_cli.inference.engine_facts import ANSWER
 from cinema_cli.inference.remote import DeviceClient, DeviceLostError
 from cinema_cli.inference.stack_head import load_stack_head
@@ -95,10 +98,11 @@ def test_what_cannot_be_loaded_is_said_at_the_start() -> None:
     with running_device(DeviceOptions(heads=("no_such_head",))) as device, pytest.raises(ConfigError):
         _ = device.facts
     with running_device(DeviceOptions(heads=("starter_sax",), device="cuda:9")) as device:
-        while not device._channel.poll():
-            device.check()
+        until = time.monotonic() + 120
         with pytest.raises(UnavailableError):
-            device.check()
+            while time.monotonic() < until:  # as a scan looks at it now and then
+                device.check()
+                time.sleep(0.02)
 
 
 class Small:

@@ -196,6 +196,7 @@ class _Run:
             for item, _ in self._given.values():
                 with suppress(CinemaError):  # what ended the run is what is to be heard
                     self._not_reached(item, *_INTERRUPTED, code="interrupted")
+                with suppress(CinemaError):
                     self._how.claims.give_back(item.study)
             raise
         self._how.studies.stop()

@@ -14,7 +14,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from cinema_cli.domain.errors import UnavailableError
-from cinema_cli.inference.device_process import DeviceSetup, Halved, Work, serve
+from cinema_cli.inference.device_messages import DeviceSetup, Halved, Work
+from cinema_cli.inference.device_process import serve
 from cinema_cli.inference.engine_facts import EngineFacts
 from cinema_cli.inference.remote import RemoteEngine
 from cinema_cli.io.memory import process_bytes

@@ -4,9 +4,7 @@ import contextlib
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
 from typing import Any
@@ -14,54 +12,13 @@ from typing import Any
 import numpy as np
 
 from cinema_cli.domain.errors import CinemaError, FaultElsewhereError, StudyError, fault_words
-from cinema_cli.inference.batching import Arrays, Batch, Call, Line, Request
+from cinema_cli.inference.batching import Arrays, Batch, Request
+from cinema_cli.inference.device_desk import Desk
+from cinema_cli.inference.device_messages import DeviceSetup, Halved, receive_request, send_answers
 from cinema_cli.io.cache import keep_batch_size, known_batch_size
 from cinema_cli.io.processes import end_with_parent
 
 BROKEN = 70  # exit code of a process whose device broke
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceSetup:
-    """What the process is started with."""
-
-    address: str  # where studies ask
-    key: bytes  # without which nobody is answered
-    heads: tuple[str, ...]
-    device: str
-    precision: str
-    threads: int  # of a CPU
-    batch_size: int | None  # None: measured
-    deterministic: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Halved:
-    """Said where a batch had no room on the device."""
-
-    network: str
-    size: int  # from now on
-
-
-@dataclass(slots=True)
-class Work:
-    """What the device did so far, in wall seconds since it was ready; sent when asked."""
-
-    lanes: int = 1  # batches that are calculated side by side
-    busy_s: float = 0.0  # in which at least one of them was
-    lanes_s: float = 0.0  # of all lanes together
-    first_at: float | None = None  # when it was first busy, and last
-    last_at: float = 0.0
-    n_batches: int = 0
-    n_items: int = 0
-    n_shared: int = 0  # batches with items of several studies
-    sizes: dict[str, int] = field(default_factory=dict)  # network -> items together
-
-    @property
-    def busy_pct(self) -> float | None:
-        """Share of the time from the first to the last batch in which the device calculated, percent."""
-        span = self.last_at - (self.first_at or 0.0)
-        return round(100.0 * self.busy_s / span, 1) if self.first_at is not None and span > 0 else None
 
 
 def serve(setup: DeviceSetup, parent: Connection) -> None:
@@ -102,7 +59,7 @@ def _configure(setup: DeviceSetup) -> None:
         torch.backends.cudnn.benchmark = False
 
 
-def _calculate(networks: Any, setup: DeviceSetup, desk: "Desk", parent: Connection) -> None:
+def _calculate(networks: Any, setup: DeviceSetup, desk: Desk, parent: Connection) -> None:
     """Answer until the desk closes: on a CPU each processor a batch of its own, where networks are small enough.
 
     A network calculates more in the same time so than with several threads that wait for each other, and its sums do
@@ -120,82 +77,6 @@ def _calculate(networks: Any, setup: DeviceSetup, desk: "Desk", parent: Connecti
     calculator.run()
     for lane in lanes:
         lane.join()
-
-
-class Desk:
-    """Where requests come in and batches are taken; several threads use it."""
-
-    def __init__(self) -> None:
-        self.work = Work()
-        self._line, self._fresh = Line(), list[Request]()
-        self._change, self._giving = threading.Condition(), threading.Lock()
-        self._closed, self._n_busy, self._busy_since = False, 0, 0.0
-
-    def add(self, request: Request) -> None:
-        """A study asks something."""
-        with self._change:
-            self._fresh.append(request)
-            self._change.notify_all()
-
-    def drop(self, request: Request) -> None:
-        """Nobody waits for it any more."""
-        with self._change:
-            self._line.drop(request)
-            self._fresh = [other for other in self._fresh if other is not request]
-
-    def close(self) -> None:
-        """No more batches."""
-        with self._change:
-            self._closed = True
-            self._change.notify_all()
-
-    def take(self, size: Callable[[Request], int | None]) -> Batch:
-        """Wait for the batch whose turn it is; new requests stand in line first, in batches of their `size` (None:
-        they are not to be answered). Raises EOFError once the desk is closed."""
-        while True:
-            with self._change:
-                while not (self._fresh or self._line or self._closed):
-                    self._change.wait()
-                if self._closed:
-                    raise EOFError
-                if not self._fresh:
-                    return self._line.next()
-                request = self._fresh.pop(0)
-            if (most := size(request)) is not None:
-                with self._change:
-                    self._line.add(request, most=most)
-                    self._change.notify_all()
-
-    def again(self, batch: Batch, *, most: int) -> None:
-        """Let a batch stand in line again, in smaller parts."""
-        with self._change:
-            self._line.again(batch, most=most)
-            self._change.notify_all()
-
-    def give(self, batch: Batch, answers: Arrays) -> None:
-        """Hand answers out; lanes do so one after another, as they may have parts of one request."""
-        with self._giving:
-            batch.give(answers)
-
-    @contextlib.contextmanager
-    def counted(self, batch: Batch) -> Iterator[None]:
-        """A batch is calculated in the block: how long that took, alone and beside others."""
-        work = self.work
-        with self._giving:
-            began = time.monotonic()
-            work.first_at = began if work.first_at is None else work.first_at
-            self._busy_since = self._busy_since if self._n_busy else began
-            self._n_busy += 1
-        try:
-            yield
-        finally:
-            with self._giving:
-                work.last_at = now = time.monotonic()
-                work.lanes_s += now - began
-                self._n_busy -= 1
-                work.busy_s += 0.0 if self._n_busy else now - self._busy_since
-                work.n_batches, work.n_items = work.n_batches + 1, work.n_items + batch.n_items
-                work.n_shared += len({id(request) for request, _, _ in batch.parts}) > 1
 
 
 class _Calculator:
@@ -326,14 +207,14 @@ def _attend(desk: Desk, connection: Connection) -> None:
     request: Request | None = None
     with contextlib.suppress(EOFError, OSError):
         while True:
-            request = _received(connection)
+            request = receive_request(connection)
             done = threading.Event()
             request.done = _sets(done)
             desk.add(request)
             while not done.wait(1.0):
                 if connection.poll():  # it says nothing while it waits: it is gone
                     raise EOFError
-            _send(connection, request)
+            send_answers(connection, request)
             request = None
     if request is not None:
         desk.drop(request)
@@ -344,44 +225,3 @@ def _sets(event: threading.Event) -> Callable[[Request], None]:
     return lambda request: event.set()
 
 
-def _received(connection: Connection) -> Request:
-    call, names = connection.recv()
-    return Request(call, {name: receive_array(connection) for name in names})
-
-
-def _send(connection: Connection, request: Request) -> None:
-    if request.error is not None:
-        connection.send(request.error)
-        return
-    connection.send(tuple(request.answers))
-    for values in request.answers.values():
-        send_array(connection, values)
-
-
-def ask(connection: Connection, call: Call, arrays: Arrays) -> dict[str, np.ndarray[Any, Any]]:
-    """From the other side: what a network answers. Raises what it met there, EOFError or OSError where it is gone."""
-    connection.send((call, tuple(arrays)))
-    for values in arrays.values():
-        send_array(connection, values)
-    said = connection.recv()
-    if isinstance(said, Exception):
-        raise said
-    return {name: receive_array(connection) for name in said}
-
-
-def send_array(connection: Connection, values: np.ndarray[Any, Any]) -> None:
-    """Its type and shape, then its bytes."""
-    whole = np.ascontiguousarray(values)
-    connection.send((whole.dtype.str, whole.shape))
-    connection.send_bytes(whole.reshape(-1).view(np.uint8).data if whole.size else b"")
-
-
-def receive_array(connection: Connection) -> np.ndarray[Any, Any]:
-    """The array that was sent."""
-    kind, shape = connection.recv()
-    values = np.empty(shape, np.dtype(kind))
-    if values.size:
-        connection.recv_bytes_into(values.reshape(-1).view(np.uint8).data)
-    else:
-        connection.recv_bytes()
-    return values

@@ -36,11 +36,6 @@ class Engine:
         """Heads in use, with the digests of their weights; the one that measures first."""
         return (self._segmenter.use, *(head.use for head in self._heads))
 
-    @property
-    def precision(self) -> str:
-        """Number type of the networks' arithmetic: `fp32`, `bf16`, `fp16`."""
-        return self._segmenter.precision
-
     def analyse(self, study: CineStudy, *, at: Callable[[str], object] = str) -> StudyResult:
         """Masks on the source grid, phenotypes with reasons, curves, checks and predictions of one study.
 

@@ -23,10 +23,6 @@ class Head(Protocol):
         """For the record: digests of weights and settings, number type."""
 
     @property
-    def precision(self) -> str:
-        """Number type of its networks' arithmetic."""
-
-    @property
     def networks(self) -> Sequence[Any]:
         """One a seed, called with {view: images}."""
 

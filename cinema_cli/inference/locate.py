@@ -33,10 +33,6 @@ class StackHead(Protocol):
     def use(self) -> HeadUse:
         """Its name and the digest of its weights."""
 
-    @property
-    def precision(self) -> str:
-        """Number type of its arithmetic."""
-
     def probabilities(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
         """Normalised frames (frame, slice, size, size) -> class probabilities (frame, slice, 4, size, size)."""
 

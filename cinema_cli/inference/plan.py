@@ -53,7 +53,6 @@ class RunSettings:
 class Known:
     """What the record of a study says, as far as a run needs it."""
 
-    digest: str
     status: Status
     flagged: bool
     dropped_heads: tuple[str, ...]  # that answered before and are not asked now
@@ -70,11 +69,6 @@ class Planned:
     why: str
     known: Known | None = None  # what an earlier run left; None where there is no record
     parts: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what the digest of one that runs is of
-
-    @property
-    def holds(self) -> bool:
-        """Whether an earlier result or failure of the same inputs and settings is there."""
-        return self.known is not None and self.known.digest == self.digest and self.known.status is not Status.NOT_RUN
 
 
 def plan(
@@ -107,7 +101,7 @@ def plan(
 
 
 def _known(known: Standing, heads: Sequence[HeadUse]) -> Known:
-    return Known(known.digest, known.status, known.flagged, tuple(dropped_heads(known, heads)), known.written_ns)
+    return Known(known.status, known.flagged, tuple(dropped_heads(known, heads)), known.written_ns)
 
 
 def done_meanwhile(item: Planned, *, out: Path) -> bool:

@@ -14,7 +14,7 @@ class PublishedSegmenter:
 
     def __init__(self, head: Head) -> None:
         """Use a head whose task is to segment the short axis."""
-        self._head, self.use, self.precision = head, head.use, head.precision
+        self._head, self.use = head, head.use
         self.cards = (head.card,)
 
     def segment(self, look: StudyLook) -> Segmentation:

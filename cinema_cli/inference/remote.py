@@ -9,7 +9,7 @@ import numpy as np
 from cinema_cli.domain.errors import CinemaError
 from cinema_cli.inference.batching import Arrays, Call, Float32
 from cinema_cli.inference.cards import PublishedCard, StackCard
-from cinema_cli.inference.device_process import ask
+from cinema_cli.inference.device_messages import ask
 from cinema_cli.inference.engine import Engine
 from cinema_cli.inference.engine_facts import ANSWER, EngineFacts, HeadFacts
 from cinema_cli.inference.head import Head

@@ -54,8 +54,3 @@ class RemoteHead:
     def name(self) -> str:
         """As `--head` spells it."""
         return self.card.name
-
-    @property
-    def precision(self) -> str:
-        """Number type of the networks' arithmetic."""
-        return self.use.precision

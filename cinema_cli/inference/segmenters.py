@@ -42,10 +42,6 @@ class Segmenter(Protocol):
         """Its name and the digest of its weights."""
 
     @property
-    def precision(self) -> str:
-        """Number type of its arithmetic."""
-
-    @property
     def cards(self) -> tuple[PublishedCard, ...]:
         """The published heads that measure, which have columns of their own among the predictions."""
 
@@ -61,7 +57,7 @@ class StackSegmenter:
 
     def __init__(self, head: StackHead) -> None:
         """Use a head that is loaded already."""
-        self._head, self.use, self.precision = head, head.use, head.precision
+        self._head, self.use = head, head.use
         self.cards: tuple[PublishedCard, ...] = ()
 
     def segment(self, look: StudyLook) -> Segmentation:
