@@ -70,6 +70,12 @@ class ConfigError(CinemaError):
     exit_code = ExitCode.CONFIG
 
 
+class NotEstimableError(CinemaError):
+    """A statistic that the data cannot give; the message says which and why, in words for a report."""
+
+    exit_code = ExitCode.NO_INPUT
+
+
 class FaultElsewhereError(RuntimeError):
     """An error that nobody expected, met in another process; its message is what `fault_words` said of it there."""
 

@@ -1,0 +1,110 @@
+"""The one tidy table that every number of a report comes from: its columns, its kinds of rows, their meaning."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+import polars as pl
+
+SCHEMA: dict[str, pl.DataType] = {
+    "analysis": pl.String(),  # one of ANALYSES
+    "outcome": pl.String(),  # name of the event column, or of the competing one
+    "model": pl.String(),
+    "term": pl.String(),
+    "group": pl.String(),
+    "level": pl.String(),
+    "n": pl.Int64(),
+    "events": pl.Int64(),
+    "estimate": pl.Float64(),
+    "lower": pl.Float64(),  # 95 % confidence limits, unless ANALYSES says otherwise
+    "upper": pl.Float64(),
+    "se": pl.Float64(),
+    "p": pl.Float64(),
+    "q": pl.Float64(),  # p adjusted for several phenotypes, Benjamini-Hochberg
+    "unit": pl.String(),
+    "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
+}
+
+ANALYSES: dict[str, str] = {
+    "flow": "Participants: term is the step or the reason, level `kept` or `left out`, n how many; in order.",
+    "follow_up": "Median follow-up (term `median`; `q1`, `q3` the quartiles) by reverse Kaplan-Meier, in unit.",
+    "person_time": "Time at risk of all people together, in unit; group as in table_one.",
+    "rate": "Events per 1,000 units of person-time with the exact Poisson interval; group as in table_one.",
+    "table_one": "Term is a variable, level its category or empty, group `` or `name=value`, model the statistic: "
+    "mean, sd, median, q1, q3, count, percent, missing, missing_percent, smd.",
+    "kaplan_meier": "Share without the event at the time in level; model `quantile` (term a phenotype, group its "
+    "quarter) or `group` (term a column, group `name=value`) or `overall`; n at risk just before, events until then.",
+    "survival_quantile": "Time by which the share in level had the event; model, term, group as in kaplan_meier.",
+    "rmst": "Restricted mean time without the event up to the time in level; model, term, group as in kaplan_meier.",
+    "log_rank": "Log-rank chi-squared between the curves of a term; level its degrees of freedom; model as there.",
+    "cumulative_incidence": "Aalen-Johansen probability of the outcome by the time in level; otherwise as "
+    "kaplan_meier.",
+    "cox": "Hazard ratio of term per unit; se is that of the log hazard ratio. Model unadjusted, adjusted, age_scale "
+    "(age as time scale), clinical or clinical_cmr; group is empty for a phenotype, and for a covariate the phenotype "
+    "whose model it stands in.",
+    "fine_gray": "Subdistribution hazard ratio, as cox.",
+    "model_fit": "Term aic, loglik, events_per_term or concordance_lifelines; model and group as in cox.",
+    "likelihood_ratio": "Chi-squared of a model against the one without term (clinical_cmr: against clinical); level "
+    "its degrees of freedom.",
+    "concordance": "Harrell's C of a model; level `apparent` or `optimism-corrected`; group the phenotype.",
+    "concordance_uno": "Uno's C up to the horizon; otherwise as concordance.",
+    "concordance_difference": "C of a model less that of the clinical model; level and group as in concordance.",
+    "auc": "Area under the ROC curve at the time in level; group `apparent` or `optimism-corrected`.",
+    "auc_difference": "Less that of the clinical model, same time.",
+    "brier": "Brier score at the time in level; model `null` too; group as in auc.",
+    "brier_difference": "Less that of the clinical model, same time.",
+    "brier_integrated": "Integrated Brier score from 0 to the time in level; otherwise as brier.",
+    "ipa": "Index of prediction accuracy, 1 - Brier / Brier of the null model, at the time in level.",
+    "optimism": "How much an apparent figure (term) flatters, by bootstrap; model as in cox; n resamples.",
+    "proportional_hazards": "Chi-squared of the exact score test for a term, GLOBAL for all; level degrees of "
+    "freedom; model and group as in cox.",
+    "schoenfeld": "Log hazard ratio of term per unit over time (level), smoothed scaled Schoenfeld residuals.",
+    "spline": "Hazard ratio of a phenotype at the value in level against its median, restricted cubic spline.",
+    "nonlinearity": "Chi-squared of the curved part of a spline; level degrees of freedom.",
+    "calibration": "Observed risk at the horizon in a tenth (group `1` to `10`) of predicted risk (level); model.",
+    "calibration_smooth": "Observed risk at the horizon where the predicted risk is level, smooth.",
+    "calibration_slope": "Slope of the linear predictor; group says whether apparent or corrected.",
+    "observed_expected": "Observed over expected events by the horizon (level).",
+    "decision_curve": "Net benefit at the risk threshold in level; model clinical, clinical_cmr, all or none.",
+    "second_opinion": "Largest difference of our Cox coefficients from those of lifelines, relative to their SE.",
+    "imputation": "Share of information that is missing (fmi) of a pooled coefficient.",
+    "penalised": "Cox with elastic net on embeddings: C in held-out people by fold (level), or `mean`.",
+    "forest": "Random survival forest: C in held-out people by fold (level), or `mean`.",
+    "not_estimable": "Term names what could not be estimated, level the reason in words; model and group as in cox.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One row of the table; see ANALYSES for what its words mean."""
+
+    analysis: str
+    outcome: str = ""
+    model: str = ""
+    term: str = ""
+    group: str = ""
+    level: str = ""
+    n: int | None = None
+    events: int | None = None
+    estimate: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    se: float | None = None
+    p: float | None = None
+    q: float | None = None
+    unit: str = ""
+    suppressed: bool = False
+
+    def __post_init__(self) -> None:
+        """A kind of row that nobody described is a fault of the program."""
+        if self.analysis not in ANALYSES:
+            raise ValueError(f"no analysis {self.analysis!r}")
+
+
+COLUMNS = tuple(field.name for field in fields(Estimate))
+
+
+def table_of(rows: Iterable[Estimate]) -> pl.DataFrame:
+    """Rows as a table of SCHEMA, in their order; what is not finite is missing."""
+    table = pl.DataFrame([astuple(row) for row in rows], schema=SCHEMA, orient="row")
+    numbers = pl.col(pl.Float64)
+    return table.with_columns(pl.when(numbers.is_finite()).then(numbers).otherwise(None).name.keep())

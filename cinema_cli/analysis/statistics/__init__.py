@@ -1,0 +1,1 @@
+"""Statistics as pure functions of arrays: they know no files, no column names, no pages."""

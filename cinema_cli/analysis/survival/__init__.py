@@ -1,0 +1,1 @@
+"""One survival analysis: its table, its sections, what may be released."""
