@@ -1,0 +1,41 @@
+"""What a survival analysis may be asked beyond its table."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from cinema_cli.analysis.statistics.outcome import Floats
+
+
+class Per(StrEnum):
+    """What a hazard ratio of a phenotype is per: its standard deviation, or one unit."""
+
+    SD = "sd"
+    UNIT = "unit"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """A vector of the backbone for each row of the analysis table."""
+
+    vectors: Floats  # (rows, width); rows without one are missing
+    name: str
+
+    @property
+    def known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Which rows have a vector."""
+        return np.isfinite(self.vectors).all(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SurvivalSettings:
+    """Choices of an analysis. `horizon` is in the table's unit of time; None: chosen from the follow-up."""
+
+    per: Per = Per.SD
+    horizon: float | None = None
+    n_resamples: int | None = None  # of the bootstrap; None: by the number of rows
+    n_imputations: int = 0  # 0: complete cases
+    forest: bool = False
+    seed: int = 0
+    jobs: int = 1  # processors
