@@ -1,0 +1,98 @@
+"""The table that a survival analysis works on: one clean row a person (or an interval of one)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+from cinema_cli.analysis.survival.flow import FlowStep
+
+PARTICIPANT, ENTRY, TIME, EVENT = "participant_id", "entry", "time", "event"
+OWN_COLUMNS = (PARTICIPANT, ENTRY, TIME, EVENT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalysisTable:
+    """Rows that passed the door, and which columns are what.
+
+    `rows` has participant_id (text), [entry], time (float), event (0, 1, or 2 where it competes), and under their own
+    names phenotypes (float), covariates (float or text), groups, strata, cluster (float or text) and weights. Times are
+    positive, finite, and rounded so that equal ones tie. A phenotype may be missing (null) in some rows, or a group;
+    covariates, strata, cluster and weights are complete unless `imputes`, where covariates may be missing too.
+    """
+
+    rows: pl.DataFrame
+    outcome_name: str  # of the event column
+    phenotypes: tuple[str, ...]
+    covariates: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
+    cluster: tuple[str, ...] = ()  # none or one
+    weights: str = ""
+    competing_name: str = ""  # empty where nothing competes
+    time_unit: str = "years"
+    age_scale: bool = False  # whether time counts from an origin (birth) that people enter after
+    imputes: bool = False  # whether rows with missing covariates were kept, to be filled in
+    flow: tuple[FlowStep, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.rows.height
+
+    @property
+    def n_people(self) -> int:
+        """Participants: fewer than rows where rows are intervals."""
+        return self.rows[PARTICIPANT].n_unique()
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether somebody has several rows."""
+        return self.n_people < self.n
+
+    def outcome(self, rows: Ints | None = None) -> Outcome:
+        """Times and events of all rows, or of some."""
+        late = self.floats(ENTRY) if ENTRY in self.rows.columns else None
+        whole = Outcome(self.floats(TIME), self.rows[EVENT].to_numpy().astype(np.int64), late)
+        return whole if rows is None else whole.take(rows)
+
+    def complete(self, *names: str) -> Ints:
+        """Which rows have a value in each of `names` (phenotypes, covariates, groups)."""
+        known = np.ones(self.n, dtype=bool)
+        for name in names:
+            known &= self.rows[name].is_not_null().to_numpy()
+        return np.flatnonzero(known).astype(np.int64)
+
+    def floats(self, name: str, rows: Ints | None = None) -> Floats:
+        """A numeric column; NaN where it is missing."""
+        values = self.rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
+        return values if rows is None else values[rows]
+
+    def codes(self, names: Sequence[str], rows: Ints | None = None) -> Ints | None:
+        """Which combination of the values of `names` (strata, cluster) each row has, from 0; None where no name is."""
+        if not names:
+            return None
+        codes = self.rows.select(pl.struct(pl.col(*names).cast(pl.String)).rank("dense") - 1).to_series()
+        values = codes.to_numpy().astype(np.int64)
+        return values if rows is None else values[rows]
+
+    def row_weights(self, rows: Ints | None = None) -> Floats | None:
+        """Weights of the rows; None where every row counts as one."""
+        return self.floats(self.weights, rows) if self.weights else None
+
+    def texts(self, name: str) -> pl.Series:
+        """A column as text, as groups are named: 1 rather than 1.0; null where it is missing."""
+        values = self.rows[name]
+        if values.dtype.is_float() and (values.drop_nulls() == values.drop_nulls().round()).all():
+            values = values.cast(pl.Int64)
+        return values.cast(pl.String)
+
+    def is_category(self, name: str) -> bool:
+        """Whether a column is text, so that a model takes it by its categories."""
+        return not self.rows[name].dtype.is_numeric()
+
+    def as_export(self) -> pl.DataFrame:
+        """A plain table that R reads as it is: participant_id, [entry], time, event, then the columns by name."""
+        return self.rows
