@@ -2,18 +2,16 @@
 
 import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.io.identity import keyed_hash, label_of
+from cinema_cli.io.outside_tables import read_outside
 
 _SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 # column -> (field of StudyFacts, plausible limits: a number outside them is a slip or another unit)
@@ -33,7 +31,7 @@ def read_clinical(path: Path) -> dict[tuple[str, str | None], StudyFacts]:
     Columns read: session_id, age or age_years, sex, height_cm, weight_kg; others are left alone. Raises InputError
     where there is no file, ConfigError (with row numbers, the header being row 1) where it is not as it should be.
     """
-    table = _read(path)
+    table = read_outside(path, called="clinical file", option="--clinical", code="clinical")
     if "participant_id" not in table.columns:
         raise ConfigError(
             f"{path} has no column participant_id (it has {', '.join(table.columns)})",
@@ -150,21 +148,6 @@ def overrule(header: StudyFacts, said: StudyFacts) -> StudyFacts:
     """Facts of the headers, overruled by what else is `said`."""
     known = {f.name: value for f in dataclasses.fields(said) if (value := getattr(said, f.name)) is not None}
     return dataclasses.replace(header, **known)
-
-
-def _read(path: Path) -> pl.DataFrame:
-    if not path.is_file():
-        raise InputError(f"no clinical file {path}", hint="Check the path given to --clinical.", code="no_clinical")
-    try:
-        content = io.BytesIO(path.read_bytes())  # Polars would take brackets for a pattern, and opens no odd names
-        if path.suffix.lower() == ".parquet":
-            return pl.read_parquet(content)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        return pl.read_csv(content, infer_schema=False, encoding="utf8-lossy", separator=separator)  # 0001 stays 0001
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ConfigError(
-            f"cannot read {path} as a table", hint="CSV (UTF-8) or Parquet is read.", code="clinical_table"
-        ) from error
 
 
 def _facts(row: Mapping[str, object], *, where: str) -> StudyFacts:
