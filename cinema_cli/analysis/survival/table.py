@@ -8,19 +8,22 @@ import polars as pl
 
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.analysis.survival.flow import FlowStep
+from cinema_cli.analysis.survival.reading import as_text
 
 PARTICIPANT, ENTRY, TIME, EVENT = "participant_id", "entry", "time", "event"
-OWN_COLUMNS = (PARTICIPANT, ENTRY, TIME, EVENT)
+SESSION = "session_id"
+OWN_COLUMNS = (PARTICIPANT, SESSION, ENTRY, TIME, EVENT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnalysisTable:
     """Rows that passed the door, and which columns are what.
 
-    `rows` has participant_id (text), [entry], time (float), event (0, 1, or 2 where it competes), and under their own
-    names phenotypes (float), covariates (float or text), groups, strata, cluster (float or text) and weights. Times are
-    positive, finite, and rounded so that equal ones tie. A phenotype may be missing (null) in some rows, or a group;
-    covariates, strata, cluster and weights are complete unless `imputes`, where covariates may be missing too.
+    `rows` has participant_id (text), [session_id], [entry], time (float), event (0, 1, or 2 where it competes), and
+    under their own names phenotypes (float), covariates (float or text), groups, strata, cluster (text, unless they are
+    covariates too) and weights. Times are positive, finite, and rounded so that equal ones tie. A phenotype may be
+    missing (null) in some rows, or a group; covariates, strata, cluster and weights are complete unless `imputes`,
+    where covariates may be missing too.
     """
 
     rows: pl.DataFrame
@@ -33,9 +36,10 @@ class AnalysisTable:
     weights: str = ""
     competing_name: str = ""  # empty where nothing competes
     time_unit: str = "years"
-    age_scale: bool = False  # whether time counts from an origin (birth) that people enter after
+    origin_name: str = ""  # the column of dates that time counts from (birth: age is the time scale), if one was named
     imputes: bool = False  # whether rows with missing covariates were kept, to be filled in
     flow: tuple[FlowStep, ...] = ()
+    notes: tuple[str, ...] = ()  # what was settled without being asked, a sentence each
 
     @property
     def n(self) -> int:
@@ -46,6 +50,11 @@ class AnalysisTable:
     def n_people(self) -> int:
         """Participants: fewer than rows where rows are intervals."""
         return self.rows[PARTICIPANT].n_unique()
+
+    @property
+    def age_scale(self) -> bool:
+        """Whether time counts from a date (of birth) that people enter after."""
+        return bool(self.origin_name)
 
     @property
     def has_intervals(self) -> bool:
@@ -84,10 +93,7 @@ class AnalysisTable:
 
     def texts(self, name: str) -> pl.Series:
         """A column as text, as groups are named: 1 rather than 1.0; null where it is missing."""
-        values = self.rows[name]
-        if values.dtype.is_float() and (values.drop_nulls() == values.drop_nulls().round()).all():
-            values = values.cast(pl.Int64)
-        return values.cast(pl.String)
+        return as_text(self.rows[name])
 
     def is_category(self, name: str) -> bool:
         """Whether a column is text, so that a model takes it by its categories."""

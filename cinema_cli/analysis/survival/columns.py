@@ -1,0 +1,189 @@
+"""Which column of the tables is what: as asked for, else by its usual name."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cinema_cli.analysis.survival.reading import Source
+from cinema_cli.analysis.survival.table import OWN_COLUMNS
+from cinema_cli.domain.errors import ConfigError
+from cinema_cli.domain.phenotypes import PHENOTYPES
+
+PARTICIPANT_NAMES = ("participant_id", "eid", "id")
+TIME_NAMES = ("time_years", "time")
+EVENT_NAMES = ("event",)
+COMPETING_CODE = "2"
+_MOST_LISTED = 30  # columns that an error lists
+_OURS = frozenset(phenotype.name for phenotype in PHENOTYPES if phenotype.unit)  # frames of the cycle are none
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of columns, as asked for; empty where the usual name is to be found, or where there is none."""
+
+    participant: str = ""
+    time: str = ""
+    event: str = ""
+    entry: str = ""
+    origin: str = ""
+    competing: str = ""  # a column, or `2`: that value of the event column
+    weights: str = ""
+    cluster: str = ""
+    covariates: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    phenotypes: tuple[str, ...] = ()
+
+    @property
+    def competing_column(self) -> str:
+        """The column of competing events, if they have one of their own."""
+        return "" if self.competing == COMPETING_CODE else self.competing
+
+    @property
+    def allows_intervals(self) -> bool:
+        """Whether one person may have several rows."""
+        return bool(self.entry or self.cluster)
+
+    @property
+    def of_times(self) -> tuple[str, ...]:
+        """Columns of times and events."""
+        named = (self.time, self.event, self.entry, self.origin, self.competing_column)
+        return tuple(name for name in named if name)
+
+    @property
+    def of_people(self) -> tuple[str, ...]:
+        """Columns beside times, events and phenotypes."""
+        named = (*self.covariates, *self.strata, self.cluster, self.weights, *self.groups)
+        return tuple(dict.fromkeys(name for name in named if name))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Columns with the table that each is taken from, and what was decided without being asked."""
+
+    columns: Columns
+    of_outcomes: frozenset[str]  # names taken from the table of outcomes; the others from that of phenotypes
+    participant_of: Mapping[str, str]  # id column by `phenotypes` and `outcomes`; empty: none
+    notes: tuple[str, ...] = ()
+
+
+def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
+    """Complete `asked` by the usual names and say where each column is. Raises ConfigError for one that is nowhere.
+
+    Outcomes are looked at first, phenotypes only for what is called one.
+    """
+    notes: list[str] = []
+    ids = {
+        "phenotypes": _participant(asked.participant, phenotypes, other=outcomes, notes=notes),
+        "outcomes": _participant(asked.participant, outcomes, other=phenotypes, notes=notes),
+    }
+    tables = (outcomes, phenotypes)
+    columns = replace(
+        asked,
+        time=asked.time or _usual(TIME_NAMES, tables, option="--time", what="times"),
+        event=asked.event or _usual(EVENT_NAMES, tables, option="--event", what="events"),
+    )
+    for name in (*columns.of_times, *columns.of_people):
+        _check(name, tables)
+    for name in columns.phenotypes:
+        _check(name, tables[::-1])
+    taken = {*columns.of_times, *columns.of_people, *ids.values()}
+    if both := [name for name in columns.phenotypes if name in taken - set(columns.groups)]:
+        raise ConfigError(
+            f"{both[0]} is asked for as a phenotype and as something else",
+            hint="Name it once: a phenotype has models of its own, a covariate stands in those of all phenotypes.",
+            code="survival_columns",
+        )
+    if not columns.phenotypes:
+        columns = replace(columns, phenotypes=_default_phenotypes(phenotypes, taken=taken))
+    notes += [
+        f"{name} is in both tables: that of {outcomes.name} is used"
+        for name in columns.of_people
+        if phenotypes is not outcomes and outcomes.has(name) and phenotypes.has(name)
+    ]
+    others = (*columns.of_times, *columns.of_people)
+    of_outcomes = {name for name in others if outcomes.has(name)}
+    of_outcomes |= {name for name in columns.phenotypes if not phenotypes.has(name)}
+    return Found(columns, frozenset(of_outcomes), ids, tuple(notes))
+
+
+def _participant(asked: str, source: Source, *, other: Source, notes: list[str]) -> str:
+    """The id column of a table; empty where one table is both and says nothing of who is who."""
+    if asked and source.has(asked):
+        return asked
+    if asked and not other.has(asked):
+        _check(asked, (source, other))
+    name = next((name for name in PARTICIPANT_NAMES if source.has(name)), "")
+    if name == PARTICIPANT_NAMES[0]:
+        return name
+    if name:
+        said = f"participants of {source.name} are named by its column {name}"
+    elif source is other:
+        said = f"{source.name} has no column of ids: each row is taken for a person"
+    else:
+        raise ConfigError(
+            f"{source.name} has no column {' or '.join(PARTICIPANT_NAMES)} (it has {_listed(source.names)})",
+            hint="Name the column of participants with --id-column.",
+            code="survival_columns",
+        )
+    if said not in notes:
+        notes.append(said)
+    return name
+
+
+def _usual(names: Sequence[str], tables: Sequence[Source], *, option: str, what: str) -> str:
+    for source in tables:
+        for name in names:
+            if source.has(name):
+                return name
+    raise ConfigError(
+        f"{tables[0].name} has no column {' or '.join(names)} (it has {_listed(tables[0].names)})",
+        hint=f"Name the column of {what} with {option}.",
+        code="survival_columns",
+    )
+
+
+def _check(name: str, tables: Sequence[Source]) -> None:
+    """Raise ConfigError where no table has the column, one has it twice, or it has a name that the table needs."""
+    holder = next((source for source in tables if source.has(name)), None)
+    if holder is None:
+        everything = list(dict.fromkeys(column for source in tables for column in source.names))
+        near = difflib.get_close_matches(name, everything, n=1)
+        where = " nor ".join(dict.fromkeys(source.name for source in tables))
+        raise ConfigError(
+            f"no column {name} in {where} (there are {_listed(everything)})",
+            hint=f"Is {near[0]} meant?" if near else "Names are those of the first row, letter by letter.",
+            code="survival_columns",
+        )
+    if holder.has(f"{name}_duplicated_0"):
+        raise ConfigError(f"{holder.name} has two columns {name}", hint="Rename one of them.", code="survival_columns")
+
+
+def check_free(columns: Columns) -> None:
+    """Raise ConfigError where a covariate or phenotype has a name that the analysis table has for something else."""
+    for name in (*columns.of_people, *columns.phenotypes):
+        if name in OWN_COLUMNS:
+            raise ConfigError(
+                f"{name} cannot be the name of a covariate or phenotype: the analysis table calls something else so",
+                hint="Rename that column.",
+                code="survival_columns",
+            )
+
+
+def _default_phenotypes(source: Source, *, taken: Iterable[str]) -> tuple[str, ...]:
+    """Every phenotype of ours that the table has; without any, every other column of numbers."""
+    free = [name for name in source.names if name not in {*taken, *PARTICIPANT_NAMES, *OWN_COLUMNS}]
+    ours = [name for name in free if name in _OURS]
+    found = tuple(name for name in ours or free if source.is_numeric(name))
+    if not found:
+        raise ConfigError(
+            f"{source.name} has no phenotype: none of its columns holds numbers (it has {_listed(source.names)})",
+            hint="Name columns with --phenotypes.",
+            code="survival_columns",
+        )
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more

@@ -1,0 +1,130 @@
+"""Tables as people hand them in: cells as text or as numbers, and refusals that name the rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from cinema_cli.domain.errors import ConfigError, InputError
+from cinema_cli.io.outside_tables import read_outside
+
+PHENOTYPE_TABLE = "phenotypes.parquet"
+MISSING = ("", ".", "na", "n/a", "nan", "null", "<na>")  # in any case of letters; `none` may be a category
+FIRST_ROW = 2  # the header is row 1, as a spreadsheet counts
+_MOST_ROWS = 5  # row numbers that an error lists
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A table as it was handed in; missing cells are null."""
+
+    name: str  # of the file, without folders
+    cells: pl.DataFrame
+
+    @property
+    def names(self) -> list[str]:
+        """Its columns."""
+        return self.cells.columns
+
+    def has(self, name: str) -> bool:
+        """Whether it has the column."""
+        return name in self.cells.columns
+
+    def is_numeric(self, name: str) -> bool:
+        """Whether a column holds numbers and nothing else."""
+        return is_numeric(self.cells[name])
+
+
+def read_phenotypes(path: Path) -> Source:
+    """The phenotype table, a file or an output folder of `cinema analyse`. Raises InputError, ConfigError."""
+    if path.is_dir():
+        if not (path / PHENOTYPE_TABLE).is_file():
+            raise InputError(
+                f"no {PHENOTYPE_TABLE} in {path}",
+                hint="Give a table, or the output folder of `cinema analyse`.",
+                code="no_phenotypes",
+            )
+        path = path / PHENOTYPE_TABLE
+    return _source(path, called="phenotype table", option="PHENOTYPES", code="phenotypes")
+
+
+def read_outcomes(path: Path) -> Source:
+    """The table of outcomes. Raises InputError, ConfigError."""
+    return _source(path, called="table of outcomes", option="--outcomes", code="outcomes")
+
+
+def _source(path: Path, *, called: str, option: str, code: str) -> Source:
+    table = read_outside(path, called=called, option=option, code=code)
+    text, number = pl.col(pl.String), pl.col(pl.Float32, pl.Float64)
+    bare = text.str.strip_chars()
+    cells = table.with_columns(
+        pl.when(bare.str.to_lowercase().is_in(MISSING)).then(None).otherwise(bare).name.keep(), number.fill_nan(None)
+    )
+    if cells.is_empty():
+        raise InputError(f"{path.name} has no rows", hint="One row a participant is read.", code=f"no_{code}")
+    return Source(path.name, cells)
+
+
+def as_numbers(cells: pl.Series) -> pl.Series:
+    """Cells as numbers; null where they are missing or are none."""
+    if cells.dtype.is_numeric() or cells.dtype in (pl.Boolean, pl.String):
+        return cells.cast(pl.Float64, strict=False).fill_nan(None)
+    return pl.Series(cells.name, [None] * len(cells), dtype=pl.Float64)
+
+
+def as_text(cells: pl.Series) -> pl.Series:
+    """Cells as text; whole numbers without a point."""
+    if cells.dtype.is_float() and (cells.drop_nulls() == cells.drop_nulls().round()).all():
+        cells = cells.cast(pl.Int64)
+    return cells.cast(pl.String, strict=False)
+
+
+def is_numeric(cells: pl.Series) -> bool:
+    """Whether there are cells, and all of them are numbers."""
+    if cells.dtype == pl.Boolean or cells.null_count() == len(cells):
+        return False
+    return as_numbers(cells).null_count() == cells.null_count()
+
+
+def rows_words(numbers: list[int]) -> str:
+    """`row 7`; `rows 2, 5, 9, 11, 12 and 34 more`."""
+    shown = ", ".join(str(number) for number in numbers[:_MOST_ROWS])
+    more = f" and {len(numbers) - _MOST_ROWS} more" if len(numbers) > _MOST_ROWS else ""
+    return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Cells of both tables side by side, and in which row of which file each stood."""
+
+    table: pl.DataFrame
+    files: Mapping[str, tuple[str, str]]  # column -> name of its file, column of its row numbers
+
+    def refuse(
+        self, name: str, bad: pl.Series, *, says: str, hint: str, code: str = "survival_value", called: str = ""
+    ) -> None:
+        """Raise ConfigError, which names file, rows and the first cell, where any row is bad.
+
+        `says` goes on after the name of the column, or what it is `called`; `{}` in it is the first bad cell.
+        """
+        wrong = self.table.filter(bad.fill_null(value=False))
+        if wrong.is_empty():
+            return
+        file, row = self.files[name]
+        first = repr(str(wrong[name][0])) if wrong[name].dtype == pl.String else str(wrong[name][0])
+        where = rows_words(wrong[row].unique(maintain_order=True).to_list())
+        raise ConfigError(f"{file}, {where}: {called or name} {says.format(first)}", hint=hint, code=code)
+
+    def numbers(self, name: str) -> pl.Series:
+        """A column that must hold numbers. Raises ConfigError for text and for what is not finite."""
+        cells = self.table[name]
+        values = as_numbers(cells)
+        self.refuse(
+            name,
+            values.is_null() & cells.is_not_null(),
+            says="is {}, not a number",
+            hint="Write numbers with a point; leave the cell empty where the value is unknown.",
+        )
+        self.refuse(name, values.is_infinite(), says="is {}", hint="Leave the cell empty where the value is unknown.")
+        return values
