@@ -121,19 +121,18 @@ def fit_cox(
     sets = risk_sets(outcome, weights=weights, strata=strata, ties=ties)
     scaled, scale = _scaled(x, sets, names)
     null = partial_likelihood(sets, scaled, np.zeros(len(scale)))
-    refuse_collinear(null.information(), float(sets.weights[sets.died].sum()), names)
+    refuse_collinear(null.information, float(sets.weights[sets.died].sum()), names)
     at, coef, iterations = _newton(null, np.zeros(len(scale)) if start is None else start * scale)
-    information = at.information()
-    refuse_separated(_step(information, at.score()), np.ptp(scaled, axis=1), names)
+    refuse_separated(_step(at.information, at.score), np.ptp(scaled, axis=1), names)
     if iterations > MAX_ITERATIONS:
         raise NotEstimableError(f"the Cox model of {', '.join(names)} did not converge", hint="Use fewer columns.")
-    naive, robust_variance, robust_score = np.linalg.inv(information), None, None
+    naive, robust_variance, robust_score = np.linalg.inv(at.information), None, None
     if robust or cluster is not None or (weights is not None and np.any(weights != np.floor(weights))):
         groups = None if cluster is None else cluster[sets.rows]
         influence = naive @ clustered(score_residuals(at), groups)
         robust_variance = influence @ influence.T
         null_influence = clustered(score_residuals(null), groups)
-        robust_score = quadratic(null.score(), null_influence @ null_influence.T)
+        robust_score = quadratic(null.score, null_influence @ null_influence.T)
     units = np.outer(scale, scale)
     return CoxFit(
         names=tuple(names),
@@ -143,7 +142,7 @@ def fit_cox(
         means=_reported_means(x, weights),
         loglik_null=null.loglik,
         loglik=at.loglik,
-        score_test=quadratic(null.score(), null.information()),
+        score_test=quadratic(null.score, null.information),
         robust_score_test=robust_score,
         n=outcome.n,
         n_events=outcome.n_events,
@@ -189,7 +188,8 @@ def _scaled(x: Floats, sets: RiskSets, names: Sequence[str]) -> tuple[Floats, Fl
 def _reported_means(x: Floats, weights: Floats | None) -> Floats:
     """Weighted means (p,), 0 for columns of -1, 0 and 1 alone: where R's coxph centres."""
     plain = np.array([bool(np.all((own == 0) | (np.abs(own) == 1))) for own in x.T], dtype=bool)
-    return np.where(plain, 0.0, np.average(x, axis=0, weights=weights))
+    means = x.mean(axis=0) if weights is None else weights @ x / weights.sum()
+    return np.where(plain, 0.0, means)
 
 
 def _newton(null: PartialLikelihood, start: Floats) -> tuple[PartialLikelihood, Floats, int]:
@@ -197,17 +197,17 @@ def _newton(null: PartialLikelihood, start: Floats) -> tuple[PartialLikelihood, 
     sets, x = null.sets, null.x
     old = partial_likelihood(sets, x, start) if start.any() else null
     coef, halvings = start, 0
-    new_coef = coef + _step(old.information(), old.score())
+    new_coef: Floats = coef + _step(old.information, old.score)
     for iteration in range(1, MAX_ITERATIONS + 1):
         new = partial_likelihood(sets, x, new_coef)
         if not halvings and abs(new.loglik - old.loglik) <= TOLERANCE * abs(new.loglik):
             return new, new_coef, iteration
         if not new.loglik >= old.loglik:
             halvings += 1
-            new_coef = (new_coef + halvings * coef) / (halvings + 1)
+            new_coef = coef + (new_coef - coef) / float(halvings + 1)
         else:
             halvings, old, coef = 0, new, new_coef
-            new_coef = coef + _step(new.information(), new.score())
+            new_coef = coef + _step(new.information, new.score)
     return old, coef, MAX_ITERATIONS + 1
 
 

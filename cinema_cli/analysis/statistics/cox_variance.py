@@ -3,14 +3,14 @@
 import numpy as np
 
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
-from cinema_cli.analysis.statistics.partial_likelihood import PartialLikelihood
+from cinema_cli.analysis.statistics.partial_likelihood import PartialLikelihood, exposure
 
 
 def score_residuals(at: PartialLikelihood) -> Floats:
     """Weighted contribution (p, m) of each row at risk to the score (Lin and Wei 1989; Efron's ties as in R)."""
-    sets, hazard = at.sets, at.hazard
-    out = at.exposure(hazard * at.means)
-    out -= at.x * at.exposure(hazard)
+    sets = at.sets
+    out = exposure(sets, at.hazard * at.means)
+    out -= at.x * exposure(sets, at.hazard)
     out *= at.risk
     n_shares = sets.per_time(np.ones(len(sets.share)))
     expected = sets.per_time(at.means) / n_shares

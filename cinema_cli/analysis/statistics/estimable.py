@@ -61,7 +61,7 @@ def dependent(correlation: Floats) -> tuple[int, list[int]] | None:
 
 
 def refuse_separated(step: Floats, reach: Floats, names: Sequence[str]) -> None:
-    """Raise where a further Newton step (p,) over the reach (p,) of a column still moves: its coefficient has no end."""
+    """Raise where a further Newton step (p,) over the reach (p,) of a column still moves a coefficient."""
     endless = ~(np.abs(step) * reach < SEPARATED)
     if endless.any():
         which = _those(endless, names)

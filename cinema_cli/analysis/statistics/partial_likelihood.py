@@ -10,7 +10,7 @@ from cinema_cli.analysis.statistics.risk_sets import RiskSets
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PartialLikelihood:
-    """Value at some coefficients and what its derivatives are made of.
+    """Value and derivatives at some coefficients, and what they are made of.
 
     With r = weight exp(x b), the sums over those at risk of r and r x less the share of those with the event are S0 and
     S1; `means` is S1 / S0. All sums over people are turned round: a row meets the hazard of the times it is at risk, so
@@ -20,55 +20,47 @@ class PartialLikelihood:
     sets: RiskSets
     x: Floats  # (p, m) covariates, in the order of the risk sets
     risk: Floats  # (m,) weight exp(x b), up to one factor
-    denominators: Floats  # (shares,) S0, up to the same factor
+    hazard: Floats  # (shares,) jumps of the cumulative hazard, up to the inverse of the factor
     means: Floats  # (p, shares)
     loglik: float
-
-    @property
-    def hazard(self) -> Floats:
-        """Jump of the cumulative hazard at each share, as `risk` is scaled."""
-        jump: Floats = self.sets.share_weight / self.denominators
-        return jump
-
-    def exposure(self, hazard: Floats) -> Floats:
-        """Sum of (..., shares) over the times that each of the m is at risk, those with the event less their share."""
-        sets = self.sets
-        total = np.cumsum(sets.per_time(hazard), axis=-1)
-        total = np.concatenate([np.zeros((*total.shape[:-1], 1)), total], axis=-1)
-        out = total[..., sets.stop]
-        out -= total[..., sets.first]
-        if sets.share.any():
-            out[..., sets.died] -= sets.per_time(hazard * sets.share)[..., sets.stop[sets.died] - 1]
-        return out
-
-    def score(self) -> Floats:
-        """First derivative (p,)."""
-        residual = -self.risk * self.exposure(self.hazard)
-        residual[self.sets.died] += self.sets.weights[self.sets.died]
-        gradient: Floats = self.x @ residual
-        return gradient
-
-    def information(self, multiplier: Floats | None = None) -> Floats:
-        """Less the second derivative (p, p); with a multiplier (K,), the sum over event times times it."""
-        weight = self.sets.share_weight
-        if multiplier is not None:
-            weight = weight * multiplier[self.sets.of_time]
-        expected = self.risk * self.exposure(weight / self.denominators)
-        found: Floats = (self.x * expected) @ self.x.T - (self.means * weight) @ self.means.T
-        return found
+    score: Floats  # (p,) first derivative
+    information: Floats  # (p, p) less the second derivative
 
 
 def partial_likelihood(sets: RiskSets, x: Floats, coef: Floats) -> PartialLikelihood:
-    """Evaluate at coefficients (p,); x (p, m) in the order of `sets.rows`; -inf or nan where exp overflows."""
+    """Evaluate at coefficients (p,); x (p, m) in the order of `sets.rows`; not finite where exp overflows."""
     predictor = coef @ x
-    predictor -= predictor.max(initial=-np.inf)
-    with np.errstate(divide="ignore", invalid="ignore", under="ignore"):
+    predictor -= predictor.max()
+    with np.errstate(all="ignore"):
         risk = sets.weights * np.exp(predictor)
         denominators = _less_share(sets, risk)
         loglik = sets.weights[sets.died] @ predictor[sets.died] - sets.share_weight @ np.log(denominators)
+        hazard = sets.share_weight / denominators
         means = _less_share(sets, x * risk)
         means /= denominators
-    return PartialLikelihood(sets, x, risk, denominators, means, float(loglik))
+        residual = -risk * exposure(sets, hazard)
+        information = -(x * residual) @ x.T - (means * sets.share_weight) @ means.T
+        residual[sets.died] += sets.weights[sets.died]
+        return PartialLikelihood(sets, x, risk, hazard, means, float(loglik), x @ residual, information)
+
+
+def information_times(at: PartialLikelihood, multiplier: Floats) -> Floats:
+    """The information (p, p) where that of each event time counts as often as its multiplier (K,) says."""
+    sets, of_share = at.sets, multiplier[at.sets.of_time]
+    expected = at.risk * exposure(sets, at.hazard * of_share)
+    found: Floats = (at.x * expected) @ at.x.T - (at.means * (sets.share_weight * of_share)) @ at.means.T
+    return found
+
+
+def exposure(sets: RiskSets, hazard: Floats) -> Floats:
+    """Sums (..., m) of jumps (..., shares) over the times that each row is at risk, less the share at its own event."""
+    total = np.cumsum(sets.per_time(hazard), axis=-1)
+    total = np.concatenate([np.zeros((*total.shape[:-1], 1)), total], axis=-1)
+    met: Floats = total[..., sets.stop]
+    met -= total[..., sets.first]
+    if sets.share.any():
+        met[..., sets.died] -= sets.per_time(hazard * sets.share)[..., sets.stop[sets.died] - 1]
+    return met
 
 
 def _less_share(sets: RiskSets, values: Floats) -> Floats:
