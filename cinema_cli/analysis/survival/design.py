@@ -29,6 +29,21 @@ class Design:
         """Positions of the columns that come from these columns of the table."""
         return [at for at, term in enumerate(self.terms) if term in terms]
 
+    def is_level(self, at: int) -> bool:
+        """Whether a column tells one category from the others."""
+        return self.names[at] != self.terms[at]
+
+    def only(self, *terms: str) -> "Design":
+        """The columns that come from some of the terms, in the order they have here."""
+        at = self.columns_of(*terms)
+        return Design(
+            tuple(self.names[k] for k in at),
+            np.ascontiguousarray(self.x[:, at]),
+            tuple(self.terms[k] for k in at),
+            tuple(self.scales[k] for k in at),
+            tuple(self.units[k] for k in at),
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Column:

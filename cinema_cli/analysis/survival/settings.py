@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
 from cinema_cli.analysis.statistics.outcome import Floats
 
 
@@ -21,11 +19,6 @@ class Embeddings:
 
     vectors: Floats  # (rows, width); rows without one are missing
     name: str
-
-    @property
-    def known(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Which rows have a vector."""
-        return np.isfinite(self.vectors).all(axis=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,160 @@
+"""Survival by quarters of a phenotype and by group, with what is said of the curves: section 3 of the report."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.statistics.competing import aalen_johansen, incidence_at
+from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier, quantiles, value_at
+from cinema_cli.analysis.statistics.limits import Z95
+from cinema_cli.analysis.statistics.log_rank import log_rank
+from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.rmst import rmst
+from cinema_cli.analysis.survival.design import unit_of
+from cinema_cli.analysis.survival.table import AnalysisTable
+from cinema_cli.domain.errors import NotEstimableError
+
+POINTS = 100  # steps of a published curve: its times are none of anybody
+_ENOUGH_VALUES = 8  # different values of a phenotype that is cut in quarters
+_SHARES = np.array([0.1, 0.25, 0.5])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """People told apart for one figure: `codes` (n,) number the names, -1 where the value is missing."""
+
+    model: str  # overall, quantile or group
+    term: str
+    names: tuple[str, ...]
+    codes: Ints
+
+
+def curve_rows(table: AnalysisTable, *, horizon: float) -> Iterator[Estimate]:
+    """Curves, quantiles of survival, restricted means and log-rank tests of everybody, quarters and groups."""
+    outcome = table.outcome()
+    times = _grid(outcome)
+    splits = [Split("overall", "", ("",), np.zeros(table.n, dtype=np.int64))]
+    splits += [split for name in table.phenotypes if (split := quarters(table, name)) is not None]
+    splits += [_by_group(table, name) for name in table.groups]
+    strata = table.codes(table.strata)
+    for split in splits:
+        for code, name in enumerate(split.names):
+            part = outcome.take(split.codes == code)
+            if part.n:
+                yield from _curve(table, split, name, part, times, horizon)
+        if len(split.names) > 1:
+            yield from _test(table, split, outcome, strata)
+
+
+def quarters(table: AnalysisTable, phenotype: str) -> Split | None:
+    """A phenotype cut at its quartiles; None where it has too few values for that."""
+    values = table.floats(phenotype)
+    known = values[np.isfinite(values)]
+    if len(np.unique(known)) < _ENOUGH_VALUES:
+        return None
+    cuts = np.quantile(known, [0.25, 0.5, 0.75])
+    if len(np.unique(cuts)) < len(cuts):
+        return None
+    codes = np.where(np.isfinite(values), np.searchsorted(cuts, values, side="left"), -1)
+    unit = f" {unit_of(phenotype)}".rstrip()
+    a, b, c = (f"{cut:.4g}" for cut in cuts)
+    names = (f"up to {a}{unit}", f"{a} to {b}{unit}", f"{b} to {c}{unit}", f"above {c}{unit}")
+    return Split("quantile", phenotype, names, codes.astype(np.int64))
+
+
+def _by_group(table: AnalysisTable, column: str) -> Split:
+    texts = table.texts(column)
+    levels = sorted(texts.drop_nulls().unique())
+    codes = texts.replace_strict(levels, list(range(len(levels))), default=None, return_dtype=None).fill_null(-1)
+    return Split("group", column, tuple(f"{column}={level}" for level in levels), codes.to_numpy().astype(np.int64))
+
+
+def _grid(outcome: Outcome) -> Floats:
+    """Times of published curves: round steps from the first entry to the end of follow-up."""
+    start = 0.0 if outcome.entry is None else float(outcome.entry.min())
+    return np.linspace(start, float(outcome.time.max()), POINTS + 1)
+
+
+def _curve(
+    table: AnalysisTable, split: Split, name: str, outcome: Outcome, times: Floats, horizon: float
+) -> Iterator[Estimate]:
+    """What is said of the people of one curve."""
+    row = Estimate("kaplan_meier", table.outcome_name, split.model, split.term, name)
+    curve = kaplan_meier(outcome, conf="log-log")
+    at = value_at(curve, times)
+    for k in np.flatnonzero(np.isfinite(at.survival)):
+        yield replace(
+            row,
+            level=repr(float(times[k])),
+            n=int(at.at_risk[k]),
+            estimate=float(at.survival[k]),
+            lower=float(at.lower[k]),
+            upper=float(at.upper[k]),
+            se=float(at.se[k]),
+        )
+    row = replace(row, n=outcome.n, events=outcome.n_events, unit=table.time_unit)
+    found = quantiles(curve, _SHARES)
+    for k in np.flatnonzero(np.isfinite(found.times)):
+        yield replace(
+            row,
+            analysis="survival_quantile",
+            level=repr(float(_SHARES[k])),
+            estimate=float(found.times[k]),
+            lower=float(found.lower[k]),
+            upper=float(found.upper[k]),
+        )
+    if not table.age_scale and not table.has_intervals:
+        yield from _mean(replace(row, analysis="rmst", level=repr(horizon)), outcome, horizon)
+    if table.competing_name:
+        yield from _incidence(table, split, name, outcome, times)
+
+
+def _mean(row: Estimate, outcome: Outcome, horizon: float) -> Iterator[Estimate]:
+    try:
+        found = rmst(outcome, horizon=horizon)
+    except NotEstimableError:  # of people whose follow-up ends before: their curve shows it
+        return
+    low, high = found.mean - Z95 * found.se, found.mean + Z95 * found.se
+    yield replace(row, estimate=found.mean, lower=low, upper=high, se=found.se)
+
+
+def _incidence(table: AnalysisTable, split: Split, name: str, outcome: Outcome, times: Floats) -> Iterator[Estimate]:
+    """Aalen-Johansen curves of both causes."""
+    found = aalen_johansen(outcome)
+    for cause, curve in ((table.outcome_name, found.event), (table.competing_name, found.competing)):
+        row = Estimate("cumulative_incidence", cause, split.model, split.term, name)
+        at = incidence_at(curve, times)
+        for k in np.flatnonzero(np.isfinite(at.incidence)):
+            yield replace(
+                row,
+                level=repr(float(times[k])),
+                n=int(at.at_risk[k]),
+                estimate=float(at.incidence[k]),
+                lower=float(at.lower[k]),
+                upper=float(at.upper[k]),
+                se=float(at.se[k]),
+            )
+
+
+def _test(table: AnalysisTable, split: Split, outcome: Outcome, strata: Ints | None) -> Iterator[Estimate]:
+    rows = split.codes >= 0
+    try:
+        found = log_rank(outcome.take(rows), split.codes[rows], strata=None if strata is None else strata[rows])
+    except NotEstimableError as error:
+        yield Estimate(
+            "not_estimable", outcome=table.outcome_name, model=split.model, term=split.term, level=error.message
+        )
+        return
+    yield Estimate(
+        "log_rank",
+        outcome=table.outcome_name,
+        model=split.model,
+        term=split.term,
+        level=str(found.df),
+        n=int(np.count_nonzero(rows)),
+        events=outcome.take(rows).n_events,
+        estimate=found.statistic,
+        p=found.p,
+    )
