@@ -5,9 +5,8 @@ from math import erfc, sqrt
 
 import numpy as np
 
+from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats
-
-Z95 = 1.959963984540054  # 97.5 % point of the standard normal distribution
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from cinema_cli.analysis.statistics.censoring import risk_sets
+from cinema_cli.analysis.statistics.censoring import follow_up
 from cinema_cli.analysis.statistics.comparison import Difference, difference
 from cinema_cli.analysis.statistics.outcome import EVENT, Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.pairs import sums_of_later
@@ -54,10 +54,15 @@ def concordance(
     censoring. The standard error is that of the infinitesimal jackknife with fixed time weights (Therneau and Watson,
     Mayo technical report 85, 2015), summed over `cluster` first where it is given.
 
-    Raises NotEstimableError where no pair can be compared.
+    Raises NotEstimableError where no pair can be compared, and for weights with G where people enter late.
     """
     weights = np.ones(outcome.n) if weights is None else weights
     strata = np.zeros(outcome.n, dtype=np.int64) if strata is None else strata
+    if "G" in time_weight and outcome.entry is not None and np.any(outcome.entry > 0):
+        raise NotEstimableError(
+            "people enter late: a concordance that does not depend on censoring (Uno) is not estimable",
+            hint="Harrell's C takes late entry into account.",
+        )
     happened = outcome.event == EVENT
     if up_to is not None:
         happened = happened & (outcome.time <= up_to)
@@ -154,7 +159,7 @@ def _earlier_events(order: _Order, weight: Floats) -> Floats:
 
 
 def _bounds(order: _Order, n_of_code: Ints, rows: Ints) -> Ints:
-    """Where the stratum of each row begins in a list by risk, its own risk begins and ends, its stratum ends: (., 4)."""
+    """Where in a list by risk the stratum of a row begins, its own risk begins, ends, its stratum ends: (rows, 4)."""
     starts = np.append(0, n_of_code.cumsum())
     code = order.risk_code[rows]
     return np.stack([starts[order.first_code[rows]], starts[code], starts[code + 1], starts[order.last_code[rows]]], 1)
@@ -182,9 +187,9 @@ def _pair_weights(outcome: Outcome, weights: Floats, strata: Ints, time_weight: 
     for stratum in np.unique(strata):
         rows = np.flatnonzero((strata == stratum) & (outcome.event == EVENT))
         inside = strata == stratum
-        sets = risk_sets(outcome.take(inside), weights=weights[inside])
-        alive, observed = (sets.before(curve, outcome.time[rows]) for curve in (sets.survival, sets.observed))
-        at_risk = sets.at_risk[np.searchsorted(sets.times, outcome.time[rows])]
+        seen = follow_up(outcome.take(inside), weights=weights[inside])
+        alive, observed = (seen.before(curve, outcome.time[rows]) for curve in (seen.free, seen.observed))
+        at_risk = seen.at_risk[np.searchsorted(seen.times, outcome.time[rows])]
         total = weights[inside].sum()
         out[rows] = {
             "S": total * alive / at_risk,

@@ -1,0 +1,122 @@
+"""How good predicted risks at horizons are: AUC, Brier score, its integral, index of prediction accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinema_cli.analysis.statistics.censoring import follow_up
+from cinema_cli.analysis.statistics.comparison import Difference, difference
+from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
+from cinema_cli.analysis.statistics.limits import Z95
+from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+
+NULL_MODEL = "null"  # predicts the Kaplan-Meier risk for everybody
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """One figure of one model at one time."""
+
+    estimate: float
+    influence: Floats  # (n,): its squares sum to the variance
+
+    @property
+    def se(self) -> float:
+        """Standard error."""
+        return float(np.sqrt(self.influence @ self.influence))
+
+    @property
+    def lower(self) -> float:
+        """Lower 95 % confidence limit, normal."""
+        return self.estimate - Z95 * self.se
+
+    @property
+    def upper(self) -> float:
+        """Upper 95 % confidence limit, normal."""
+        return self.estimate + Z95 * self.se
+
+
+Scores = Mapping[str, tuple[Score, ...]]  # by model, one a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionScores:
+    """Scores of several models for the same people at the same times."""
+
+    times: Floats  # (k,)
+    auc: Scores
+    brier: Scores  # of NULL_MODEL too, as the next two
+    integrated_brier: Scores  # mean from the first time until each: 0 to each where the first time is 0
+    ipa: Scores  # 1 - Brier / Brier of the null model
+
+
+def prediction_scores(outcome: Outcome, risks: Mapping[str, Floats], times: Floats) -> PredictionScores:
+    """Score predicted risks (n, k) of several models at times (k,), as riskRegression::Score does in R.
+
+    A risk is the probability of the event by the time. Statuses that censoring hides are stood in for by inverse
+    probability weights from the marginal Kaplan-Meier estimate of censoring, G just before each time, events before
+    censorings at ties; competing events are known not to have the event. Standard errors include the estimation of the
+    weights. O(n log n) a model and time.
+
+    Raises NotEstimableError as `known_status`; times in (0, last follow-up) are safe.
+    """
+    seen = follow_up(outcome)
+    statuses = [known_status(outcome, float(time), seen=seen) for time in times]
+    null = np.tile([status.risk for status in statuses], (outcome.n, 1))
+    auc = {m: tuple(_auc(s, risk[:, k]) for k, s in enumerate(statuses)) for m, risk in risks.items()}
+    brier = {
+        model: tuple(_brier(status, risk[:, k]) for k, status in enumerate(statuses))
+        for model, risk in {NULL_MODEL: null, **risks}.items()
+    }
+    integrated = {model: _integrated(scores, times) for model, scores in brier.items()}
+    ipa = {model: tuple(map(_accuracy, scores, brier[NULL_MODEL])) for model, scores in brier.items()}
+    return PredictionScores(times, auc, brier, integrated, ipa)
+
+
+def score_differences(scores: Scores, model: str, *, reference: str) -> tuple[Difference, ...]:
+    """Scores of a model less those of another, one a time, paired by person."""
+    return tuple(
+        difference(a.estimate - b.estimate, a.influence - b.influence)
+        for a, b in zip(scores[model], scores[reference], strict=True)
+    )
+
+
+def _auc(status: KnownStatus, risk: Floats) -> Score:
+    """Probability that a case (event by the horizon) has a higher predicted risk than a control; ties count half."""
+    case = status.weight * status.had_event
+    control = status.weight - case
+    case, control = case / case.mean(), control / control.mean()
+    value, place = np.unique(risk, return_inverse=True)
+    beaten = _share_below(place, control, len(value))  # (n,) of controls by each
+    beating = 1.0 - _share_below(place, case, len(value))  # (n,) of cases that beat each
+    auc = float(np.mean(case * beaten))
+    return Score(auc, status.influence(case * (beaten - auc) + control * (beating - auc)))
+
+
+def _share_below(place: Ints, weight: Floats, n_values: int) -> Floats:
+    """Weighted share of people with a lower value than each, those with the same by half."""
+    at = np.bincount(place, weight, n_values) / len(weight)
+    return np.asarray((at.cumsum() - at / 2.0)[place])
+
+
+def _brier(status: KnownStatus, risk: Floats) -> Score:
+    residual = status.weight * (status.had_event - risk) ** 2
+    return Score(float(residual.mean()), status.influence(residual))
+
+
+def _integrated(scores: tuple[Score, ...], times: Floats) -> tuple[Score, ...]:
+    """The score of each time holds until the next, divided by the time, as riskRegression integrates."""
+    out = []
+    for k, time in enumerate(times):
+        steps = np.diff(times[: k + 1]) / time if time else np.zeros(k)
+        influence = sum(
+            (w * s.influence for w, s in zip(steps, scores, strict=False)), np.zeros_like(scores[0].influence)
+        )
+        out.append(Score(float(sum(w * s.estimate for w, s in zip(steps, scores, strict=False))), influence))
+    return tuple(out)
+
+
+def _accuracy(score: Score, null: Score) -> Score:
+    ratio = score.estimate / null.estimate
+    return Score(1.0 - ratio, (ratio * null.influence - score.influence) / null.estimate)
