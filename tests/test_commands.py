@@ -63,6 +63,7 @@ def test_version_is_one_line() -> None:
         "simulate",
         "slurm",
         "status",
+        "survival",
         "models",
         "models verify",
         "train",

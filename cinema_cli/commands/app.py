@@ -22,6 +22,7 @@ from cinema_cli.commands import (
     simulate,
     slurm,
     status,
+    survival,
     train,
     unlock,
 )
@@ -47,6 +48,7 @@ app.command("infer", short_help="What trained heads say of a cohort, as tables."
 app.command("scan", short_help="What each series of a cohort is, and whether it is used.")(scan.scan)
 app.command("phenotypes", short_help="The phenotype table, for other programs.")(phenotypes.phenotypes)
 app.command("report", short_help="Make the report again.")(report.report)
+app.command("survival", short_help="Phenotypes against the time to an event, as a report.")(survival.survival)
 app.command("merge", short_help="Tables and report of a cohort done in parts.")(merge.merge)
 app.command("status", short_help="How far the work is, who does it, how fast.")(status.status)
 app.command("unlock", short_help="Whose an output folder is; take dead locks away.")(unlock.unlock)

@@ -202,5 +202,10 @@ def without_folders(value: object) -> str:
 
 def labels(values: list[str] | None, *, prefix: str = "sub-") -> set[str]:
     """Participant labels as typed (repeated, comma separated, with or without prefix) -> labels with prefix."""
-    words = [word.strip() for value in values or [] for word in value.split(",")]
-    return {word if word.startswith(prefix) else prefix + word for word in words if word}
+    return {word if word.startswith(prefix) else prefix + word for word in names(values)}
+
+
+def names(values: list[str] | None) -> tuple[str, ...]:
+    """Names as typed (repeated, comma separated), each once and in order."""
+    words = (word.strip() for value in values or [] for word in value.split(","))
+    return tuple(dict.fromkeys(word for word in words if word))

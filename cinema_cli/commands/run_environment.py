@@ -4,7 +4,7 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import Any
@@ -28,13 +28,13 @@ VARIABLES = frozenset(f"{_SLURM} {_OURS} {_OTHERS}".split())
 """Environment variables that are written down, and every OMP_*: numbers and words, never a path, id or token."""
 
 
-def program_facts() -> dict[str, Any]:
+def program_facts(libraries: Sequence[str] = _LIBRARIES) -> dict[str, Any]:
     """Versions of the program and of what it stands on."""
     return {
         "version": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "libraries": {name: _installed(name) for name in _LIBRARIES},
+        "libraries": {name: _installed(name) for name in libraries},
     }
 
 
