@@ -22,5 +22,8 @@ class ChiSquared:
 
 
 def quadratic(vector: Floats, variance: Floats) -> float:
-    """Chi-squared of a vector (p,) with a variance (p, p)."""
-    return float(vector @ np.linalg.solve(variance, vector))
+    """Chi-squared of a vector (p,) with a variance (p, p), of which directions without variance are left out."""
+    scale = np.sqrt(np.diag(variance))
+    scale[scale == 0] = 1.0
+    scaled = vector / scale
+    return float(scaled @ np.linalg.lstsq(variance / np.outer(scale, scale), scaled, rcond=1e-12)[0])

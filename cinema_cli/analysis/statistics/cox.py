@@ -197,14 +197,16 @@ def _newton(null: PartialLikelihood, start: Floats) -> tuple[PartialLikelihood, 
     sets, x = null.sets, null.x
     old = partial_likelihood(sets, x, start) if start.any() else null
     coef, halvings = start, 0
-    new_coef: Floats = coef + _step(old.information, old.score)
+    new_coef = coef + _step(old.information, old.score)
     for iteration in range(1, MAX_ITERATIONS + 1):
+        if not np.isfinite(new_coef).all():
+            break
         new = partial_likelihood(sets, x, new_coef)
         if not halvings and abs(new.loglik - old.loglik) <= TOLERANCE * abs(new.loglik):
             return new, new_coef, iteration
         if not new.loglik >= old.loglik:
             halvings += 1
-            new_coef = coef + (new_coef - coef) / float(halvings + 1)
+            new_coef = coef + (new_coef - coef) / (halvings + 1)
         else:
             halvings, old, coef = 0, new, new_coef
             new_coef = coef + _step(new.information, new.score)
@@ -214,7 +216,6 @@ def _newton(null: PartialLikelihood, start: Floats) -> tuple[PartialLikelihood, 
 def _step(information: Floats, score: Floats) -> Floats:
     """Newton's step; not a number where the information has vanished."""
     try:
-        step: Floats = np.linalg.solve(information, score)
+        return np.asarray(np.linalg.solve(information, score), np.float64)
     except np.linalg.LinAlgError:
         return np.full(len(score), np.nan)
-    return step

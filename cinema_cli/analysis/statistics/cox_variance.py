@@ -4,6 +4,7 @@ import numpy as np
 
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
 from cinema_cli.analysis.statistics.partial_likelihood import PartialLikelihood, exposure
+from cinema_cli.domain.errors import NotEstimableError
 
 
 def score_residuals(at: PartialLikelihood) -> Floats:
@@ -20,8 +21,14 @@ def score_residuals(at: PartialLikelihood) -> Floats:
 
 
 def clustered(residuals: Floats, cluster: Ints | None) -> Floats:
-    """Sums (p, clusters) of residuals (p, m) by cluster (m,); the residuals themselves where there is none."""
+    """Sums (p, clusters) of residuals (p, m) by cluster (m,); the residuals themselves where there is none.
+
+    Raises:
+        NotEstimableError: there is one cluster.
+    """
     if cluster is None:
         return residuals
-    codes = np.unique(cluster, return_inverse=True)[1]
+    distinct, codes = np.unique(cluster, return_inverse=True)
+    if len(distinct) == 1:
+        raise NotEstimableError("all rows are in one cluster: a robust variance is not estimable", hint="Leave it out.")
     return np.array([np.bincount(codes, own) for own in residuals])

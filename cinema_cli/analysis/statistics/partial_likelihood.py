@@ -19,8 +19,9 @@ class PartialLikelihood:
 
     sets: RiskSets
     x: Floats  # (p, m) covariates, in the order of the risk sets
-    risk: Floats  # (m,) weight exp(x b), up to one factor
-    hazard: Floats  # (shares,) jumps of the cumulative hazard, up to the inverse of the factor
+    shift: float  # largest x b
+    risk: Floats  # (m,) weight exp(x b - shift)
+    hazard: Floats  # (shares,) jumps of the cumulative hazard, times exp(shift)
     means: Floats  # (p, shares)
     loglik: float
     score: Floats  # (p,) first derivative
@@ -30,7 +31,8 @@ class PartialLikelihood:
 def partial_likelihood(sets: RiskSets, x: Floats, coef: Floats) -> PartialLikelihood:
     """Evaluate at coefficients (p,); x (p, m) in the order of `sets.rows`; not finite where exp overflows."""
     predictor = coef @ x
-    predictor -= predictor.max()
+    shift = float(predictor.max())
+    predictor -= shift
     with np.errstate(all="ignore"):
         risk = sets.weights * np.exp(predictor)
         denominators = _less_share(sets, risk)
@@ -41,7 +43,9 @@ def partial_likelihood(sets: RiskSets, x: Floats, coef: Floats) -> PartialLikeli
         residual = -risk * exposure(sets, hazard)
         information = -(x * residual) @ x.T - (means * sets.share_weight) @ means.T
         residual[sets.died] += sets.weights[sets.died]
-        return PartialLikelihood(sets, x, risk, hazard, means, float(loglik), x @ residual, information)
+        return PartialLikelihood(
+            sets, x, shift, risk, hazard, means, float(loglik), score=x @ residual, information=information
+        )
 
 
 def information_times(at: PartialLikelihood, multiplier: Floats) -> Floats:
