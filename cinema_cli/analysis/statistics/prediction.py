@@ -47,7 +47,7 @@ class PredictionScores:
     times: Floats  # (k,)
     auc: Scores
     brier: Scores  # of NULL_MODEL too, as the next two
-    integrated_brier: Scores  # mean from the first time until each: 0 to each where the first time is 0
+    integrated_brier: Scores  # mean from 0 to each time; a score holds until the next time, and is 0 before the first
     ipa: Scores  # 1 - Brier / Brier of the null model
 
 
@@ -106,7 +106,7 @@ def _brier(status: KnownStatus, risk: Floats) -> Score:
 
 
 def _integrated(scores: tuple[Score, ...], times: Floats) -> tuple[Score, ...]:
-    """The score of each time holds until the next, divided by the time, as riskRegression integrates."""
+    """The score of each time holds until the next, as riskRegression integrates."""
     out = []
     for k, time in enumerate(times):
         steps = np.diff(times[: k + 1]) / time if time else np.zeros(k)
