@@ -55,9 +55,9 @@ def kaplan_meier(outcome: Outcome, *, weights: Floats | None = None, conf: Conf 
 
 def product_limit(table: RiskTable) -> Floats:
     """Probability of no event until and with each time of a table."""
-    hazard = np.divide(table.events, table.at_risk, out=np.zeros(len(table.times)), where=table.at_risk > 0)
-    survival: Floats = np.cumprod(1.0 - hazard)
-    return survival
+    hazard = np.zeros(len(table.times))
+    np.divide(table.events, table.at_risk, out=hazard, where=table.at_risk > 0)
+    return np.asarray(np.cumprod(1.0 - hazard), dtype=np.float64)
 
 
 def greenwood(table: RiskTable) -> Floats:
@@ -117,8 +117,8 @@ def _of_lifelines(outcome: Outcome, times: Floats) -> Floats:
     with np.errstate():  # it switches numpy's warnings off for the whole process
         fitted = KaplanMeierFitter().fit(outcome.time, outcome.event == EVENT)
     curve = fitted.survival_function_.iloc[:, 0]
-    values: Floats = curve.to_numpy(dtype=np.float64)[np.searchsorted(curve.index.to_numpy(), times)]
-    return values
+    place = np.searchsorted(np.asarray(curve.index, dtype=np.float64), times)
+    return np.take(np.asarray(curve, dtype=np.float64), place)
 
 
 def _crossing(times: Floats, values: Floats, levels: Floats) -> Floats:
@@ -128,4 +128,6 @@ def _crossing(times: Floats, values: Floats, levels: Floats) -> Floats:
     padded = np.append(times, np.nan)
     reached = padded[np.searchsorted(-falling, -(levels + tolerance), side="left")]
     below = padded[np.searchsorted(-falling, -(levels - tolerance), side="right")]
-    return np.where(np.isnan(below) & ~np.isnan(reached), (reached + times[-1]) / 2, (reached + below) / 2)
+    lies_level_at_end = np.isnan(below) & ~np.isnan(reached)
+    crossing: Floats = (reached + np.where(lies_level_at_end, times[-1], below)) / 2
+    return crossing
