@@ -18,7 +18,7 @@ from published_files import save_published
 
 pytestmark = pytest.mark.slow
 
-FRAMES = 8
+FRAMES = 4
 SEEDS = {
     "segmentation_mnms2_sax": 1,
     "segmentation_mnms2_lax_4c": 1,
