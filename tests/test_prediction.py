@@ -28,7 +28,7 @@ TIMES = np.array([1095.0, 1826.0, 2922.0])
 
 @cache
 def rotterdam() -> PredictionScores:
-    """The test half of rotterdam, risks of the whole model from R; `clin` is Cox (Breslow) on age and nodes of the rest."""
+    """The test half of rotterdam, risks of `full` from R; `clin` is Cox (Breslow) on age and nodes of the rest."""
     train, test = r_data("rotterdam_train"), r_data("rotterdam_test")
     names = ["age", "nodes"]
     known, x = outcome_of(train, "dtime", "death"), columns(train, *names)

@@ -1,4 +1,4 @@
-"""Differences between two figures of the same people, from what each person contributes to both."""
+"""Figures with a standard error, and differences between two figures of the same people."""
 
 from dataclasses import dataclass
 from math import erfc, sqrt
@@ -10,8 +10,8 @@ from cinema_cli.analysis.statistics.outcome import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A difference with its standard error."""
+class Figure:
+    """A figure with its standard error."""
 
     estimate: float
     se: float
@@ -26,9 +26,14 @@ class Difference:
         """Upper 95 % confidence limit, normal."""
         return self.estimate + Z95 * self.se
 
+
+@dataclass(frozen=True, slots=True)
+class Difference(Figure):
+    """A difference with its standard error."""
+
     @property
     def p(self) -> float:
-        """Two-sided p that the difference is zero, normal; 1 where nobody contributes to a difference."""
+        """Two-sided p that there is none, normal; 1 where nobody contributes to a difference."""
         if self.se == 0:
             return float(self.estimate == 0)
         return erfc(abs(self.estimate) / self.se / sqrt(2.0))

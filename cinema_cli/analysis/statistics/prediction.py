@@ -52,7 +52,7 @@ class PredictionScores:
 
 
 def prediction_scores(outcome: Outcome, risks: Mapping[str, Floats], times: Floats) -> PredictionScores:
-    """Score predicted risks (n, k) of several models at times (k,), as riskRegression::Score does in R.
+    """Score predicted risks (n, k) of several models at times (k,), ascending, as riskRegression::Score does in R.
 
     A risk is the probability of the event by the time. Statuses that censoring hides are stood in for by inverse
     probability weights from the marginal Kaplan-Meier estimate of censoring, G just before each time, events before
@@ -107,13 +107,11 @@ def _brier(status: KnownStatus, risk: Floats) -> Score:
 
 def _integrated(scores: tuple[Score, ...], times: Floats) -> tuple[Score, ...]:
     """The score of each time holds until the next, as riskRegression integrates."""
+    estimates, influences = np.array([s.estimate for s in scores]), np.stack([s.influence for s in scores])
     out = []
     for k, time in enumerate(times):
-        steps = np.diff(times[: k + 1]) / time if time else np.zeros(k)
-        influence = sum(
-            (w * s.influence for w, s in zip(steps, scores, strict=False)), np.zeros_like(scores[0].influence)
-        )
-        out.append(Score(float(sum(w * s.estimate for w, s in zip(steps, scores, strict=False))), influence))
+        share = np.diff(times[: k + 1]) / time
+        out.append(Score(float(share @ estimates[:k]), share @ influences[:k]))
     return tuple(out)
 
 
