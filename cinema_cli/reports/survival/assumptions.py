@@ -1,0 +1,152 @@
+"""Section 4 of the page, second part: whether hazards are proportional and effects straight."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.render import number
+from cinema_cli.reports.survival.effect_charts import Smooth, smooth_ratio
+from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.rows import Rows, at
+from cinema_cli.reports.survival.words import axis_words, model_words, p_said, p_words, title_of
+
+LIMIT = 0.05  # p of a test below which its curve is shown unfolded
+SHOWN = 6  # small figures that are not folded
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A small figure with its title and what is said of it."""
+
+    title: str
+    plot: Markup
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProportionalRow:
+    """The tests of one model: of its phenotype and of all terms."""
+
+    model: str
+    term: str
+    chi_squared: str
+    df: str
+    p: str
+    doubtful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """Tests and curves of the two assumptions; the folded ones are those without a reason to look at first."""
+
+    tests: tuple[ProportionalRow, ...]  # of phenotypes and GLOBAL, and of other terms in doubt
+    other_tests: tuple[ProportionalRow, ...]
+    effects: tuple[Plot, ...]
+    effects_folded: tuple[Plot, ...]
+    splines: tuple[Plot, ...]
+    splines_folded: tuple[Plot, ...]
+
+
+def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
+    """Words and figures of the section."""
+    tests = [(row, _proportional_row(row)) for row in rows.of("proportional_hazards")]
+    main = [row.term in {"GLOBAL", row.group} or made.doubtful or not row.group for row, made in tests]
+    doubtful, others = _effects(rows, facts)
+    splines = [_spline(rows, term) for term in _by_p(rows)]
+    return Assumptions(
+        tests=tuple(made for (_, made), keep in zip(tests, main, strict=True) if keep),
+        other_tests=tuple(made for (_, made), keep in zip(tests, main, strict=True) if not keep),
+        effects=tuple(make() for make in doubtful),
+        effects_folded=tuple(make() for make in others),
+        splines=tuple(splines[:SHOWN]),
+        splines_folded=tuple(splines[SHOWN:]),
+    )
+
+
+def _proportional_row(row: Estimate) -> ProportionalRow:
+    return ProportionalRow(
+        model=title_of(row.group) if row.group else model_words(row.model),
+        term="All terms (GLOBAL)" if row.term == "GLOBAL" else title_of(row.term),
+        chi_squared=number(row.estimate, decimals=2),
+        df=row.level,
+        p=p_words(row.p),
+        doubtful=row.p is not None and row.p < LIMIT,
+    )
+
+
+def _effects(rows: Rows, facts: SurvivalFacts) -> tuple[list[Callable[[], Plot]], list[Callable[[], Plot]]]:
+    """Curves of effects over time: those in doubt, and the others."""
+    curves: dict[tuple[str, str, str], list[Estimate]] = {}
+    for row in rows.of("schoenfeld"):
+        curves.setdefault((row.model, row.group, row.term), []).append(row)
+    doubtful: list[Callable[[], Plot]] = []
+    others: list[Callable[[], Plot]] = []
+    for key, points in curves.items():
+        if sum(row.estimate is not None for row in points) < 2:
+            continue
+        test = rows.one("proportional_hazards", model=key[0], group=key[1], term=key[2])
+        raised = test is not None and test.p is not None and test.p < LIMIT
+
+        def make(
+            key: tuple[str, str, str] = key, points: list[Estimate] = points, test: Estimate | None = test
+        ) -> Plot:
+            return _effect(rows, facts, key, points, test)
+
+        (doubtful if raised else others).append(make)
+    return doubtful, others
+
+
+def _effect(
+    rows: Rows, facts: SurvivalFacts, key: tuple[str, str, str], points: Sequence[Estimate], test: Estimate | None
+) -> Plot:
+    model, group, term = key
+    average = rows.one("cox", model=model, term=term, group="" if term == group else group)
+    curve = _smooth(points, exponential=True)
+    plot = smooth_ratio(
+        curve,
+        x_title=f"time, {facts.time_unit}",
+        y_title="hazard ratio",
+        average=average.estimate if average is not None else None,
+        title=f"Hazard ratio of {title_of(term)} over time, smoothed, with that of the model",
+    )
+    where = "" if term == group or not group else f" in the model of {title_of(group)}"
+    said = f"Proportional hazards: {p_said(test.p)}." if test is not None else ""
+    return Plot(f"{title_of(term)}{where}", plot, said)
+
+
+def _smooth(points: Sequence[Estimate], *, exponential: bool = False) -> Smooth:
+    """The points of a curve in order of x; those without a value are left out."""
+    known = sorted((r for r in points if r.estimate is not None and math.isfinite(at(r))), key=at)
+    columns = [[math.nan if v is None else v for v in (r.estimate, r.lower, r.upper)] for r in known]
+    y, lower, upper = np.array(columns, dtype=np.float64).reshape(-1, 3).T
+    if exponential:
+        y, lower, upper = (np.exp(np.clip(v, -50.0, 50.0)) for v in (y, lower, upper))
+    return Smooth(np.array([at(r) for r in known]), y, lower, upper)
+
+
+def _by_p(rows: Rows) -> list[str]:
+    """Phenotypes with a spline, the most curved first."""
+
+    def rank(term: str) -> float:
+        test = rows.one("nonlinearity", term=term)
+        return 2.0 if test is None or test.p is None else test.p
+
+    known = Counter(row.term for row in rows.of("spline") if row.estimate is not None)
+    return sorted((term for term, points in known.items() if points > 1), key=rank)
+
+
+def _spline(rows: Rows, term: str) -> Plot:
+    test = rows.one("nonlinearity", term=term)
+    plot = smooth_ratio(
+        _smooth(rows.of("spline", term=term)),
+        x_title=axis_words(term),
+        y_title="hazard ratio",
+        title=f"Hazard ratio over {title_of(term)} against its median, with 95% confidence limits",
+    )
+    said = "" if test is None else f"Departure from a straight line: {p_said(test.p)}."
+    return Plot(title_of(term), plot, said)

@@ -1,0 +1,113 @@
+"""Reporting checklists: what the run knows, with the section that shows it, and what is left to the author."""
+
+from dataclasses import dataclass
+
+from cinema_cli.reports.survival.checklist_items import CHECKLISTS, Item
+from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.rows import CORRECTED, Rows, standing
+from cinema_cli.reports.survival.words import count_words, listed, title_of
+
+Answer = tuple[str, str]  # words, and the section's id
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredItem:
+    """An item with what the run says of it."""
+
+    number: str
+    words: str
+    said: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """A checklist: items that the run answers at least in part, and those left to the author."""
+
+    name: str
+    answered: tuple[AnsweredItem, ...]
+    blank: tuple[Item, ...]
+
+
+def checklists(rows: Rows, facts: SurvivalFacts) -> list[Checklist]:
+    """Every checklist, filled where the run knows the answer."""
+    known = answers(rows, facts)
+    return [
+        Checklist(
+            name,
+            tuple(AnsweredItem(i.number, i.words, *known[i.answer]) for i in items if i.answer in known),
+            tuple(i for i in items if i.answer not in known),
+        )
+        for name, items in CHECKLISTS
+    ]
+
+
+def answers(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
+    """What the run knows, by the keys of the items; a key is missing where it knows nothing."""
+    return _of_people(rows, facts) | _of_models(rows, facts) | _of_performance(rows, facts)
+
+
+def _of_people(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
+    known: dict[str, Answer] = {}
+    if rows.of("flow"):
+        known["flow"] = ("Participant flow with numbers and reasons", "people")
+    if rows.of("follow_up") or rows.of("person_time"):
+        known["follow_up"] = ("Median follow-up and person-time", "people")
+    if rows.of("table_one"):
+        known["table_one"] = ("Table 1", "table-one")
+    horizon = "" if facts.horizon is None else f", horizon {facts.horizon:g} {facts.time_unit}"
+    known["outcome"] = (f"Outcome {facts.event}{horizon}; its assessment is left to the author", "methods")
+    rate = rows.one("rate", group="")
+    if rate is not None:
+        known["rates"] = (f"{count_words(rate.events, rate)} events, rates with intervals", "people")
+    known["missing"] = (
+        f"{facts.n_imputations} imputations, pooled" if facts.n_imputations else "Complete cases, numbers in the flow",
+        "methods",
+    )
+    known["censoring"] = ("Censored at the end of follow-up; follow-up by reverse Kaplan-Meier", "people")
+    known["software"] = (f"cinema {facts.version}; command, seed and digests of the input", "run")
+    return known
+
+
+def _of_models(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
+    known: dict[str, Answer] = {}
+    if facts.phenotypes or facts.covariates:
+        columns = [title_of(c) for c in (*facts.phenotypes, *facts.covariates)]
+        shown = [*columns[:12], f"{len(columns) - 12} more"] if len(columns) > 13 else columns
+        known["predictors"] = (f"{listed(shown)}; when and how measured is left to the author", "methods")
+    if rows.of("cox"):
+        known["cox"] = ("Cox proportional hazards, Efron’s ties; details in the methods", "methods")
+        known["hazards"] = (
+            "Hazard ratios, unadjusted and adjusted; why these covariates is left to the author",
+            "hazards",
+        )
+        known["hazard_numbers"] = ("n and events of each model", "hazards")
+        known["full_model"] = ("Hazard ratio of every term; the baseline hazard is not in this page", "models")
+        per = "Per standard deviation" if facts.per == "sd" else "Per unit"
+        known["scaling"] = (f"{per}; quartiles in curves{'; splines' if rows.of('spline') else ''}", "hazards")
+    if rows.of("model_fit", term="events_per_term"):
+        known["events"] = ("Events per term of each model; no calculation of sample size", "hazards")
+    if facts.cluster or facts.strata:
+        said = [f"stratified by {listed([title_of(s) for s in facts.strata])}"] if facts.strata else []
+        said += [f"standard errors clustered by {title_of(facts.cluster)}"] if facts.cluster else []
+        known["cluster"] = (listed(said).capitalize() if len(said) == 1 else listed(said), "methods")
+    if rows.of("cox", model="age_scale") or rows.of("fine_gray"):
+        known["sensitivity"] = ("Age as time scale, competing risks, splines where fitted", "sensitivity")
+    return known
+
+
+def _of_performance(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
+    known: dict[str, Answer] = {}
+    if rows.of("kaplan_meier"):
+        known["absolute"] = ("Absolute risk over time in the curves", "curves")
+    if rows.of("concordance") or rows.of("auc"):
+        known["measures"] = ("C, AUC, Brier score, IPA, calibration, net benefit as shown", "added")
+        known["performance"] = ("Clinical against clinical + CMR, with intervals", "added")
+    if rows.of("calibration") and facts.horizon is not None:
+        known["output"] = (
+            f"Risk by {facts.horizon:g} {facts.time_unit}; thresholds in the decision curve",
+            "calibration",
+        )
+    if any(standing(r) == CORRECTED for r in [*rows.of("concordance"), *rows.of("auc")]):
+        known["internal"] = (f"Bootstrap correction of optimism, {facts.n_resamples} resamples", "calibration")
+    return known

@@ -1,0 +1,106 @@
+"""Curves of survival and of cumulative incidence with the numbers at risk under the axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from cinema_cli.reports.drawing import canvas, round_ends
+from cinema_cli.reports.render import number
+from cinema_cli.reports.survival.strokes import drawn, label_axes, percent_axis, stroke, write
+from cinema_cli.reports.survival.words import short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+BANDS_UP_TO = 4  # lines; the confidence bands of more hide each other
+ROW = 17.0  # height of a row of numbers at risk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A step curve: percent at each time, with limits (NaN where there are none) and who was at risk (-1 unknown)."""
+
+    name: str
+    times: Floats
+    percent: Floats
+    lower: Floats
+    upper: Floats
+    at_risk: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Measures of a figure in SVG units; `letters` is the room for a name."""
+
+    width: float
+    left: float
+    right: float
+    plot: float
+    letters: int
+    ticks: int
+
+
+WIDE = _Size(720.0, 168.0, 22.0, 280.0, 19, 9)
+NARROW = _Size(330.0, 84.0, 16.0, 160.0, 8, 5)
+
+
+def y_ends(curves: Sequence[Curve], *, rising: bool) -> tuple[float, float]:
+    """Ends of the axis in percent: from 0 where that leaves something to see, and always to 100 for falling curves."""
+    seen = np.concatenate([np.concatenate([c.percent, c.lower, c.upper]) for c in curves])
+    seen = seen[np.isfinite(seen)]
+    if rising:
+        return 0.0, min(100.0, round_ends([0.0, float(seen.max(initial=0.5))])[1])
+    low = float(seen.min(initial=100.0))
+    return (0.0, 100.0) if low < 50.0 else (round_ends([min(low, 98.0), 100.0])[0], 100.0)
+
+
+def step_curves(curves: Sequence[Curve], *, unit: str, y_title: str, rising: bool, narrow: bool, title: str) -> Markup:
+    """The curves over time (`unit`); a row of numbers at risk for each is the key of its line."""
+    size = NARROW if narrow else WIDE
+    bottom = 62.0 + ROW * len(curves)
+    figure, axes = canvas(size.width, size.plot + bottom + 12, left=size.left, right=size.right, top=12, bottom=bottom)
+    for k, curve in enumerate(curves):
+        if len(curves) <= BANDS_UP_TO and np.isfinite(curve.lower).any():
+            axes.fill_between(
+                curve.times, curve.lower, curve.upper, step="post", color=stroke(k)["color"], alpha=0.13, linewidth=0
+            )
+        axes.step(curve.times, curve.percent, where="post", lw=2.0, **stroke(k))
+    start = min(float(c.times[0]) for c in curves)
+    end = max(float(c.times[-1]) for c in curves)
+    axes.set_xlim(start, end if end > start else start + 1.0)
+    axes.set_ylim(*y_ends(curves, rising=rising))
+    percent_axis(axes.yaxis)
+    label_axes(axes, f"time, {unit}", y_title)
+    _at_risk(axes, curves, size)
+    return drawn(figure, title=title)
+
+
+def _at_risk(axes: "Axes", curves: Sequence[Curve], size: _Size) -> None:
+    """Who is at risk just before each tick, a row a curve, its line and name in front."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = axes.get_xlim()
+    ticks = [t for t in MaxNLocator(size.ticks, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= t <= high + 1e-9]
+    axes.set_xticks(ticks)
+    width = size.width - size.left - size.right
+    write(axes, (6 - size.left) / width, -52 / size.plot, "At risk", colour="soft")
+    for k, curve in enumerate(curves):
+        y = -(52 + ROW * (k + 1)) / size.plot
+        sample = [(6 - size.left) / width, (28 - size.left) / width]
+        axes.plot(sample, [y, y], transform=axes.transAxes, clip_on=False, lw=2.0, **stroke(k))
+        write(axes, (34 - size.left) / width, y, short(curve.name, most=size.letters), colour="ink")
+        for tick in ticks:
+            write(axes, (tick - low) / (high - low), y, _risk_words(curve, float(tick)), ha="center", colour="ink")
+
+
+def _risk_words(curve: Curve, time: float) -> str:
+    """Who is at risk just before a time: nothing where the curve has ended."""
+    later = np.flatnonzero(curve.times >= time - 1e-9)
+    if not later.size or curve.at_risk[later[0]] < 0:
+        return ""
+    return number(float(curve.at_risk[later[0]]), decimals=0)

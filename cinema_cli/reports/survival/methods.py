@@ -1,0 +1,194 @@
+"""Section 8 of the page: what was done, in words that a paper can take over, said only of what was done."""
+
+from cinema_cli.reports.render import number
+from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.hazards import phenotypes_of
+from cinema_cli.reports.survival.rows import CORRECTED, Rows, standing
+from cinema_cli.reports.survival.words import listed, model_words, title_of
+
+
+def method_paragraphs(rows: Rows, facts: SurvivalFacts) -> list[tuple[str, str]]:
+    """(heading, text) of each step that the estimates show was taken."""
+    paragraphs = [
+        ("Outcome and follow-up", _follow_up(rows, facts)),
+        ("Survival curves", _curves(rows, facts)),
+        ("Hazard ratios", _cox(rows, facts)),
+        ("Sensitivity analyses", _sensitivity(rows)),
+        ("Assumptions", _assumptions(rows)),
+        ("Prediction", _prediction(rows, facts)),
+        ("Learned models", _learned(rows)),
+        ("Missing data", _missing(facts)),
+        ("Several phenotypes", _multiple(rows)),
+        ("Disclosure control", _disclosure(facts)),
+        ("Software", _software(rows, facts)),
+    ]
+    return [(heading, said) for heading, said in paragraphs if said]
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return listed([title_of(c) for c in columns])
+
+
+def _follow_up(rows: Rows, facts: SurvivalFacts) -> str:
+    said = [f"The outcome was {facts.event}; time was measured in {facts.time_unit}."]
+    if facts.entry:
+        said.append("People entered observation late: each was at risk from their entry only.")
+    if rows.of("follow_up"):
+        said.append("Median follow-up was estimated by the reverse Kaplan-Meier method.")
+    if rows.of("rate"):
+        said.append("Rates are events over person-time, with exact Poisson confidence intervals.")
+    if any(r.model == "smd" for r in rows.of("table_one")):
+        said.append("Groups are compared by standardised mean differences, not by tests.")
+    return " ".join(said)
+
+
+def _curves(rows: Rows, facts: SurvivalFacts) -> str:
+    said = []
+    if rows.of("kaplan_meier"):
+        said.append("Survival curves were estimated by the Kaplan-Meier method, with log-log confidence intervals;")
+        said.append("phenotypes were cut at their quartiles.")
+    if rows.of("log_rank"):
+        said.append("Curves were compared by log-rank tests.")
+    if rows.of("cumulative_incidence"):
+        name = facts.competing or "the competing event"
+        said.append(f"Cumulative incidence in the presence of {name} was estimated by the Aalen-Johansen method.")
+    if rows.of("rmst"):
+        said.append("Restricted mean times are areas under the curves, with Greenwood’s variance.")
+    return " ".join(said)
+
+
+def _cox(rows: Rows, facts: SurvivalFacts) -> str:
+    if not rows.of("cox"):
+        return ""
+    per = "standard deviation" if facts.per == "sd" else "unit"
+    said = [
+        f"Hazard ratios per {per} of each phenotype were estimated by Cox proportional hazards models, ties handled "
+        "by Efron’s method, one model a phenotype"
+    ]
+    said[0] += f", unadjusted and adjusted for {_names(facts.covariates)}." if facts.covariates else ", unadjusted."
+    if facts.strata:
+        said.append(f"The baseline hazard was stratified by {_names(facts.strata)}.")
+    if facts.cluster:
+        said.append(f"Standard errors are robust, clustered by {title_of(facts.cluster)}.")
+    said.append("Confidence intervals are 95% Wald intervals and p values are two-sided.")
+    return " ".join(said)
+
+
+def _sensitivity(rows: Rows) -> str:
+    said = []
+    if rows.of("cox", model="age_scale"):
+        said.append("Models were refitted with age as the time scale, people entering at their age at the start.")
+    if rows.of("fine_gray"):
+        said.append(
+            "Subdistribution hazard ratios of Fine and Gray were estimated by weighting those with the competing event "
+            "by the inverse probability of censoring, with robust standard errors."
+        )
+    return " ".join(said)
+
+
+def _assumptions(rows: Rows) -> str:
+    said = []
+    if rows.of("proportional_hazards"):
+        said.append(
+            "Proportional hazards were tested by the score test of Grambsch and Therneau, for each term and globally, "
+            "and looked at in smoothed scaled Schoenfeld residuals."
+        )
+    if rows.of("spline"):
+        said.append(
+            "The shape of each association was estimated with restricted cubic splines, knots at the percentiles that "
+            "Harrell recommends; the test of non-linearity is that of the curved terms."
+        )
+    return " ".join(said)
+
+
+def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
+    if not rows.of("concordance") and not rows.of("auc"):
+        return ""
+    said = ["A model with the clinical variables was compared with one that adds the phenotypes"]
+    if rows.of("likelihood_ratio", model="clinical_cmr"):
+        said[0] += ", by the likelihood ratio test"
+    names = [name for name, analysis in _MEASURES if rows.of(analysis)]
+    said[0] += f", and by {listed(names)}." if names else "."
+    if facts.horizon is not None:
+        said.append(f"The horizon of predictions was {facts.horizon:g} {facts.time_unit}.")
+    if rows.of("auc") or rows.of("brier"):
+        said.append("AUC and Brier score were weighted by the inverse probability of censoring.")
+    if rows.of("calibration") or rows.of("calibration_smooth"):
+        said.append(
+            "Calibration compares predicted risk with the observed risk by the Kaplan-Meier method in tenths of "
+            "predicted risk, and with a smooth curve."
+        )
+    if rows.of("decision_curve"):
+        said.append("Net benefit was computed over a range of risk thresholds, against treating everyone or nobody.")
+    corrected = any(standing(r) == CORRECTED for rows_of in _PERFORMANCE for r in rows.of(rows_of))
+    if corrected and facts.n_resamples:
+        said.append(
+            f"Figures called optimism-corrected subtract the optimism found by refitting in "
+            f"{number(facts.n_resamples, decimals=0)} bootstrap resamples."
+        )
+    said.append("Figures called apparent are of the people the model was fitted to.")
+    return " ".join(said)
+
+
+_MEASURES = (
+    ("Harrell’s C", "concordance"),
+    ("Uno’s C", "concordance_uno"),
+    ("the time-dependent AUC", "auc"),
+    ("the Brier score", "brier"),
+    ("the index of prediction accuracy (IPA)", "ipa"),
+)
+_PERFORMANCE = ("concordance", "concordance_uno", "auc", "brier", "calibration", "calibration_slope", "decision_curve")
+
+
+def _learned(rows: Rows) -> str:
+    said = []
+    if rows.of("penalised"):
+        said.append(
+            "Cox models with an elastic net were trained on the embeddings of the images, standardised within the "
+            "training people, and scored in people held out, their penalty chosen by an inner cross-validation."
+        )
+    if rows.of("forest"):
+        said.append("A random survival forest was scored in people held out.")
+    return " ".join(said)
+
+
+def _missing(facts: SurvivalFacts) -> str:
+    if not facts.n_imputations:
+        return (
+            "Analyses are of complete cases; how many were left out for a missing value stands in the participant flow."
+        )
+    return (
+        f"Missing values were imputed {number(facts.n_imputations, decimals=0)} times by chained equations, the "
+        "outcome among the predictors as the event and the Nelson-Aalen cumulative hazard; estimates were pooled by "
+        "Rubin’s rules."
+    )
+
+
+def _multiple(rows: Rows) -> str:
+    if len(phenotypes_of(rows)) < 2 or not any(r.q is not None for r in rows.of("cox")):
+        return ""
+    return "Across phenotypes, q values control the false discovery rate by the method of Benjamini and Hochberg."
+
+
+def _disclosure(facts: SurvivalFacts) -> str:
+    if not facts.suppressed:
+        return ""
+    n = number(facts.min_cell, decimals=0)
+    return (
+        f"Counts of fewer than {n} people and what is computed from them are suppressed, with further cells from which "
+        f"they could be found; curves end where fewer than {n} remain at risk."
+    )
+
+
+def _software(rows: Rows, facts: SurvivalFacts) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in facts.versions if name != "cinema")
+    said = [f"Computed with cinema {facts.version}{f' ({versions})' if versions else ''}; random seed {facts.seed}."]
+    second = [r for r in rows.of("second_opinion") if r.estimate is not None]
+    if second:
+        worst = max(second, key=lambda r: r.estimate or 0.0)
+        models = listed([model_words(m) for m in dict.fromkeys(r.model for r in second) if m])
+        said.append(
+            f"Cox coefficients{f' ({models})' if models else ''} agree with those of lifelines to "
+            f"{worst.estimate:.1e} of their standard errors."
+        )
+    return " ".join(said)

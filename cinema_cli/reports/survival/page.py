@@ -1,0 +1,58 @@
+"""The page put together: each section from the estimates, the frame from the house."""
+
+import polars as pl
+
+from cinema_cli.reports.render import render_page
+from cinema_cli.reports.survival.assumptions import assumptions_section
+from cinema_cli.reports.survival.checklists import checklists
+from cinema_cli.reports.survival.curves import curves_section
+from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.hazards import hazards_section
+from cinema_cli.reports.survival.methods import method_paragraphs
+from cinema_cli.reports.survival.people import flow_steps, follow_up_sentence, headline, rate_rows, tables_one
+from cinema_cli.reports.survival.prediction import added_section, usefulness_section
+from cinema_cli.reports.survival.rows import rows_of
+from cinema_cli.reports.survival.summary import summary_sentences
+
+
+def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
+    """One self-contained HTML page; every number in it comes from `estimates` (see analysis.estimates.SCHEMA).
+
+    The table may be the one in memory or estimates.csv read back. The same input gives the same bytes.
+    """
+    rows = rows_of(estimates)
+    return render_page(
+        "survival.html",
+        title=f"Survival analysis {facts.cohort_name}".strip(),
+        facts=facts,
+        summary=summary_sentences(rows, facts),
+        headline=headline(rows),
+        flow=flow_steps(rows),
+        follow_up=follow_up_sentence(rows),
+        rates=rate_rows(rows),
+        rate_unit=next((row.unit for row in rows.of("rate")), ""),
+        time_unit=next((row.unit for row in rows.of("person_time")), facts.time_unit),
+        tables=tables_one(rows),
+        curves=curves_section(rows, facts),
+        hazards=hazards_section(rows, facts),
+        assumptions=assumptions_section(rows, facts),
+        added=added_section(rows, facts),
+        usefulness=usefulness_section(rows, facts),
+        methods=method_paragraphs(rows, facts),
+        checklists=checklists(rows, facts),
+        run=_run_facts(facts),
+        version=facts.version,
+        generated=facts.finished,
+    )
+
+
+def _run_facts(facts: SurvivalFacts) -> list[tuple[str, str]]:
+    said = [
+        ("cinema", facts.version),
+        ("Started", facts.started),
+        ("Finished", facts.finished),
+        ("Seed", str(facts.seed)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in facts.versions if name != "cinema")),
+        *facts.options,
+    ]
+    return [(name, words) for name, words in said if words]

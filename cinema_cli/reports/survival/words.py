@@ -1,0 +1,126 @@
+"""Estimates in words: names of terms, hazard ratios, intervals and p values as people read them."""
+
+import math
+import re
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.domain.phenotypes import PHENOTYPES
+from cinema_cli.reports.render import number, unit_words
+
+SUPPRESSED = "suppressed"
+NONE = "–"
+_TITLES = {phenotype.name: phenotype.title for phenotype in PHENOTYPES}
+_UNITS = {phenotype.name: phenotype.unit for phenotype in PHENOTYPES}
+MODELS = {
+    "unadjusted": "unadjusted",
+    "adjusted": "adjusted",
+    "age_scale": "age as time scale",
+    "clinical": "clinical",
+    "clinical_cmr": "clinical + CMR",
+    "null": "no covariates",
+    "all": "treat everyone",
+    "none": "treat nobody",
+}
+
+
+def title_of(term: str) -> str:
+    """A term for a reader: the title of a known phenotype, `sex = M` for a category, else the column as written."""
+    column, equals, value = term.partition("=")
+    name = _TITLES.get(column, column)
+    return f"{name} = {value}" if equals else name
+
+
+def unit_of(term: str) -> str:
+    """The unit of a known phenotype as printed; "" for other columns."""
+    return unit_words(_UNITS.get(term, ""))
+
+
+def axis_words(term: str) -> str:
+    """A term with its unit, for an axis."""
+    unit = unit_of(term)
+    return f"{title_of(term)}, {unit}" if unit else title_of(term)
+
+
+def per_words(unit: str) -> str:
+    """What a hazard ratio is per: `SD (9.8 %)` becomes `per SD (9.8 %)`; `M against F` stays."""
+    said = re.sub(r"\bm2\b", "m²", unit)
+    return said if not said or said.startswith("per ") or " against " in said else f"per {said}"
+
+
+def model_words(model: str) -> str:
+    """A model for a reader."""
+    return MODELS.get(model, model)
+
+
+def short(words: str, *, most: int) -> str:
+    """Words cut to `most` characters, where a drawing has no room for more."""
+    return words if len(words) <= most else words[: most - 1].rstrip() + "…"
+
+
+def p_words(p: float | None) -> str:
+    """A p or q value with three decimals, `<0.001` below."""
+    if p is None:
+        return NONE
+    return "<0.001" if p < 0.0005 else ">0.999" if p > 0.9995 else f"{p:.3f}"
+
+
+def p_said(p: float | None, *, name: str = "p") -> str:
+    """`p = 0.012`, `p < 0.001`."""
+    said = p_words(p)
+    return f"{name} {said[0]} {said[1:]}" if said[0] in "<>" else f"{name} = {said}"
+
+
+def count_words(n: int | None, row: Estimate) -> str:
+    """A number of people; where disclosure control took it out, the page says so."""
+    return number(n, decimals=0) if n is not None else SUPPRESSED if row.suppressed else NONE
+
+
+def value_words(value: float | None, row: Estimate, *, decimals: int) -> str:
+    """A number of a row, or why there is none."""
+    return number(value, decimals=decimals) if value is not None else SUPPRESSED if row.suppressed else NONE
+
+
+def with_interval(row: Estimate | None, *, decimals: int, scale: float = 1.0) -> str:
+    """`0.744 (0.721 to 0.767)`; the interval only where the row has one."""
+    if row is None:
+        return NONE
+    if row.estimate is None:
+        return SUPPRESSED if row.suppressed else NONE
+    said = number(row.estimate * scale, decimals=decimals)
+    if row.lower is None or row.upper is None:
+        return said
+    low, high = (number(v * scale, decimals=decimals) for v in (row.lower, row.upper))
+    return f"{said} ({low} to {high})"
+
+
+def ratio(value: float | None, *, decimals: int = 2) -> str:
+    """A hazard ratio: two decimals, more digits where it is near 0, fewer where it is huge."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value < 0.0005:
+        return "<0.001"
+    if value < 0.1:
+        return number(value, decimals=max(decimals, 3))
+    return number(value, decimals=decimals if value < 100 else 0)
+
+
+def ratio_interval(row: Estimate | None, *, decimals: int = 2) -> str:
+    """`1.42 (1.10 to 1.83)`."""
+    if row is None:
+        return NONE
+    if row.estimate is None:
+        return SUPPRESSED if row.suppressed else NONE
+    said = ratio(row.estimate, decimals=decimals)
+    if row.lower is None or row.upper is None:
+        return said
+    return f"{said} ({ratio(row.lower, decimals=decimals)} to {ratio(row.upper, decimals=decimals)})"
+
+
+def first_up(words: str) -> str:
+    """Words with a capital in front, the rest as it is."""
+    return words[:1].upper() + words[1:]
+
+
+def listed(words: list[str] | tuple[str, ...]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
