@@ -1,12 +1,24 @@
 """A whole survival analysis: from its table to its estimates, section by section."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
 
+from cinema_cli.analysis.estimates import Estimate, table_of
+from cinema_cli.analysis.survival.associations import phenotype_rows, with_q
+from cinema_cli.analysis.survival.curves import curve_rows
+from cinema_cli.analysis.survival.horizon import default_horizon
+from cinema_cli.analysis.survival.imputed import complete_case, pooled_rows
+from cinema_cli.analysis.survival.people import people_rows
+from cinema_cli.analysis.survival.prediction import default_resamples, prediction_rows
 from cinema_cli.analysis.survival.settings import Embeddings, SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
+from cinema_cli.analysis.survival.unseen import embedding_rows, forest_rows
+from cinema_cli.domain.errors import NotEstimableError
+
+Said = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +26,7 @@ class SurvivalResult:
     """What an analysis found, before disclosure control, and the choices that it made itself."""
 
     estimates: pl.DataFrame  # of `estimates.SCHEMA`
-    horizon: float
+    horizon: float  # in the table's unit of time
     n_resamples: int
 
 
@@ -23,10 +35,57 @@ def analyse_survival(
     settings: SurvivalSettings,
     *,
     embeddings: Embeddings | None = None,
-    said: Callable[[str], None] = lambda step: None,
+    said: Said = lambda step: None,
 ) -> SurvivalResult:
-    """Every section of the report as rows of one table; `said` hears which section begins.
+    """Every section of the report as rows of one table; `said` hears which step begins.
 
     What cannot be estimated is a row that says why, never an error.
     """
-    raise NotImplementedError
+    horizon = settings.horizon if settings.horizon is not None else default_horizon(table.outcome())
+    n_resamples = default_resamples(table.n) if settings.n_resamples is None else settings.n_resamples
+    said("people")
+    rows = list(people_rows(table))
+    if not table.outcome().n_events:
+        rows.append(_without_events(table))
+        return SurvivalResult(table_of(rows), horizon, 0)
+    said("curves")
+    rows += curve_rows(table, horizon=horizon)
+    said("associations")
+    associations = _associations(table, settings)
+    if settings.n_imputations:
+        said("imputations")
+        associations = complete_case(associations) + list(_told(table, pooled_rows(table, settings)))
+    rows += with_q(associations, table.phenotypes)
+    said("prediction")
+    rows += _told(table, prediction_rows(table, settings, horizon=horizon, n_resamples=n_resamples))
+    if embeddings is not None:
+        said("embeddings")
+        rows += _told(table, embedding_rows(table, embeddings, seed=settings.seed))
+    if settings.forest:
+        said("forest")
+        rows += _told(table, forest_rows(table, seed=settings.seed))
+    return SurvivalResult(table_of(rows), horizon, n_resamples)
+
+
+def _associations(table: AnalysisTable, settings: SurvivalSettings) -> list[Estimate]:
+    """All phenotypes, several at a time: numpy leaves the interpreter to others while it calculates."""
+    with ThreadPoolExecutor(max_workers=settings.jobs) as threads:
+        found = threads.map(lambda name: list(phenotype_rows(table, name, settings)), table.phenotypes)
+        return [row for rows in found for row in rows]
+
+
+def _told(table: AnalysisTable, rows: Iterator[Estimate]) -> Iterator[Estimate]:
+    """The rows of a section, and where it cannot go on a row that says why."""
+    try:
+        yield from rows
+    except NotEstimableError as error:
+        yield Estimate("not_estimable", table.outcome_name, level=error.message)
+
+
+def _without_events(table: AnalysisTable) -> Estimate:
+    return Estimate(
+        "not_estimable",
+        table.outcome_name,
+        term=table.outcome_name,
+        level=f"nobody had the event {table.outcome_name}: no hazard ratio, curve or prediction is estimable",
+    )

@@ -1,6 +1,6 @@
 """Survival by quarters of a phenotype and by group, with what is said of the curves: section 3 of the report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np

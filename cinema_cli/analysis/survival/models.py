@@ -55,7 +55,7 @@ class ModelData:
 
 
 def model_data(table: AnalysisTable, terms: Sequence[str], *, per: Per) -> ModelData:
-    """Rows of the table that are complete in `terms`, as arrays. Raises NotEstimableError where a term has one value."""
+    """Rows of the table that are complete in `terms`, as arrays. Raises NotEstimableError where one has one value."""
     rows = table.complete(*terms)
     return ModelData(
         rows,

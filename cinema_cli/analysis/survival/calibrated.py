@@ -1,0 +1,89 @@
+"""Whether risks that were predicted for unseen people came true, and what acting on them would bring."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.statistics.calibration import calibration, smooth_calibration
+from cinema_cli.analysis.statistics.decision import net_benefit
+from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.domain.errors import NotEstimableError
+
+if TYPE_CHECKING:
+    from cinema_cli.analysis.survival.prediction import Predicting
+
+HELD_OUT = "held-out"  # what the unit of these rows says of their predictions
+THRESHOLDS, MOST_AT = 40, 0.95  # of a decision curve: up to this quantile of the predicted risks
+
+
+def calibration_rows(
+    models: "Mapping[str, Predicting]", risks: Mapping[str, Floats], *, horizon: float
+) -> Iterator[Estimate]:
+    """Observed against predicted risk at the horizon, and net benefit, of risks (n,) of unseen people by model."""
+    for name, model in models.items():
+        outcome, risk = model.data.outcome, risks[name]
+        row = Estimate("calibration", model.place.outcome, name, unit=HELD_OUT)
+        found = calibration(outcome, risk, horizon=horizon)
+        everybody = found.everybody
+        yield replace(
+            row,
+            analysis="observed_expected",
+            level=repr(horizon),
+            n=everybody.n,
+            events=everybody.events,
+            estimate=found.ratio,
+            lower=found.lower,
+            upper=found.upper,
+        )
+        for tenth, part in enumerate(found.groups, start=1):
+            yield replace(
+                row,
+                group=str(tenth),
+                level=repr(part.predicted),
+                n=part.n,
+                events=part.events,
+                estimate=part.observed,
+                lower=part.lower,
+                upper=part.upper,
+            )
+        yield from _smooth(replace(row, n=outcome.n, events=outcome.n_events), model, risk, horizon)
+    yield from _decisions(models, risks, horizon)
+
+
+def _smooth(row: Estimate, model: "Predicting", risk: Floats, horizon: float) -> Iterator[Estimate]:
+    try:
+        curve = smooth_calibration(model.data.outcome, risk, horizon=horizon)
+    except NotEstimableError:  # tenths remain
+        return
+    for k, predicted in enumerate(curve.predicted):
+        yield replace(
+            row,
+            analysis="calibration_smooth",
+            level=repr(float(predicted)),
+            estimate=float(curve.observed[k]),
+            lower=float(curve.lower[k]),
+            upper=float(curve.upper[k]),
+        )
+
+
+def _decisions(models: "Mapping[str, Predicting]", risks: Mapping[str, Floats], horizon: float) -> Iterator[Estimate]:
+    """Net benefit of each model, of acting on all and on none, at the same thresholds."""
+    most = max(float(np.quantile(risk, MOST_AT)) for risk in risks.values())
+    thresholds = np.linspace(0.0, min(most, 0.99), THRESHOLDS + 1)[1:]
+    some = next(iter(models.values()))
+    outcome = some.data.outcome
+    row = Estimate("decision_curve", some.place.outcome, n=outcome.n, events=outcome.n_events, unit=HELD_OUT)
+    for name in models:
+        found = net_benefit(outcome, risks[name], horizon=horizon, thresholds=thresholds)
+        yield from _benefits(replace(row, model=name), thresholds, found.model)
+    yield from _benefits(replace(row, model="all"), thresholds, found.everybody)
+    yield from _benefits(replace(row, model="none"), thresholds, np.zeros(len(thresholds)))
+
+
+def _benefits(row: Estimate, thresholds: Floats, benefit: Floats) -> Iterator[Estimate]:
+    for threshold, value in zip(thresholds, benefit, strict=True):
+        if np.isfinite(value):
+            yield replace(row, level=repr(float(threshold)), estimate=float(value))
