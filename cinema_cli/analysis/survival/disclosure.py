@@ -1,0 +1,118 @@
+"""What may be released: small counts are taken out of the table of estimates, and what would give them away."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import polars as pl
+
+from cinema_cli.analysis.estimates import SCHEMA
+from cinema_cli.analysis.survival.cells import Key
+from cinema_cli.analysis.survival.counted import Counted, Row, RowCells, counted
+from cinema_cli.analysis.survival.curve_cuts import cut_curves
+
+CURVES = ("kaplan_meier", "cumulative_incidence")
+_NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
+_ADDITIVE = ("rate", "person_time", "calibration", "flow")  # a hidden one is nothing but everybody less the others
+_SUMMARIES = ("mean", "sd", "median", "q1", "q3")
+_NUMBER = "row"
+
+
+def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
+    """The table (`estimates.SCHEMA`) as it may be released: no count from 1 to `min_cell` - 1 is in it or follows.
+
+    - A row loses its numbers where its n, its events, n less events, or the count that it is, is small.
+    - Where sums give a small count away - categories and missing of a group, groups of everybody, steps of the flow,
+      one set of people inside another - the next larger count goes too, until they do not; see `Cells`.
+    - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
+    - Curves lose points; see `cut_curves`.
+
+    Rows that lost something have `suppressed` set. Zero is allowed: most zeros of a report are those of nobody missing
+    and nobody left out, and hiding them would hide a second count each. UK Biobank and the ONS see it so; UK LLC counts
+    zero as small, and there a zero among categories or events is for the author to find. Counts are protected against
+    sums and differences, not against what a digit-by-digit inversion of a model's estimates may tell. `min_cell` of 1
+    changes nothing.
+    """
+    numbered = estimates.with_row_index(_NUMBER)
+    is_curve = pl.col("analysis").is_in(CURVES)
+    cuts = cut_curves(_rows(numbered.filter(is_curve)), min_cell=min_cell)
+    rows = _rows(numbered.filter(~is_curve))
+    found = counted(rows)
+    hidden = found.cells.hidden(min_cell=min_cell, kept={found.whole} if found.whole else ())
+    emptied, without_n, without_events = cuts.emptied | _emptied(rows, found, hidden, min_cell), cuts.without_n, set()
+    for number, named in found.rows.items():
+        if named.n in hidden:
+            without_n.add(number)
+        if named.events in hidden:
+            without_events.add(number)
+    without_n, without_events = without_n | emptied, without_events | emptied
+    lost = {"n": without_n, "events": without_events, **dict.fromkeys(_NUMBERS, emptied)}
+    return (
+        numbered.filter(~_among(cuts.dropped))
+        .with_columns(pl.when(~_among(numbers)).then(pl.col(column)).alias(column) for column, numbers in lost.items())
+        .with_columns(pl.col("suppressed") | _among(without_n | without_events))
+        .select(*SCHEMA)
+    )
+
+
+def _among(numbers: set[int]) -> pl.Expr:
+    return pl.col(_NUMBER).is_in(sorted(numbers))
+
+
+def _rows(table: pl.DataFrame) -> list[tuple[int, Row]]:
+    return [(row[_NUMBER], row) for row in table.iter_rows(named=True)]
+
+
+def _emptied(rows: Sequence[tuple[int, Row]], found: Counted, hidden: set[Key], min_cell: int) -> set[int]:
+    """Rows that lose all their numbers."""
+    emptied = {
+        number for number, row in rows if number in found.rows and _loses_all(row, found.rows[number], hidden, min_cell)
+    }
+    emptied |= _second_means(rows, emptied, min_cell)
+    touched = {
+        (row["term"], row["group"].partition("=")[0])
+        for number, row in rows
+        if row["analysis"] == "table_one" and number in emptied and row["group"]
+    }
+    differences = {
+        number
+        for number, row in rows
+        if row["analysis"] == "table_one" and row["model"] == "smd" and (row["term"], row["group"]) in touched
+    }
+    return emptied | differences
+
+
+def _loses_all(row: Row, named: RowCells, hidden: set[Key], min_cell: int) -> bool:
+    n, events = row["n"], row["events"]
+    counts = [n, events] + ([n - events] if n is not None and events is not None else [])
+    if any(count is not None and 0 < count < min_cell for count in counts):
+        return True
+    if row["analysis"] == "table_one":
+        if row["model"] in ("percent", "missing_percent"):  # with the count it gives away what it is a share of
+            return named.estimate in hidden or named.n in hidden
+        if not row["term"] or row["model"] in _SUMMARIES:
+            return False if row["term"] else named.n in hidden
+        return named.estimate in hidden
+    return row["analysis"] in _ADDITIVE and (named.n in hidden or named.events in hidden)
+
+
+def _second_means(rows: Sequence[tuple[int, Row]], emptied: set[int], min_cell: int) -> set[int]:
+    """Summaries of further groups where those of a small one follow from everybody's and the other groups'."""
+    people: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # of a variable and group column, by group
+    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)  # of a variable and group
+    for number, row in rows:
+        if row["analysis"] == "table_one" and row["model"] in _SUMMARIES:
+            people[row["term"], row["group"].partition("=")[0]][row["group"]] = row["n"]
+            numbers[row["term"], row["group"]].append(number)
+    taken: set[int] = set()
+    for (term, column), groups in people.items():
+        if not column:
+            continue
+        nobody = people[term, ""].get("", 0) - sum(groups.values())
+        small = [n for n in (nobody, *groups.values()) if 0 < n < min_cell]
+        for group in sorted(groups, key=lambda name: groups[name]):
+            if not small or (len(small) > 1 and sum(small) >= min_cell):
+                break
+            if groups[group] >= min_cell:
+                small.append(groups[group])
+                taken.update(numbers[term, group])
+    return taken
