@@ -4,10 +4,8 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from cinema_cli.analysis.statistics.rounding import rounded_times
 from cinema_cli.analysis.survival.cleaning import clean
 from cinema_cli.analysis.survival.columns import COMPETING_CODE, Columns, check_free, find_columns
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
@@ -64,7 +62,6 @@ def analysis_table(
     rows = _rows(joined, named, times, events)
     flow = list(joined.flow)
     rows = _complete(rows, _needed(named, times, imputes=imputes), flow)
-    rows = _with_rounded_times(rows)
     known = tuple(name for name in named.phenotypes if rows[name].null_count() < rows.height)
     notes = [*found.notes, *joined.notes, *_doubts(rows, named, known, times)]
     return AnalysisTable(
@@ -119,15 +116,6 @@ def _complete(rows: pl.DataFrame, needed: dict[str, str], flow: list[FlowStep]) 
         raise InputError(f"nobody is left to analyse ({steps})", hint="See who was left out, and why.", code="nobody")
     flow.append(kept("analysed", rows.height))
     return rows
-
-
-def _with_rounded_times(rows: pl.DataFrame) -> pl.DataFrame:
-    """Times and entries that tie where R lets them tie."""
-    names = [name for name in (ENTRY, TIME) if name in rows.columns]
-    rounded = rounded_times(np.concatenate([rows[name].to_numpy() for name in names]))
-    return rows.with_columns(
-        pl.Series(name, part) for name, part in zip(names, np.split(rounded, len(names)), strict=True)
-    )
 
 
 def _refuse_overlap(cells: Cells, named: Columns, times: Times) -> None:

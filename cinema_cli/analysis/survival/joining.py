@@ -57,7 +57,7 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     if n_without := left.height - both[_ROWS["phenotypes"]].n_unique():
         flow.append(left_out("no outcome row", n_without))
     spare = right.height - matched.height
-    notes = (f"{spare} rows of {outcomes.name} are of nobody in {phenotypes.name}",) if spare else ()
+    notes = (f"rows of {outcomes.name} whose participant has no phenotypes: {spare}",) if spare else ()
     return Joined(_cells(both, phenotypes, outcomes, found), tuple(flow), notes)
 
 

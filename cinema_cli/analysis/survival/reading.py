@@ -10,7 +10,7 @@ from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.io.outside_tables import read_outside
 
 PHENOTYPE_TABLE = "phenotypes.parquet"
-MISSING = ("", ".", "na", "n/a", "nan", "null", "<na>")  # in any case of letters; `none` may be a category
+MISSING = ("", ".", "NA", "na", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")  # `none` may be a category
 FIRST_ROW = 2  # the header is row 1, as a spreadsheet counts
 _MOST_ROWS = 5  # row numbers that an error lists
 
@@ -46,20 +46,21 @@ def read_phenotypes(path: Path) -> Source:
                 code="no_phenotypes",
             )
         path = path / PHENOTYPE_TABLE
-    return _source(path, called="phenotype table", option="PHENOTYPES", code="phenotypes")
+    return read_source(path, called="phenotype table", option="PHENOTYPES", code="phenotypes")
 
 
 def read_outcomes(path: Path) -> Source:
     """The table of outcomes. Raises InputError, ConfigError."""
-    return _source(path, called="table of outcomes", option="--outcomes", code="outcomes")
+    return read_source(path, called="table of outcomes", option="--outcomes", code="outcomes")
 
 
-def _source(path: Path, *, called: str, option: str, code: str) -> Source:
+def read_source(path: Path, *, called: str, option: str, code: str) -> Source:
+    """Any table; see `io.outside_tables` for the words. Raises InputError, also without rows, and ConfigError."""
     table = read_outside(path, called=called, option=option, code=code)
     text, number = pl.col(pl.String), pl.col(pl.Float32, pl.Float64)
     bare = text.str.strip_chars()
     cells = table.with_columns(
-        pl.when(bare.str.to_lowercase().is_in(MISSING)).then(None).otherwise(bare).name.keep(), number.fill_nan(None)
+        pl.when(bare.is_in(MISSING)).then(None).otherwise(bare).name.keep(), number.fill_nan(None)
     )
     if cells.is_empty():
         raise InputError(f"{path.name} has no rows", hint="One row a participant is read.", code=f"no_{code}")

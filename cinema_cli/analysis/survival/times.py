@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
 import polars as pl
 
 from cinema_cli.analysis.statistics.outcome import CENSORED, COMPETING, EVENT
+from cinema_cli.analysis.statistics.rounding import rounded_times
 from cinema_cli.analysis.survival.columns import COMPETING_CODE, Columns
 from cinema_cli.analysis.survival.reading import Cells, is_numeric
 from cinema_cli.domain.errors import ConfigError
@@ -44,8 +46,9 @@ class Times:
 def read_times(cells: Cells, columns: Columns, *, unit: TimeUnit | None) -> Times:
     """Times in `unit`: durations as they are; of dates the time since `entry`, or since `origin` with a late entry.
 
-    Without a unit that of the column's name (`time_days`), else years. Raises ConfigError, with row numbers, for what
-    is neither, and where a time is not above 0 or not above its entry.
+    They are rounded so that those tie which differ by rounding errors alone, as in R. Without a unit that of the
+    column's name (`time_days`) holds, else years. Raises ConfigError, with row numbers, for what is neither, and where
+    a time is not above 0 or not above its entry.
     """
     unit = unit or next((one for one in TimeUnit if columns.time.lower().endswith(f"_{one}")), TimeUnit.YEARS)
     if _holds_dates(cells, columns.time):
@@ -63,14 +66,14 @@ def _durations(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
     time = cells.numbers(columns.time)
     cells.refuse(columns.time, time <= 0, says="is {}, a time is above 0", hint=_BEFORE, code="survival_time")
     if not columns.entry:
-        return Times(time, None, unit)
+        return Times(*_rounded(time), None, unit)
     if _holds_dates(cells, columns.entry):
         raise ConfigError(
             f"{columns.time} holds numbers and {columns.entry} dates",
             hint="Give both as dates, or both as numbers in one unit.",
             code="survival_time",
         )
-    entry = cells.numbers(columns.entry)
+    time, entry = _rounded(time, cells.numbers(columns.entry))
     cells.refuse(columns.entry, entry < 0, says="is {}, before time 0", hint=_LATE, code="survival_time")
     cells.refuse(
         columns.entry, entry >= time, says=f"is {{}}, not before {columns.time}", hint=_LATE, code="survival_time"
@@ -90,13 +93,23 @@ def _of_dates(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
     cells.refuse(columns.time, end <= origin, says=f"is {{}}, not after {start}", hint=_BEFORE, code="survival_time")
     time = _length(origin, end, unit)
     if not (columns.origin and columns.entry):
-        return Times(time, None, unit)
+        return Times(*_rounded(time), None, unit)
     entered = _dates(cells, columns.entry)
     cells.refuse(columns.entry, entered < origin, says=f"is {{}}, before {start}", hint=_LATE, code="survival_time")
     cells.refuse(
         columns.entry, entered >= end, says=f"is {{}}, not before {columns.time}", hint=_LATE, code="survival_time"
     )
-    return Times(time, _length(origin, entered, unit), unit)
+    return Times(*_rounded(time, _length(origin, entered, unit)), unit)
+
+
+def _rounded(*columns: pl.Series) -> list[pl.Series]:
+    """Columns of times that tie, with each other too, where R lets them tie."""
+    whole = pl.concat(columns)
+    known = whole.is_not_null()
+    values = np.full(len(whole), np.nan)
+    if known.any():
+        values[known] = rounded_times(whole.drop_nulls().to_numpy())
+    return [pl.Series(part).fill_nan(None) for part in np.split(values, len(columns))]
 
 
 def _length(start: pl.Series, end: pl.Series, unit: TimeUnit) -> pl.Series:
@@ -144,9 +157,9 @@ def read_events(cells: Cells, columns: Columns) -> pl.Series:
     cells.refuse(
         columns.competing_column, other == COMPETING, says="is {}, not 0 or 1", hint=_CODES, code="survival_status"
     )
-    both = pl.DataFrame({"status": status, "other": other})
-    return both.select(
-        pl.when(pl.col("status") != CENSORED).then(pl.col("status")).otherwise(pl.col("other") * COMPETING)
+    said = pl.DataFrame({"status": status, "other": other})
+    return said.select(
+        pl.when(pl.col("status") == CENSORED).then(pl.col("other") * COMPETING).otherwise(pl.col("status"))
     ).to_series()
 
 

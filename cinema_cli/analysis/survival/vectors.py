@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 
 from cinema_cli.analysis.survival.columns import PARTICIPANT_NAMES
-from cinema_cli.analysis.survival.reading import as_numbers, as_text, is_numeric
+from cinema_cli.analysis.survival.reading import as_numbers, as_text, is_numeric, read_source
 from cinema_cli.analysis.survival.settings import Embeddings
 from cinema_cli.analysis.survival.table import PARTICIPANT, SESSION, AnalysisTable
 from cinema_cli.domain.errors import ConfigError, InputError
-from cinema_cli.io.outside_tables import read_outside
 
 EMBEDDING_TABLE = "embeddings.parquet"
 _KEY, _VISIT, _VECTOR = "_key", "_visit", "_vector"
@@ -23,7 +22,7 @@ def read_embeddings(path: Path, table: AnalysisTable) -> Embeddings:
     the table is none of vectors.
     """
     path = path / EMBEDDING_TABLE if path.is_dir() else path
-    cells = read_outside(path, called="table of embeddings", option="--embeddings", code="embeddings")
+    cells = read_source(path, called="table of embeddings", option="--embeddings", code="embeddings").cells
     participant = next((name for name in PARTICIPANT_NAMES if name in cells.columns), None)
     if participant is None:
         raise ConfigError(
