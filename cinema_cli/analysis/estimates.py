@@ -1,7 +1,8 @@
 """The one tidy table that every number of a report comes from: its columns, its kinds of rows, their meaning."""
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 import polars as pl
 
@@ -101,10 +102,11 @@ class Estimate:
 
 
 COLUMNS = tuple(field.name for field in fields(Estimate))
+_values = attrgetter(*COLUMNS)
 
 
 def table_of(rows: Iterable[Estimate]) -> pl.DataFrame:
     """Rows as a table of SCHEMA, in their order; what is not finite is missing."""
-    table = pl.DataFrame([astuple(row) for row in rows], schema=SCHEMA, orient="row")
+    table = pl.DataFrame([_values(row) for row in rows], schema=SCHEMA, orient="row")
     numbers = pl.col(pl.Float64)
     return table.with_columns(pl.when(numbers.is_finite()).then(numbers).otherwise(None).name.keep())
