@@ -14,6 +14,7 @@ from cinema_cli.analysis.statistics.fine_gray import fine_gray
 from cinema_cli.analysis.statistics.gray import gray_test
 from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier
 from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.risk_sets import Ties
 from cinema_cli.domain.errors import NotEstimableError
 
 R = r_values()
@@ -72,10 +73,11 @@ def with_rows_of_finegray(outcome: Outcome) -> tuple[Outcome, Floats, Ints]:
     """Rows, weights and people of R's finegray: a row for each step of G, the share not yet censored."""
     last = outcome.time[outcome.event == EVENT].max()
     censored = np.unique(outcome.time[outcome.event == 0])
-    shares = [
-        1 - np.sum((outcome.time == c) & (outcome.event == 0)) / (np.sum(outcome.time >= c) - np.sum((outcome.time == c) & (outcome.event != 0)))
-        for c in censored
-    ]  # fmt: skip
+    shares = []
+    for c in censored:
+        lost = np.sum((outcome.time == c) & (outcome.event == 0))
+        had_event = np.sum((outcome.time == c) & (outcome.event != 0))
+        shares.append(1 - lost / (np.sum(outcome.time >= c) - had_event))
     g = np.concatenate([[1.0], np.cumprod(shares)])  # after each censoring
     rows: list[tuple[float, float, int, float, int]] = []
     for i, (time, event) in enumerate(zip(outcome.time.tolist(), outcome.event.tolist(), strict=True)):
@@ -120,3 +122,169 @@ def test_fine_gray_near_crr() -> None:  # r_golden mgus2_crr: G by another order
     found = fine_gray(outcome, x, names=terms)
     assert_allclose(found.coef, R["mgus2_crr"]["coef"], rtol=0.01)
     assert_allclose(found.se, R["mgus2_crr"]["se"], rtol=0.02)
+
+
+@st.composite
+def outcomes(draw: st.DrawFn, late: bool = False, kinds: int = 2) -> Outcome:
+    """Up to 40 people with many tied times."""
+    n = draw(st.integers(3, 40))
+    time = np.array(draw(st.lists(st.integers(1, 12), min_size=n, max_size=n)), dtype=float)
+    event = np.array(draw(st.lists(st.integers(0, kinds), min_size=n, max_size=n)))
+    if not late:
+        return Outcome(time, event)
+    early = np.array(draw(st.lists(st.integers(0, 11), min_size=n, max_size=n)), dtype=float)
+    return Outcome(time, event, np.minimum(early, time - 1))
+
+
+def same_incidence(a: Incidence, b: Incidence) -> None:
+    for field in ("at_risk", "events", "incidence", "se", "lower", "upper"):
+        assert_allclose(getattr(a, field), getattr(b, field), rtol=1e-8, atol=1e-8, err_msg=field)
+
+
+@LAWS
+@given(outcome=outcomes(late=True))
+def test_incidences_and_survival_are_everybody(outcome: Outcome) -> None:
+    found = aalen_johansen(outcome)
+    whole = found.event.incidence + found.competing.incidence + found.survival
+    assert_allclose(whole, np.ones(len(whole)), rtol=1e-12)
+    for curve in (found.event, found.competing):
+        assert np.all(np.diff(curve.incidence) >= -1e-15)
+        assert np.all(curve.se >= 0)
+        assert np.all((curve.lower <= curve.incidence + 1e-12) & (curve.upper >= curve.incidence - 1e-12))
+        assert np.all((curve.lower >= 0) & (curve.upper <= 1))
+
+
+@LAWS
+@given(outcome=outcomes(late=True, kinds=1))
+def test_without_competition_incidence_is_one_less_survival(outcome: Outcome) -> None:
+    found, curve = aalen_johansen(outcome), kaplan_meier(outcome)
+    assert_allclose(found.event.incidence, 1 - curve.survival, atol=1e-12)
+    assert not found.competing.incidence.any()
+
+
+@LAWS
+@given(outcome=outcomes(kinds=1))
+def test_without_competition_and_late_entry_the_jackknife_is_greenwood(outcome: Outcome) -> None:
+    found, curve = aalen_johansen(outcome), kaplan_meier(outcome)
+    some = curve.survival > 0
+    assert_allclose(found.event.se[some], curve.se[some], atol=1e-8)
+
+
+@LAWS
+@given(outcome=outcomes(), unit=st.sampled_from([1 / 365.25, 12.0]), seed=st.integers(0, 99))
+def test_unit_of_time_order_and_entry_at_zero_do_not_matter(outcome: Outcome, unit: float, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(outcome.n)
+    entered = Outcome(outcome.time * unit, outcome.event, np.zeros(outcome.n)).take(order)
+    found, other, times = aalen_johansen(outcome), aalen_johansen(entered), np.unique(outcome.time)
+    for a, b in ((found.event, other.event), (found.competing, other.competing)):
+        same_incidence(incidence_at(a, times), incidence_at(b, times * unit))
+
+
+@LAWS
+@given(outcome=outcomes(late=True))
+def test_error_is_the_jackknife(outcome: Outcome) -> None:
+    """Taking a little weight from each person in turn changes the curve as the standard error says."""
+    table = aalen_johansen(outcome).event
+    tiny, influence = 1e-6, []
+    for i in range(outcome.n):
+        weights = np.ones(outcome.n)
+        weights[i] -= tiny
+        influence.append((table.incidence - weighted_incidence(outcome, weights, table.times)) / tiny)
+    assert_allclose(table.se, np.sqrt(np.sum(np.square(influence), axis=0)), atol=1e-4)
+
+
+def weighted_incidence(outcome: Outcome, weights: Floats, times: Floats) -> Floats:
+    """Aalen-Johansen of the event with weights, by its definition."""
+    curve, survival, path = 0.0, 1.0, []
+    entry = np.full(outcome.n, -1.0) if outcome.entry is None else outcome.entry
+    for t in times:
+        n = weights[(entry < t) & (outcome.time >= t)].sum()
+        d = [weights[(outcome.time == t) & (outcome.event == kind)].sum() for kind in (EVENT, COMPETING)]
+        if n > 0:
+            curve += survival * d[0] / n
+            survival *= 1 - sum(d) / n
+        path.append(curve)
+    return np.array(path)
+
+
+def test_beyond_follow_up_incidence_is_unknown() -> None:
+    found = aalen_johansen(Outcome(np.array([1.0, 2.0, 3.0]), np.array([1, 2, 0]))).event
+    points = incidence_at(found, np.array([0.5, 1.0, 3.5]))
+    assert_allclose(points.incidence, [0, 1 / 3, np.nan])
+    nobody_left = aalen_johansen(Outcome(np.array([1.0, 2.0]), np.array([1, 2]))).event
+    assert incidence_at(nobody_left, np.array([9.0])).incidence.tolist() == [0.5]
+
+
+def test_gray_of_renamed_groups_and_refusals() -> None:
+    outcome, sex = mgus(), r_data("mgus2")["sexM"].to_numpy()
+    assert_allclose(gray_test(outcome, 5 - sex).statistic, gray_test(outcome, sex).statistic, rtol=1e-10)
+    with pytest.raises(NotEstimableError, match="no events, or only one group"):
+        gray_test(outcome, np.zeros(outcome.n, dtype=np.int64))
+    with pytest.raises(NotEstimableError, match="people who enter late"):
+        gray_test(Outcome(outcome.time, outcome.event, np.zeros(outcome.n)), sex)
+
+
+def made(n: int, seed: int, kinds: int = 2) -> tuple[Outcome, Floats]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2))
+    time = np.ceil(20 * rng.exponential(size=n) * np.exp(-0.5 * x[:, 0]))
+    return Outcome(time, rng.integers(0, kinds + 1, n)), x
+
+
+def test_without_competition_fine_and_gray_is_cox() -> None:
+    outcome, x = made(200, 0, kinds=1)
+    found, cox = fine_gray(outcome, x, names=["a", "b"]), fit_cox(outcome, x, names=["a", "b"], robust=True)
+    assert_allclose(found.coef, cox.coef, rtol=1e-10)
+    assert_allclose(found.variance, cox.variance, rtol=1e-10)
+    assert_allclose(found.loglik, cox.loglik, rtol=1e-12)
+
+
+def test_without_censoring_those_with_a_competing_event_stay_for_ever() -> None:
+    outcome, x = made(200, 1)
+    outcome = Outcome(outcome.time, np.maximum(outcome.event, 1))
+    for_ever = Outcome(np.where(outcome.event == EVENT, outcome.time, 1e6), np.where(outcome.event == EVENT, 1, 0))
+    found, cox = fine_gray(outcome, x, names=["a", "b"]), fit_cox(for_ever, x, names=["a", "b"], robust=True)
+    assert_allclose(found.coef, cox.coef, rtol=1e-10)
+    assert_allclose(found.variance, cox.variance, rtol=1e-8)
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_fine_gray_is_that_of_the_rows_of_finegray(ties: Ties) -> None:
+    outcome, x = made(150, 2)
+    cluster = np.arange(150) // 3
+    expanded, weights, person = with_rows_of_finegray(outcome)
+    rows = fit_cox(expanded, x[person], names=["a", "b"], weights=weights, cluster=cluster[person], ties=ties)
+    found = fine_gray(outcome, x, names=["a", "b"], cluster=cluster, ties=ties)
+    assert_allclose(found.coef, rows.coef, rtol=1e-8)
+    assert_allclose(found.variance, rows.variance, rtol=1e-8)
+    other = np.random.default_rng(0).permutation(150)
+    again = fine_gray(
+        Outcome(outcome.time[other] / 365.25, outcome.event[other]), x[other], names=["a", "b"], cluster=cluster[other],
+        ties=ties,
+    )  # fmt: skip
+    assert_allclose(again.coef, found.coef, rtol=1e-8)
+    assert_allclose(again.variance, found.variance, rtol=1e-8)
+
+
+def test_fine_gray_names_what_it_cannot_estimate() -> None:
+    outcome, x = made(60, 3)
+    with pytest.raises(NotEstimableError, match="one is the same in everybody"):
+        fine_gray(outcome, np.column_stack([x[:, 0], np.ones(60)]), names=["a", "one"])
+    with pytest.raises(NotEstimableError, match="nobody had the event"):
+        fine_gray(Outcome(outcome.time, np.where(outcome.event == EVENT, 0, outcome.event)), x, names=["a", "b"])
+    with pytest.raises(NotEstimableError, match="people who enter late"):
+        fine_gray(Outcome(outcome.time, outcome.event, np.zeros(60)), x, names=["a", "b"])
+
+
+def test_fine_gray_finds_a_planted_subdistribution_hazard() -> None:
+    """Fine and Gray's own design: P(event by t | x) = 1 - (1 - 0.4 (1 - exp(-t)))^exp(0.7 x), at 20,000 people."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=20_000)
+    ever = 1 - 0.6 ** np.exp(0.7 * x)
+    is_event = rng.random(len(x)) < ever
+    share = 1 - (1 - rng.random(len(x)) * ever) ** np.exp(-0.7 * x)
+    time = np.where(is_event, -np.log(1 - np.minimum(share / 0.4, 1 - 1e-12)), rng.exponential(size=len(x)))
+    censored = rng.uniform(0, 4, len(x))
+    outcome = Outcome(np.minimum(time, censored), np.where(censored < time, 0, np.where(is_event, EVENT, COMPETING)))
+    found = fine_gray(outcome, x[:, None], names=["x"])
+    assert abs(found.coef[0] - 0.7) < 3 * found.se[0]
