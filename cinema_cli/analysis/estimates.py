@@ -55,16 +55,18 @@ ANALYSES: dict[str, str] = {
     "brier_difference": "Less that of the clinical model, same time.",
     "brier_integrated": "Integrated Brier score from 0 to the time in level; otherwise as brier.",
     "ipa": "Index of prediction accuracy, 1 - Brier / Brier of the null model, at the time in level.",
-    "optimism": "How much an apparent figure (term) flatters, by bootstrap; model as in cox; n resamples.",
+    "optimism": "How much an apparent figure (term) flatters, by bootstrap; model as in cox; level the horizon where "
+    "there is one; se its Monte-Carlo error.",
     "proportional_hazards": "Chi-squared of the exact score test for a term, GLOBAL for all; level degrees of "
     "freedom; model and group as in cox.",
     "schoenfeld": "Log hazard ratio of term per unit over time (level), smoothed scaled Schoenfeld residuals.",
     "spline": "Hazard ratio of a phenotype at the value in level against its median, restricted cubic spline.",
     "nonlinearity": "Chi-squared of the curved part of a spline; level degrees of freedom.",
-    "calibration": "Observed risk at the horizon in a tenth (group `1` to `10`) of predicted risk (level); model.",
+    "calibration": "Observed risk at the horizon in a tenth (group `1` to `10`) of predicted risk (level); model. "
+    "Predictions are of people whom their model has not seen (unit `held-out`), also in the next rows.",
     "calibration_smooth": "Observed risk at the horizon where the predicted risk is level, smooth.",
-    "calibration_slope": "Slope of the linear predictor; group says whether apparent or corrected.",
-    "observed_expected": "Observed over expected events by the horizon (level).",
+    "calibration_slope": "Slope of the linear predictor; group `held-out` or `optimism-corrected`.",
+    "observed_expected": "Observed over expected events by the horizon (level); group as in calibration_slope.",
     "decision_curve": "Net benefit at the risk threshold in level; model clinical, clinical_cmr, all or none.",
     "second_opinion": "Largest difference of our Cox coefficients from those of lifelines, relative to their SE.",
     "imputation": "Share of information that is missing (fmi) of a pooled coefficient.",

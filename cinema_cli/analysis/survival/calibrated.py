@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.analysis.statistics.calibration import calibration, smooth_calibration
+from cinema_cli.analysis.statistics.calibration import (
+    calibration,
+    calibration_slope,
+    complementary_log_log,
+    smooth_calibration,
+)
 from cinema_cli.analysis.statistics.decision import net_benefit
+from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -31,6 +37,7 @@ def calibration_rows(
         yield replace(
             row,
             analysis="observed_expected",
+            group=HELD_OUT,
             level=repr(horizon),
             n=everybody.n,
             events=everybody.events,
@@ -49,8 +56,24 @@ def calibration_rows(
                 lower=part.lower,
                 upper=part.upper,
             )
+        yield _slope(replace(row, analysis="calibration_slope", group=HELD_OUT), model, risk)
         yield from _smooth(replace(row, n=outcome.n, events=outcome.n_events), model, risk, horizon)
     yield from _decisions(models, risks, horizon)
+
+
+def _slope(row: Estimate, model: "Predicting", risk: Floats) -> Estimate:
+    """Slope of the complementary log-log of the predicted risk."""
+    outcome = model.data.outcome
+    found = calibration_slope(outcome, complementary_log_log(risk))
+    return replace(
+        row,
+        n=outcome.n,
+        events=outcome.n_events,
+        estimate=found.estimate,
+        lower=found.estimate - Z95 * found.se,
+        upper=found.estimate + Z95 * found.se,
+        se=found.se,
+    )
 
 
 def _smooth(row: Estimate, model: "Predicting", risk: Floats, horizon: float) -> Iterator[Estimate]:

@@ -1,12 +1,57 @@
-"""What the bootstrap says of how much apparent figures flatter."""
+"""What may be expected of a model in new people: apparent figures less what the bootstrap says they flatter."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.statistics.optimism import Corrected, optimism_corrected
 from cinema_cli.analysis.statistics.outcome import Floats
 
+if TYPE_CHECKING:
+    from cinema_cli.analysis.survival.prediction import Predicting
 
-def optimism_rows(models: Mapping[str, Any], times: Floats, *, n_resamples: int, seed: int) -> Iterator[Estimate]:
-    """Nothing yet."""
-    return iter(())
+CORRECTED = "optimism-corrected"
+_AT_TIMES = {"auc": "auc", "brier": "brier", "ipa": "ipa"}  # figures at a time -> analysis
+
+
+def optimism_rows(model: "Predicting", times: Floats, *, n_resamples: int, seed: int) -> Iterator[Estimate]:
+    """Corrected figures of a model, and their optimism. Raises NotEstimableError."""
+    data = model.data
+    if data.weights is not None or n_resamples == 0:
+        return
+    found = optimism_corrected(
+        data.outcome,
+        data.design.x,
+        names=data.design.names,
+        horizons=times.tolist(),
+        n_resamples=n_resamples,
+        seed=seed,
+        strata=data.strata,
+        cluster=data.cluster,
+    )
+    row = Estimate("optimism", model.place.outcome, model.place.model, n=data.outcome.n, events=data.outcome.n_events)
+    for figure in found.figures:
+        level = "" if figure.horizon is None else repr(figure.horizon)
+        yield from _corrected(replace(row, level=level), figure)
+        yield replace(
+            row,
+            term=figure.measure,
+            level=level,
+            estimate=figure.optimism,
+            se=figure.optimism_se,
+            unit=f"{found.n_resamples} resamples",
+        )
+
+
+def _corrected(row: Estimate, figure: Corrected) -> Iterator[Estimate]:
+    """The row of a corrected figure that the report shows; none for the others."""
+    row = replace(row, estimate=figure.corrected)
+    if figure.measure == "c":
+        yield replace(row, analysis="concordance", level=CORRECTED)
+    elif figure.measure == "slope":
+        yield replace(row, analysis="calibration_slope", group=CORRECTED)
+    elif figure.measure == "observed_expected":
+        yield replace(row, analysis="observed_expected", group=CORRECTED)
+    elif figure.measure in _AT_TIMES:
+        yield replace(row, analysis=_AT_TIMES[figure.measure], group=CORRECTED)

@@ -59,8 +59,8 @@ def prediction_rows(
         raise NotEstimableError(
             "rows are intervals of people: risks at a horizon are not estimable", hint="Give one row a person."
         )
-    covariates = [name for name in table.covariates]
-    terms = [*covariates, *(name for name in table.phenotypes if name not in covariates)]
+    covariates = table.covariates
+    terms = list(dict.fromkeys([*covariates, *table.phenotypes]))
     data = model_data(table, terms, per=settings.per)
     data, left_out = independent(data)
     yield from (replace(row, outcome=table.outcome_name, model=WITH_CMR) for row in left_out)
@@ -71,11 +71,18 @@ def prediction_rows(
         yield from _model_rows(model, horizon)
     if covariates:
         yield from _added_rows(models[CLINICAL], models[WITH_CMR])
-    times = np.array([horizon / 2, horizon])
-    scores = prediction_scores(data.outcome, {name: model.risks(times) for name, model in models.items()}, times)
-    yield from _score_rows(models, scores)
     yield from _second_opinion(models[WITH_CMR])
-    yield from optimism_rows(models, times, n_resamples=n_resamples, seed=settings.seed)
+    times = np.array([]) if data.outcome.entry is not None else np.array([horizon / 2, horizon])
+    if len(times):
+        scores = prediction_scores(data.outcome, {name: model.risks(times) for name, model in models.items()}, times)
+        yield from _score_rows(models, scores)
+    for model in models.values():
+        yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed)
+    if not len(times):
+        raise NotEstimableError(
+            "people enter late: risks at a horizon, calibration and net benefit are not estimable",
+            hint="Use time since the scan as the time scale.",
+        )
     risks = {name: held_out_risks(m.data, m.fit, horizon=horizon, seed=settings.seed) for name, m in models.items()}
     yield from calibration_rows(models, risks, horizon=horizon)
 
