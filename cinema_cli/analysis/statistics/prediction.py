@@ -82,16 +82,30 @@ def score_differences(scores: Scores, model: str, *, reference: str) -> tuple[Di
     )
 
 
+def area_under_curve(status: KnownStatus, risk: Floats) -> float:
+    """Probability that a case (event by the horizon) has a higher risk (n,) than a control; ties count half."""
+    case, _, beaten, _ = _cases_and_controls(status, risk)
+    return float(np.mean(case * beaten))
+
+
+def brier_score(status: KnownStatus, risk: Floats) -> float:
+    """Mean squared difference of a risk (n,) and what happened by the horizon."""
+    return float(np.mean(_residuals(status, risk)))
+
+
 def _auc(status: KnownStatus, risk: Floats) -> Score:
-    """Probability that a case (event by the horizon) has a higher predicted risk than a control; ties count half."""
+    case, control, beaten, beating = _cases_and_controls(status, risk)
+    auc = float(np.mean(case * beaten))
+    return Score(auc, status.influence(case * (beaten - auc) + control * (beating - auc)))
+
+
+def _cases_and_controls(status: KnownStatus, risk: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Weights (n,) of cases and controls, of mean 1; shares (n,) of controls below and of cases above each person."""
     case = status.weight * status.had_event
     control = status.weight - case
     case, control = case / case.mean(), control / control.mean()
     value, place = np.unique(risk, return_inverse=True)
-    beaten = _share_below(place, control, len(value))  # (n,) of controls by each
-    beating = 1.0 - _share_below(place, case, len(value))  # (n,) of cases that beat each
-    auc = float(np.mean(case * beaten))
-    return Score(auc, status.influence(case * (beaten - auc) + control * (beating - auc)))
+    return case, control, _share_below(place, control, len(value)), 1.0 - _share_below(place, case, len(value))
 
 
 def _share_below(place: Ints, weight: Floats, n_values: int) -> Floats:
@@ -101,8 +115,12 @@ def _share_below(place: Ints, weight: Floats, n_values: int) -> Floats:
 
 
 def _brier(status: KnownStatus, risk: Floats) -> Score:
-    residual = status.weight * (status.had_event - risk) ** 2
-    return Score(float(residual.mean()), status.influence(residual))
+    residuals = _residuals(status, risk)
+    return Score(float(residuals.mean()), status.influence(residuals))
+
+
+def _residuals(status: KnownStatus, risk: Floats) -> Floats:
+    return np.asarray(status.weight * (status.had_event - risk) ** 2)
 
 
 def _integrated(scores: tuple[Score, ...], times: Floats) -> tuple[Score, ...]:

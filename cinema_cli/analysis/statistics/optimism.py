@@ -1,0 +1,163 @@
+"""How good a Cox model will be for new people: its apparent figures less their optimism, by Harrell's bootstrap."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cinema_cli.analysis.statistics.baseline import Baseline, baseline_hazard, predicted_survival
+from cinema_cli.analysis.statistics.concordance import harrell_c
+from cinema_cli.analysis.statistics.cox import CoxFit, fit_cox, linear_predictor
+from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
+from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.prediction import area_under_curve, brier_score
+from cinema_cli.analysis.statistics.resampling import resampler
+from cinema_cli.domain.errors import NotEstimableError
+
+MEASURES = {
+    "c": "Harrell's C",
+    "slope": "slope of the linear predictor",
+    "r2": "share of the log likelihood explained, Nagelkerke's R squared",
+}
+MEASURES_AT = {
+    "auc": "area under the ROC curve",
+    "brier": "Brier score",
+    "ipa": "1 - Brier / Brier of the null model",
+    "observed_expected": "observed over expected events",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """One figure of a model, in its own data, in resamples and in new people."""
+
+    measure: str  # of MEASURES or MEASURES_AT
+    horizon: float | None  # of MEASURES_AT
+    apparent: float  # the model in the people it was fitted to
+    training: float  # mean of refitted models in their own resamples
+    test: float  # mean of refitted models in all people
+    optimism_se: float  # Monte-Carlo error of the optimism
+
+    @property
+    def optimism(self) -> float:
+        """How much the apparent figure differs from that in new people."""
+        return self.training - self.test
+
+    @property
+    def corrected(self) -> float:
+        """What to expect in new people from the same source."""
+        return self.apparent - self.optimism
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Optimism-corrected figures of one model."""
+
+    figures: tuple[Corrected, ...]
+    n_resamples: int  # those that could be fitted
+    n_failed: int
+
+    def figure(self, measure: str, horizon: float | None = None) -> Corrected:
+        """One of the figures."""
+        return next(f for f in self.figures if (f.measure, f.horizon) == (measure, horizon))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _People:
+    """Rows with what all figures of them need."""
+
+    outcome: Outcome
+    x: Floats
+    strata: Ints | None
+    statuses: tuple[KnownStatus, ...]
+
+    @classmethod
+    def of(cls, outcome: Outcome, x: Floats, strata: Ints | None, horizons: Sequence[float]) -> "_People":
+        return cls(outcome, x, strata, tuple(known_status(outcome, horizon) for horizon in horizons))
+
+    def take(self, rows: Ints) -> "_People":
+        strata = None if self.strata is None else self.strata[rows]
+        return _People.of(self.outcome.take(rows), self.x[rows], strata, [s.horizon for s in self.statuses])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """A Cox model with the people it was fitted to."""
+
+    people: _People
+    fit: CoxFit
+    baseline: Baseline
+
+    @classmethod
+    def of(cls, people: _People, names: Sequence[str], start: Floats | None = None) -> "_Model":
+        fit = fit_cox(people.outcome, people.x, names=names, strata=people.strata, start=start)
+        return cls(people, fit, baseline_hazard(fit, people.outcome, people.x, strata=people.strata))
+
+
+def optimism_corrected(
+    outcome: Outcome,
+    x: Floats,
+    *,
+    names: Sequence[str],
+    horizons: Sequence[float],
+    n_resamples: int,
+    seed: int,
+    strata: Ints | None = None,
+    cluster: Ints | None = None,
+) -> Validation:
+    """Figures of a Cox model (Efron) of x (n, p) without their optimism (Harrell, Lee and Mark, Stat Med 1996;15:361).
+
+    The model is refitted in resamples of people (`cluster` (n,) says whose rows belong together) and its figures there
+    compared with those of the refitted model in all people. Competing events count as censorings. Resamples that cannot
+    be fitted are left out and counted.
+
+    Raises NotEstimableError as `fit_cox` and `known_status`, and where fewer than half of the resamples can be fitted.
+    """
+    everybody = _People.of(outcome.cause_specific(), x, strata, horizons)
+    model = _Model.of(everybody, names)
+    draw = resampler(outcome.n, cluster=cluster)
+    training, test = [], []
+    for rng in np.random.default_rng(seed).spawn(n_resamples):
+        try:
+            refitted = _Model.of(everybody.take(draw(rng)), names, model.fit.coef)
+            own, all_people = _figures(refitted, refitted.people), _figures(refitted, everybody)
+        except NotEstimableError:
+            continue
+        training.append(own)
+        test.append(all_people)
+    if 2 * len(training) < n_resamples:
+        raise NotEstimableError(
+            f"only {len(training)} of {n_resamples} resamples could be fitted: optimism is not estimable",
+            hint="Too few events for so many columns.",
+        )
+    spread = np.std(np.subtract(training, test), axis=0, ddof=1) / np.sqrt(len(training))
+    labels = [(m, None) for m in MEASURES] + [(m, horizon) for horizon in horizons for m in MEASURES_AT]
+    columns = (_figures(model, everybody), np.mean(training, axis=0), np.mean(test, axis=0), spread)
+    figures = tuple(
+        Corrected(measure, horizon, *map(float, values))
+        for (measure, horizon), *values in zip(labels, *columns, strict=True)
+    )
+    return Validation(figures, len(training), n_resamples - len(training))
+
+
+def _figures(model: _Model, people: _People) -> Floats:
+    """Values of MEASURES, then of MEASURES_AT at each horizon, of a model in some people, its own or others."""
+    predictor = linear_predictor(model.fit, people.x)
+    own = people is model.people
+    judged = model.fit if own else _refitted(predictor, people)
+    n = people.outcome.n
+    r2 = np.expm1(-judged.lrt / n) / np.expm1(2.0 * judged.loglik_null / n)
+    slope = 1.0 if own else judged.coef[0]
+    values = [harrell_c(people.outcome, predictor, strata=people.strata), slope, r2]
+    times = np.array([status.horizon for status in people.statuses])
+    risks = 1.0 - predicted_survival(model.fit, model.baseline, people.x, times, strata=people.strata)
+    for status, risk in zip(people.statuses, risks.T, strict=True):
+        brier, null = brier_score(status, risk), brier_score(status, np.full(n, status.risk))
+        values += [area_under_curve(status, risk), brier, 1.0 - brier / null, status.risk / float(risk.mean())]
+    return np.array(values)
+
+
+def _refitted(predictor: Floats, people: _People) -> CoxFit:
+    """A Cox model of a linear predictor alone."""
+    slope = np.ones(1)
+    return fit_cox(people.outcome, predictor[:, None], names=["linear predictor"], strata=people.strata, start=slope)
