@@ -15,7 +15,11 @@ def analyse(
     out: options.OutFolder = None,
     work_dir: options.WorkDir = None,
     clinical: Annotated[
-        Path | None, typer.Option(help="CSV or Parquet: participant_id and age, sex, height_cm, weight_kg.")
+        Path | None,
+        typer.Option(
+            help="CSV or Parquet: participant_id and age, sex, height_cm, weight_kg; with time (or time_years) and "
+            "event also a survival analysis."
+        ),
     ] = None,
     participant_label: options.ParticipantLabel = None,
     participants: options.Participants = None,

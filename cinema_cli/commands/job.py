@@ -71,6 +71,10 @@ def run_job(job: Job) -> ExitCode:
         code = exit_code(job, summary, index=index)
         log.finish(exit_code=code, facts=run_facts(summary, device))
         _write_cohort(job, facts=device.facts, changed=changed or summary.n_run > 0)
+        if job.clinical and job.report and not job.shard:
+            from cinema_cli.commands.cohort_survival import cohort_survival  # here: other runs need none of it
+
+            cohort_survival(job.out, job.clinical, command=job.command, jobs=job.jobs, hash_key=key)
         result = job.out / _result_name(job, device.facts)
     CONSOLE.info(last_words(summary, result=None if job.shard else result, n_lost=_n_lost(job, index)))
     return code
@@ -166,5 +170,3 @@ def _write_cohort(job: Job, *, facts: EngineFacts, changed: bool) -> None:
 def _result_name(job: Job, facts: EngineFacts) -> str:
     """The file that a user looks at first."""
     return REPORT_NAME if job.report else PREDICTIONS if facts.columns else "phenotypes.parquet"
-
-

@@ -1,7 +1,6 @@
 """A survival analysis from its tables to its folder: read, analyse, take small numbers out, write."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,14 @@ from cinema_cli.analysis.survival.analysis import SurvivalResult, analyse_surviv
 from cinema_cli.analysis.survival.disclosure import suppressed
 from cinema_cli.analysis.survival.door import read_analysis_table
 from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE
+from cinema_cli.analysis.survival.settings import Embeddings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.analysis.survival.vectors import EMBEDDING_TABLE, read_embeddings
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import logged_run, utc_now
 from cinema_cli.commands.survival_asked import SurvivalJob
 from cinema_cli.commands.survival_files import REPORT_NAME, RunOfSurvival, check_folder_of, write_survival
+from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.hashed import digest
 from cinema_cli.io.lock import run_lock
 
@@ -35,14 +36,29 @@ class DoneSurvival:
         """The page to read first."""
         return self.job.out / REPORT_NAME
 
-    @property
-    def n_events(self) -> int:
-        """Rows that end with the event."""
-        return self.table.outcome().n_events
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Tables that passed the door."""
+
+    inputs: tuple[Path, ...]
+    table: AnalysisTable
+    embeddings: Embeddings | None
 
 
 def run_survival(job: SurvivalJob) -> DoneSurvival:
-    """Analyse and write into `job.out`; nothing is written where the tables are refused. Raises CinemaError."""
+    """Analyse and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
+    ready = prepare(job)
+    hidden = {str(path.parent.resolve()): "INPUT" for path in ready.inputs} | {str(job.out.resolve()): "OUT"}
+    with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
+        done = carry_out(job, ready)
+        log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
+    CONSOLE.info(f"report: {done.report}")
+    return done
+
+
+def prepare(job: SurvivalJob) -> Prepared:
+    """Read the tables; nothing is written. Raises InputError, ConfigError, UsageError."""
     inputs = _inputs(job)
     check_folder_of(job.out, inputs=inputs)
     table = read_analysis_table(
@@ -54,47 +70,44 @@ def run_survival(job: SurvivalJob) -> DoneSurvival:
         hash_key=job.hash_key,
     )
     embeddings = read_embeddings(job.embeddings, table) if job.embeddings else None
-    for note in table.notes:
-        CONSOLE.warn(note)
-    hidden = {str(path.parent.resolve()): "INPUT" for path in inputs} | {str(job.out.resolve()): "OUT"}
-    started = utc_now()
-    with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
-        _say_size(table)
-        result = analyse_survival(table, job.settings, embeddings=embeddings, said=_said())
-        estimates = suppressed(result.estimates, job.min_cell) if job.suppresses else result.estimates
-        run = RunOfSurvival(
-            job=job,
-            table=table,
-            result=result,
-            estimates=estimates,
-            started=started,
-            inputs=tuple((path.name, digest(path)[0]) for path in inputs),
-        )
-        write_survival(run)
-        log.finish(exit_code=0, facts={"command": job.command, "n_estimates": estimates.height})
-    done = DoneSurvival(job, table, result, estimates)
-    CONSOLE.info(f"report: {done.report}")
-    return done
+    return Prepared(inputs, table, embeddings)
+
+
+def carry_out(job: SurvivalJob, ready: Prepared) -> DoneSurvival:
+    """Analyse what was read and write it. Raises OutputError."""
+    started, table = utc_now(), ready.table
+    for said in table.notes:
+        CONSOLE.info(said)
+    _say_size(table)
+    result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=_say_step)
+    estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
+    read = tuple((path.name, digest(path)[0]) for path in ready.inputs)
+    write_survival(RunOfSurvival(job, table, result, estimates, started, read))
+    return DoneSurvival(job, table, result, estimates)
 
 
 def summary_json(done: DoneSurvival) -> str:
     """What programs want to know at once; no number of people that disclosure control would take away."""
-    few = done.job.suppresses and done.n_events < done.job.min_cell
-    missing = done.estimates.filter(pl.col("analysis") == "not_estimable")
+    not_estimable = done.estimates.filter(pl.col("analysis") == "not_estimable")["level"]
     return json.dumps(
         {
             "report": str(done.report),
             "outcome": done.table.outcome_name,
-            "n": done.table.n,
-            "events": None if few else done.n_events,
+            "n": _shown(done.table.n, done.job),
+            "events": _shown(done.table.outcome().n_events, done.job),
             "phenotypes": list(done.table.phenotypes),
             "horizon": done.result.horizon,
             "estimates": done.estimates.height,
-            "not_estimable": missing["level"].to_list(),
+            "not_estimable": not_estimable.unique(maintain_order=True).to_list(),
             "suppressed": done.job.suppresses,
         },
         indent=2,
     )
+
+
+def _shown(count: int, job: SurvivalJob) -> int | None:
+    """A count, if it may be shown."""
+    return None if job.suppresses and 0 < count < job.min_cell else count
 
 
 def _inputs(job: SurvivalJob) -> tuple[Path, ...]:
@@ -114,6 +127,7 @@ def _say_size(table: AnalysisTable) -> None:
     CONSOLE.info(f"{people}, {table.outcome().n_events} with the event, {len(table.phenotypes)} phenotypes")
 
 
-def _said() -> Callable[[str], None]:
-    """What hears the steps of the analysis."""
-    return CONSOLE.info if CONSOLE.progress else CONSOLE.debug
+def _say_step(step: str) -> None:
+    """A step of the analysis begins."""
+    if CONSOLE.progress:
+        CONSOLE.info(f"survival: {step}")

@@ -171,6 +171,7 @@ _BIDSIGNORE = """\
 /series.json
 /studies.json
 /report/
+/survival/
 /logs/
 sub-*/ses-*/*_dseg.nii.gz
 sub-*/ses-*/status.json
@@ -189,6 +190,7 @@ failures.csv  qc.csv    studies without a result; checks that did not pass
 notes.csv               doubts about participants: two under one id, one under two, several visits
 <table>.json            what each column of that table means
 sub-*/ses-*/            study.html, masks (labels 0 background, 1 RV, 2 myocardium, 3 LV), status.json (the record)
+survival/               report and tables of survival, where a clinical file told events; individual/ is not for release
 logs/                   settings and messages of each run
 
 Tables are rebuilt from the records by every run: change nothing here by hand. They hold the studies that the last

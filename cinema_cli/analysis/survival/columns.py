@@ -107,6 +107,20 @@ def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
     return Found(columns, frozenset(of_outcomes), ids, tuple(notes))
 
 
+def outcome_columns(source: Source) -> Columns | None:
+    """Columns of a table of people that holds outcomes under their usual names; None where it does not.
+
+    Age and sex, where it has them, are covariates, and sexes are compared.
+    """
+    time = next((name for name in TIME_NAMES if source.has(name)), "")
+    event = next((name for name in EVENT_NAMES if source.has(name)), "")
+    if not (time and event):
+        return None
+    ages = [name for name in ("age_years", "age") if source.has(name)]
+    sexes = [name for name in ("sex",) if source.has(name)]
+    return Columns(time=time, event=event, covariates=(*ages[:1], *sexes), groups=tuple(sexes))
+
+
 def _participant(asked: str, source: Source, *, other: Source, notes: list[str]) -> str:
     """The id column of a table; empty where one table is both and says nothing of who is who."""
     if asked and source.has(asked):

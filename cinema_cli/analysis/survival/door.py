@@ -63,6 +63,12 @@ def analysis_table(
     flow = list(joined.flow)
     rows = _complete(rows, _needed(named, times, imputes=imputes), flow)
     known = tuple(name for name in named.phenotypes if rows[name].null_count() < rows.height)
+    if not known:
+        raise InputError(
+            f"no phenotype has a value among the {rows.height} rows analysed",
+            hint="Name columns with --phenotypes.",
+            code="nobody",
+        )
     notes = [*found.notes, *joined.notes, *_doubts(rows, named, known, times)]
     return AnalysisTable(
         rows.drop(name for name in named.phenotypes if name not in known),
