@@ -1,86 +1,52 @@
-"""How well a model ranks people it has not seen: folds that never part the rows of one person."""
+"""Predictions for each person by a Cox model that has not seen this person: what a calibration may be drawn from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cinema_cli.analysis.statistics.concordance import concordance
+from cinema_cli.analysis.statistics.baseline import baseline_hazard, predicted_survival
+from cinema_cli.analysis.statistics.cox import fit_cox, linear_predictor
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
-from cinema_cli.domain.errors import NotEstimableError
-
-Z_95 = 1.959963984540054
-FEWEST_EVENTS = 20
+from cinema_cli.analysis.statistics.resampling import folds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Harrell's C in the held-out rows of each fold, with its standard error; arrays (folds,)."""
+    """Predictions of n people."""
 
-    c: Floats
-    se: Floats
-    n: Ints
-    events: Ints
-    note: str = ""  # for the reader: what was done to the data
-
-    @property
-    def mean(self) -> float:
-        """Mean C over the folds."""
-        return float(np.mean(self.c))
-
-    @property
-    def mean_se(self) -> float:
-        """Its standard error, folds taken as independent."""
-        return float(np.sqrt(np.sum(self.se**2)) / len(self.se))
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """95 % limits of the mean, within 0..1."""
-        width = Z_95 * self.mean_se
-        return max(self.mean - width, 0.0), min(self.mean + width, 1.0)
+    predictor: Floats  # (n,) log hazard ratio against the mean of the fold's model
+    risk: Floats  # (n, k) probability of the event by each horizon
 
 
-def grouped_folds(person: Ints, folds: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
-    """Rows to fit and rows held out, `folds` times; all rows of a person (n,) are on the same side.
-
-    Raises NotEstimableError with fewer people than folds.
-    """
-    from sklearn.model_selection import GroupKFold
-
-    if len(np.unique(person)) < folds:
-        raise NotEstimableError(f"fewer than {folds} people: nobody can be held out", hint="")
-    yield from GroupKFold(folds, shuffle=True, random_state=seed).split(person, groups=person)
-
-
-def held_out_concordance(
+def held_out_predictions(
     outcome: Outcome,
-    person: Ints,
-    predicted: Callable[[Ints, Ints], Floats],
+    x: Floats,
     *,
-    folds: int,
+    names: Sequence[str],
+    horizons: Sequence[float],
     seed: int,
-    note: str = "",
+    n_folds: int = 10,
+    strata: Ints | None = None,
+    cluster: Ints | None = None,
 ) -> HeldOut:
-    """C of `predicted(rows to fit, rows held out)`, the risk of the rows held out; its error is clustered by person.
+    """Predict each row of x (n, p) by a Cox model (Efron) of the other folds.
 
-    Raises NotEstimableError with fewer than FEWEST_EVENTS events, with delayed entry, or where a fold has no events.
+    `cluster` (n,) says whose rows stay together. Competing events count as censorings.
+
+    Raises NotEstimableError as `fit_cox`.
     """
-    if outcome.entry is not None:
-        raise NotEstimableError(
-            "models of scikit-survival know no late entry: they are not fitted with it",
-            hint="Use time since the scan as the time scale.",
-        )
-    if outcome.n_events < FEWEST_EVENTS:
-        raise NotEstimableError(
-            f"{outcome.n_events} events are fewer than {FEWEST_EVENTS}: "
-            "how a model ranks people it has not seen is not estimable",
-            hint="Wait for more follow-up.",
-        )
-    c, se, n, events = [], [], [], []
-    for fitted, held in grouped_folds(person, folds, seed):
-        found = concordance(outcome.take(held), predicted(fitted, held), cluster=person[held])
-        c.append(found.c)
-        se.append(found.se)
-        n.append(len(held))
-        events.append(outcome.take(held).n_events)
-    return HeldOut(np.array(c), np.array(se), np.array(n), np.array(events), note)
+    fold = folds(outcome.n, n_folds, seed=seed, cluster=cluster)
+    times = np.asarray(horizons, dtype=np.float64)
+    predictor, risk = np.empty(outcome.n), np.empty((outcome.n, len(times)))
+    start = None
+    for k in range(n_folds):
+        others, own = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        seen, groups = outcome.take(others), None if strata is None else strata[others]
+        fit = fit_cox(seen, x[others], names=names, strata=groups, start=start)
+        baseline = baseline_hazard(fit, seen, x[others], strata=groups)
+        own_strata = None if strata is None else strata[own]
+        predictor[own] = linear_predictor(fit, x[own])
+        risk[own] = 1.0 - predicted_survival(fit, baseline, x[own], times, strata=own_strata)
+        start = fit.coef
+    return HeldOut(predictor, risk)

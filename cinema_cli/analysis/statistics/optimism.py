@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinema_cli.analysis.statistics.baseline import Baseline, baseline_hazard, predicted_survival
+from cinema_cli.analysis.statistics.censoring import follow_up
 from cinema_cli.analysis.statistics.concordance import harrell_c
 from cinema_cli.analysis.statistics.cox import CoxFit, fit_cox, linear_predictor
 from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
@@ -73,7 +74,8 @@ class _People:
 
     @classmethod
     def of(cls, outcome: Outcome, x: Floats, strata: Ints | None, horizons: Sequence[float]) -> "_People":
-        return cls(outcome, x, strata, tuple(known_status(outcome, horizon) for horizon in horizons))
+        seen = follow_up(outcome)
+        return cls(outcome, x, strata, tuple(known_status(outcome, horizon, seen=seen) for horizon in horizons))
 
     def take(self, rows: Ints) -> "_People":
         strata = None if self.strata is None else self.strata[rows]

@@ -20,7 +20,7 @@ class Order:
 
 
 def order_pairs(outcome: Outcome, risk: Floats, strata: Ints) -> Order:
-    """Order rows by risk (n,) within strata (n,), and by time; whoever has no event, or a competing one, is censored."""
+    """Order rows by risk (n,) within strata (n,), and by time; a competing event is a censoring."""
     ends = np.flatnonzero(outcome.event == EVENT)
     times = np.unique(outcome.time[ends])
     until = np.searchsorted(times, outcome.time, side="right")
