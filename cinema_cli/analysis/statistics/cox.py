@@ -119,6 +119,21 @@ def fit_cox(
         NotEstimableError: no event, or a column is constant, collinear with others, or separates the events.
     """
     sets = risk_sets(outcome, weights=weights, strata=strata, ties=ties)
+    robust |= weights is not None and bool(np.any(weights != np.floor(weights)))
+    return fit_risk_sets(sets, x, names=names, weights=weights, cluster=cluster, robust=robust, start=start)
+
+
+def fit_risk_sets(
+    sets: RiskSets,
+    x: Floats,
+    *,
+    names: Sequence[str],
+    weights: Floats | None = None,
+    cluster: Ints | None = None,
+    robust: bool = False,
+    start: Floats | None = None,
+) -> CoxFit:
+    """As `fit_cox`, from risk sets, in which weights are already: those given here only centre."""
     scaled, scale = _scaled(x, sets, names)
     null = partial_likelihood(sets, scaled, np.zeros(len(scale)))
     refuse_collinear(null.information, float(sets.weights[sets.died].sum()), names)
@@ -126,28 +141,29 @@ def fit_cox(
     refuse_separated(_step(at.information, at.score), np.ptp(scaled, axis=1), names)
     if iterations > MAX_ITERATIONS:
         raise NotEstimableError(f"the Cox model of {', '.join(names)} did not converge", hint="Use fewer columns.")
-    naive, robust_variance, robust_score = np.linalg.inv(at.information), None, None
-    if robust or cluster is not None or (weights is not None and np.any(weights != np.floor(weights))):
+    naive = variance = np.linalg.inv(at.information)
+    robust_score = None
+    if robust or cluster is not None:
         groups = None if cluster is None else cluster[sets.rows]
         influence = naive @ clustered(score_residuals(at), groups)
-        robust_variance = influence @ influence.T
+        variance = influence @ influence.T
         null_influence = clustered(score_residuals(null), groups)
         robust_score = quadratic(null.score, null_influence @ null_influence.T)
     units = np.outer(scale, scale)
     return CoxFit(
         names=tuple(names),
         coef=coef / scale,
-        variance=(naive if robust_variance is None else robust_variance) / units,
+        variance=variance / units,
         naive_variance=naive / units,
         means=_reported_means(x, weights),
         loglik_null=null.loglik,
         loglik=at.loglik,
         score_test=quadratic(null.score, null.information),
         robust_score_test=robust_score,
-        n=outcome.n,
-        n_events=outcome.n_events,
+        n=sets.n,
+        n_events=len(sets.died),
         iterations=iterations,
-        ties=ties,
+        ties=sets.ties,
     )
 
 

@@ -19,6 +19,7 @@ class RiskSets:
     Efron counts their risk less by 0, 1/d, ... (d-1)/d; Breslow has the one term 0.
     """
 
+    ties: Ties
     n: int  # rows of the outcome
     rows: Ints  # (m,) which rows of the outcome
     first: Ints  # (m,)
@@ -63,12 +64,6 @@ class RiskSets:
         sums: Floats = np.add.reduceat(values, self.first_share, axis=-1)
         return sums
 
-    def spread(self, values: Floats) -> Floats:
-        """Values of rows (..., m) laid back to all n rows of the outcome, 0 for those never at risk."""
-        out = np.zeros((*values.shape[:-1], self.n))
-        out[..., self.rows] = values
-        return out
-
 
 def risk_sets(
     outcome: Outcome, *, weights: Floats | None = None, strata: Ints | None = None, ties: Ties = "efron"
@@ -98,6 +93,7 @@ def risk_sets(
     of_time, share, share_weight, first_share = _shares(deaths, weights[rows][died], ties)
     first_death = np.cumsum(deaths) - deaths
     return RiskSets(
+        ties=ties,
         n=outcome.n,
         rows=rows,
         first=first,
