@@ -1,14 +1,19 @@
 """Counts that add up to each other, and which of them must be hidden so that no small one can be computed back."""
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cinema_cli.analysis.statistics.outcome import Floats
 
 Key = tuple[Hashable, ...]
-_DETERMINED = 1e-5  # largest part of a random vector left in a cell that the sums determine: rounding
+Booleans = NDArray[np.bool_]
+Sum = tuple[int, Sequence[int]]  # total and its parts, by number
+_NOTHING = 1e-5  # rounding, in solutions whose entries are about 1
+_TRIED = 12  # counts of which hiding one may help: more are not tried out
 
 
 @dataclass(slots=True, eq=False)
@@ -28,14 +33,14 @@ class Cells:
         self.unpublished.discard(key)
         return key
 
-    def add_sum(self, total: Key, parts: Iterable[Key], *, rest: Key | None = None) -> None:
-        """State that a total has these parts, of known value, and perhaps a rest, under a name of its own or `rest`."""
+    def add_sum(self, total: Key, parts: Iterable[Key]) -> None:
+        """State that a total has these parts, all of known value, and perhaps a rest."""
         parts = tuple(part for part in parts if part != total)
         left = self.values[total] - sum(self.values[part] for part in parts)
         if not parts or left < 0:  # the parts are no parts: people in one, rows or events in the other
             return
         if left > 0:
-            rest = rest or ("rest", total, parts)
+            rest: Key = ("rest", total, parts)
             if rest not in self.values:
                 self.values[rest] = left
                 self.unpublished.add(rest)
@@ -45,75 +50,100 @@ class Cells:
     def hidden(self, *, min_cell: int, kept: Collection[Key] = ()) -> set[Key]:
         """Names of the counts to hide: those of 1..min_cell - 1, and others so that sums do not give them away.
 
-        The smallest suitable other is taken; `kept` (the size of the whole cohort) only where there is no other.
+        The smallest other that helps is taken; `kept` (those of the whole cohort) only where there is none.
         """
-        small = {key for key, value in self.values.items() if 0 < value < min_cell}
-        hidden = small | self.unpublished
-        sums_of: dict[Key, list[tuple[Key, tuple[Key, ...]]]] = {}
+        names = list(self.values)
+        place = {name: k for k, name in enumerate(names)}
+        sums = [(place[total], [place[part] for part in parts]) for total, parts in self.sums]
+        values = np.fromiter(self.values.values(), dtype=np.float64, count=len(names))
+        small = (values > 0) & (values < min_cell)
+        search = _Search(
+            sums=sums,
+            matrix=_matrix(sums, len(names)),
+            values=values,
+            cost=values + np.where([name in kept for name in names], values.sum(), 0.0),
+            hidden=small | np.array([name in self.unpublished for name in names], dtype=bool),
+            min_cell=min_cell,
+        )
+        while search.goes_on():
+            pass
+        return {name for name, is_hidden in zip(names, search.hidden, strict=True) if is_hidden} - self.unpublished
+
+
+def _matrix(sums: Sequence[Sum], width: int) -> Any:
+    """Sums as a sparse matrix (sums, cells): 1 for a part, -1 for the total."""
+    from scipy.sparse import csc_array
+
+    rows = np.repeat(np.arange(len(sums)), [1 + len(parts) for _, parts in sums])
+    columns = [cell for total, parts in sums for cell in (total, *parts)]
+    signs = [sign for _, parts in sums for sign in (-1.0, *[1.0] * len(parts))]
+    return csc_array((signs, (rows, columns)), shape=(len(sums), width))
+
+
+@dataclass(slots=True, eq=False)
+class _Search:
+    """Hides one more count wherever a small one follows from the visible ones."""
+
+    sums: Sequence[Sum]
+    matrix: Any  # (sums, cells)
+    values: Floats  # (cells,)
+    cost: Floats  # (cells,) of hiding it
+    hidden: Booleans
+    min_cell: int
+
+    def goes_on(self) -> bool:
+        """Hide one count for each exposure; False where nothing changed."""
+        before = self.hidden.copy()
+        for exposures in (self._small_sums(before), self._determined(before)):
+            for wanted, needed in exposures:
+                if not np.any(needed & self.hidden):  # else it was helped in this round
+                    self._help(wanted, needed)
+            if np.any(self.hidden != before):
+                return True
+        return False
+
+    def _small_sums(self, hidden: Booleans) -> Iterator[tuple[Floats, Booleans]]:
+        """Sums whose hidden parts are few people together: which parts, and from which visible counts it follows."""
         for total, parts in self.sums:
-            for key in (total, *parts):
-                sums_of.setdefault(key, []).append((total, parts))
-        while True:
-            taken = {
-                found
-                for key in self._exposed(hidden, small, min_cell)
-                if (found := self._another(key, hidden, sums_of, kept)) is not None
-            }
-            if not taken:
-                return hidden - self.unpublished
-            hidden |= taken
+            covered = [part for part in parts if hidden[part]]
+            if covered and not hidden[total] and 0 < self.values[covered].sum() < self.min_cell:
+                wanted, needed = np.zeros(len(hidden)), np.zeros(len(hidden), dtype=bool)
+                wanted[covered] = 1.0
+                needed[[total, *parts]] = True
+                yield wanted, needed & ~hidden
 
-    def _exposed(self, hidden: set[Key], small: set[Key], min_cell: int) -> list[Key]:
-        """Hidden counts, one a sum, by which a small count or a small sum of hidden ones can be computed."""
-        found: dict[Key, None] = {}
-        for total, parts in self.sums:
-            covered = [part for part in parts if part in hidden]
-            if covered and total not in hidden and 0 < sum(self.values[part] for part in covered) < min_cell:
-                found[covered[0]] = None
-        keys, known = self._determined(hidden)
-        return [*found, *(key for key, is_known in zip(keys, known, strict=True) if is_known and key in small)]
+    def _determined(self, hidden: Booleans) -> Iterator[tuple[Floats, Booleans]]:
+        """The same for small counts that several sums together determine: nothing is left of a random vector there."""
+        columns = np.flatnonzero(hidden)
+        random = np.random.default_rng(0).uniform(1.0, 2.0, len(columns))
+        unknowns = self.matrix[:, columns]
+        explained = _solve(unknowns, unknowns @ random)
+        for cell in columns[np.abs(random - explained) < _NOTHING]:
+            if 0 < self.values[cell] < self.min_cell:
+                wanted = np.zeros(len(hidden))
+                wanted[cell] = 1.0
+                used = _solve(unknowns.T, wanted[columns]) @ self.matrix
+                yield wanted, (np.abs(used) > _NOTHING) & ~hidden
 
-    def _determined(self, hidden: set[Key]) -> tuple[list[Key], list[bool]]:
-        """Which hidden counts follow from the visible ones by the sums: what is left of a random vector is none."""
-        from scipy.sparse import csr_array
-        from scipy.sparse.linalg import lsqr
+    def _help(self, wanted: Floats, needed: Booleans) -> None:
+        """Hide the cheapest of the needed counts without which the wanted number does not follow any more."""
+        choices = np.flatnonzero(needed & (self.values > 0))
+        choices = choices[np.argsort(self.cost[choices], kind="stable")][:_TRIED]
+        if len(choices):
+            self.hidden[next((k for k in choices if self._is_free(wanted, int(k))), choices[0])] = True
 
-        place: dict[Key, int] = {}
-        rows, columns, signs = [], [], []
-        for number, (total, parts) in enumerate(self.sums):
-            for key, sign in ((total, -1.0), *((part, 1.0) for part in parts)):
-                if key in hidden:
-                    rows.append(number)
-                    columns.append(place.setdefault(key, len(place)))
-                    signs.append(sign)
-        if not place:
-            return [], []
-        matrix = csr_array((signs, (rows, columns)), shape=(len(self.sums), len(place)))
-        random: Floats = np.random.default_rng(0).uniform(1.0, 2.0, len(place))
-        explained = lsqr(matrix, matrix @ random, atol=1e-13, btol=1e-13, conlim=0.0, iter_lim=10 * len(place) + 100)[0]
-        return list(place), list(np.abs(random - explained) < _DETERMINED)
+    def _is_free(self, wanted: Floats, also: int) -> bool:
+        """Whether a sum of hidden counts follows from no sums if one more is hidden."""
+        columns = np.flatnonzero(self.hidden | (np.arange(len(self.hidden)) == also))
+        unknowns = self.matrix[:, columns]
+        combination = _solve(unknowns.T, wanted[columns])
+        return bool(np.abs(unknowns.T @ combination - wanted[columns]).max() > _NOTHING)
 
-    def _another(
-        self,
-        exposed: Key,
-        hidden: set[Key],
-        sums_of: dict[Key, list[tuple[Key, tuple[Key, ...]]]],
-        kept: Collection[Key],
-    ) -> Key | None:
-        """The count to hide beside an exposed one: of its own sums, else of the sums of what is hidden in those."""
-        reached, edge = {exposed}, {exposed}
-        best: tuple[bool, bool, int, str, Key] | None = None
-        while edge:
-            near = [pair for key in edge for pair in sums_of.get(key, [])]
-            found = [
-                (key in kept, key == total, self.values[key], str(key), key)
-                for total, parts in near
-                for key in (total, *parts)
-                if key not in hidden and self.values[key] > 0
-            ]
-            best = min([*found, *([best] if best else [])], default=None)
-            if best and not best[0]:
-                return best[-1]
-            edge = {key for total, parts in near for key in (total, *parts) if key in hidden} - reached
-            reached |= edge
-        return best[-1] if best else None
+
+def _solve(matrix: Any, right: Floats) -> Floats:
+    """Least-squares solution of least norm of a sparse system."""
+    from scipy.sparse.linalg import lsqr
+
+    steps = 10 * sum(matrix.shape) + 100
+    found: Floats = lsqr(matrix, right, atol=1e-13, btol=1e-13, conlim=0.0, iter_lim=steps)[0]
+    return found

@@ -1,7 +1,7 @@
 """Which counts a table of estimates holds, and how they add up: what disclosure control has to know of it."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -10,6 +10,7 @@ from cinema_cli.analysis.survival.cells import Cells, Key
 
 Row = Mapping[str, Any]
 _MODELS = ("cox", "fine_gray")
+CURVES = ("kaplan_meier", "cumulative_incidence")
 _BY_CURVE = ("rmst", "survival_quantile")
 
 
@@ -35,6 +36,14 @@ class Counted:
     whole: Key | None = None  # the size of the cohort
     _sizes: dict[Key, int] = field(default_factory=dict)  # ("n", scope) or ("events", outcome, scope) -> the largest
 
+    def hidden_scopes(self, hidden: Collection[Key]) -> set[str]:
+        """Whose size, or number of all events, is among the hidden counts."""
+        return {str(key[-1]) for key, size in self._sizes.items() if (*key, size) in hidden}
+
+    def of_everybody(self) -> set[Key]:
+        """The size of the cohort and the numbers of its events."""
+        return {(*key, size) for key, size in self._sizes.items() if key[-1] == ""}
+
 
 def counted(rows: Sequence[tuple[int, Row]]) -> Counted:
     """Counts of numbered rows of `estimates.SCHEMA`, except those of curves, and their sums."""
@@ -56,16 +65,16 @@ def counted(rows: Sequence[tuple[int, Row]]) -> Counted:
 
 def scope_of(row: Row) -> str:
     """Whom a row's n and events count among: everybody ``, or a part of them."""
-    analysis, term, group = row["analysis"], row["term"], row["group"]
+    analysis, term, group = str(row["analysis"]), str(row["term"]), str(row["group"])
     if analysis in _MODELS:
-        return str(term) if "=" in term else ""
-    if analysis in _BY_CURVE:
-        return f"{term}|{group}" if row["model"] == "quantile" else str(group)
+        return term if "=" in term else ""
+    if analysis in (*CURVES, *_BY_CURVE):
+        return f"{term}|{group}" if row["model"] == "quantile" else group
     if analysis == "calibration":
         return f"{row['model']}|tenth {group}"
     if analysis == "table_one":
-        return "" if row["model"] == "smd" else str(group)
-    return str(group) if analysis in ("rate", "person_time") else ""
+        return "" if row["model"] == "smd" else group
+    return group if analysis in ("rate", "person_time") else ""
 
 
 def _named(found: Counted, row: Row, outcome: str) -> RowCells:

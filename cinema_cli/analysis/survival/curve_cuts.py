@@ -1,7 +1,7 @@
 """Where published curves end and which of their points are left out, so that no step of them is of few people."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,8 +48,10 @@ class _Points:
                 last = n, e
 
 
-def cut_curves(rows: Sequence[tuple[int, Row]], *, min_cell: int) -> CurveCuts:
+def cut_curves(rows: Sequence[tuple[int, Row]], *, min_cell: int, withheld: Collection[int] = frozenset()) -> CurveCuts:
     """Decide on the points of Kaplan-Meier and Aalen-Johansen curves, numbered rows of `estimates.SCHEMA`.
+
+    The numbers of rows `withheld` are hidden in any case.
 
     Points where fewer than `min_cell` are at risk are dropped. A point is emptied where since the last kept one of its
     curve 1 to min_cell - 1 events came; and where everybody's curve and those of all other groups would give it away,
@@ -59,6 +61,7 @@ def cut_curves(rows: Sequence[tuple[int, Row]], *, min_cell: int) -> CurveCuts:
     curves = _curves(rows)
     for points in curves.values():
         points.decide(min_cell)
+        points.hidden |= {time for time, number in points.rows.items() if number in withheld}
     families: dict[Curve, dict[Curve, _Points]] = defaultdict(dict)
     for curve, points in curves.items():
         if curve[2] != "overall":

@@ -7,10 +7,9 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.analysis.survival.cells import Key
-from cinema_cli.analysis.survival.counted import Counted, Row, RowCells, counted
+from cinema_cli.analysis.survival.counted import CURVES, Counted, Row, RowCells, counted, scope_of
 from cinema_cli.analysis.survival.curve_cuts import cut_curves
 
-CURVES = ("kaplan_meier", "cumulative_incidence")
 _NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
 _ADDITIVE = ("rate", "person_time", "calibration", "flow")  # a hidden one is nothing but everybody less the others
 _SUMMARIES = ("mean", "sd", "median", "q1", "q3")
@@ -24,7 +23,7 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     - Where sums give a small count away - categories and missing of a group, groups of everybody, steps of the flow,
       one set of people inside another - the next larger count goes too, until they do not; see `Cells`.
     - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
-    - Curves lose points; see `cut_curves`.
+    - Curves lose points, all of them where the size or the events of their people are hidden; see `cut_curves`.
 
     Rows that lost something have `suppressed` set. Zero is allowed: most zeros of a report are those of nobody missing
     and nobody left out, and hiding them would hide a second count each. UK Biobank and the ONS see it so; UK LLC counts
@@ -34,10 +33,11 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     """
     numbered = estimates.with_row_index(_NUMBER)
     is_curve = pl.col("analysis").is_in(CURVES)
-    cuts = cut_curves(_rows(numbered.filter(is_curve)), min_cell=min_cell)
-    rows = _rows(numbered.filter(~is_curve))
+    rows, points = _rows(numbered.filter(~is_curve)), _rows(numbered.filter(is_curve))
     found = counted(rows)
-    hidden = found.cells.hidden(min_cell=min_cell, kept={found.whole} if found.whole else ())
+    hidden = found.cells.hidden(min_cell=min_cell, kept=found.of_everybody())
+    withheld = found.hidden_scopes(hidden)
+    cuts = cut_curves(points, min_cell=min_cell, withheld={n for n, row in points if scope_of(row) in withheld})
     emptied, without_n, without_events = cuts.emptied | _emptied(rows, found, hidden, min_cell), cuts.without_n, set()
     for number, named in found.rows.items():
         if named.n in hidden:
