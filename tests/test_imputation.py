@@ -1,7 +1,6 @@
 """Multiple imputation: Rubin's rules against R's mice (golden/statistics/r_golden3.json), and what filling in keeps."""
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,3 +37,120 @@ def test_five_imputations_of_pbc_pooled_as_mice() -> None:  # r_golden3 rubin, d
         assert_allclose(ours, entry[theirs], rtol=1e-8, err_msg=theirs)
     assert_allclose(found.between, entry["b"], rtol=1e-6)  # differences of coefficients that agree to 1e-10
     assert_allclose(found.p, entry["p"], rtol=1e-6)
+
+
+@LAWS
+@given(shift=st.floats(-3, 3), spread=st.floats(0.1, 2), seed=st.integers(0, 99))
+def test_pooling_laws(shift: float, spread: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    estimates, variances = rng.normal(shift, spread, (5, 3)), rng.uniform(0.5, 1, (5, 3))
+    found = pool(estimates, variances, df_complete=100)
+    assert np.all(found.variance >= found.within)
+    assert np.all((found.df > 0) & (found.df <= 100))
+    assert np.all((found.fmi > 0) & (found.fmi < 1))
+    again = pool(estimates[::-1], variances[::-1], df_complete=100)
+    assert_allclose(again.lower, found.lower, rtol=1e-9)
+
+
+def test_pooling_the_same_five_times_changes_nothing() -> None:
+    found = pool(np.full((5, 1), 0.4), np.full((5, 1), 0.01), df_complete=1e6)
+    assert_allclose([found.estimate[0], found.se[0]], [0.4, 0.1], rtol=1e-12)
+    assert_allclose([found.lower[0], found.upper[0]], 0.4 + np.array([-1, 1]) * 0.1959964, rtol=1e-5)
+    with pytest.raises(ValueError, match="at least two"):
+        pool(np.full((1, 1), 0.4), np.full((1, 1), 0.01), df_complete=100)
+
+
+def made(n: int, seed: int) -> tuple[Outcome, Floats, Floats]:
+    """An outcome, its covariates (a number, a number, 0/1, one of three), and the same with cells missing at random."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=n)
+    b = 0.6 * a + 0.8 * rng.normal(size=n)
+    c = (rng.random(n) < 1 / (1 + np.exp(-0.5 * a - 0.5 * b))).astype(float)
+    d = (b > rng.normal(size=n)).astype(float) + (a > 0.5 + rng.normal(size=n))
+    time = 10 * rng.exponential(size=n) * np.exp(-0.3 * a - 0.4 * b + 0.3 * c)
+    censored = rng.uniform(0, 6, n)
+    event = (time <= censored).astype(np.int64)
+    whole = np.column_stack([a, b, c, d])
+    holed = whole.copy()
+    for j in (1, 2, 3):
+        holed[rng.random(n) < 1 / (1 + np.exp(1.5 - 0.8 * a - 1.5 * event)), j] = np.nan
+    return Outcome(np.minimum(time, censored), event), whole, holed
+
+
+def covariates(holed: Floats) -> list[Covariate]:
+    return [
+        Covariate(name, holed[:, j], levels) for j, (name, levels) in enumerate(zip("abcd", (0, 0, 2, 3), strict=True))
+    ]
+
+
+@settings(LAWS, max_examples=10)
+@given(n=st.integers(20, 120), seed=st.integers(0, 99))
+def test_observed_cells_stay_and_only_values_that_occur_are_filled_in(n: int, seed: int) -> None:
+    outcome, _, holed = made(n, seed)
+    for filled in impute(covariates(holed), outcome, m=2, seed=seed, iterations=2):
+        seen = ~np.isnan(holed)
+        assert np.array_equal(filled[seen], holed[seen])
+        for j in range(4):
+            assert np.isin(filled[:, j], holed[seen[:, j], j]).all()
+
+
+def test_same_seed_same_numbers_and_each_imputation_its_own() -> None:
+    outcome, _, holed = made(80, 0)
+
+    def run(m: int, seed: int) -> list[Floats]:
+        return list(impute(covariates(holed), outcome, m=m, seed=seed, iterations=2))
+
+    first, again, longer, other = run(2, 1), run(2, 1), run(3, 1), run(2, 2)
+    assert np.array_equal(first, again)
+    assert np.array_equal(first, longer[:2])
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_nothing_missing_and_everything_missing() -> None:
+    outcome, whole, _ = made(40, 0)
+    for filled in impute(covariates(whole), outcome, m=2, seed=0, iterations=1):
+        assert np.array_equal(filled, whole)
+    whole[:, 1] = np.nan
+    with pytest.raises(NotEstimableError, match="nobody has a value of b"):
+        next(impute(covariates(whole), outcome, m=2, seed=0))
+
+
+def test_separated_rare_and_constant_columns_do_not_stop_it() -> None:
+    outcome, whole, _ = made(60, 1)
+    whole[:, 2] = whole[:, 0] > 0  # follows from a
+    whole[:, 3] = np.where(np.arange(60) == 0, 1.0, 0.0)  # one person only
+    whole[:, 1] = 5.0
+    whole[5:15, 1:] = np.nan
+    filled = next(impute(covariates(whole), outcome, m=1, seed=0, iterations=3))
+    assert np.all(filled[5:15, 1] == 5.0)
+    assert np.mean(filled[5:15, 2] == (whole[5:15, 0] > 0)) > 0.7
+
+
+def test_all_censored_and_late_entry_can_be_imputed() -> None:
+    outcome, _, holed = made(60, 2)
+    late = Outcome(outcome.time + 1, np.where(outcome.event == 1, 2, 0), np.where(np.arange(60) % 2 == 0, 0.0, 1.0))
+    for other in (Outcome(outcome.time, np.zeros(60, dtype=np.int64)), late):
+        assert np.isfinite(next(impute(covariates(holed), other, m=1, seed=0, iterations=1))).all()
+
+
+def test_planted_effects_are_nearer_than_with_complete_cases() -> None:
+    """More than half the rows lack something, the more so with a high `a` and the event: complete cases lose `a`."""
+    outcome, whole, holed = made(4000, 3)
+    names = ["a", "b", "c", "d=1", "d=2"]
+
+    def columns_of(x: Floats) -> Floats:
+        return np.column_stack([x[:, :3], x[:, 3] == 1, x[:, 3] == 2]).astype(float)
+
+    full = fit_cox(outcome, columns_of(whole), names=names)
+    kept = ~np.isnan(holed).any(axis=1)
+    complete = fit_cox(outcome.take(kept), columns_of(holed[kept]), names=names)
+    fits = [
+        fit_cox(outcome, columns_of(filled), names=names)
+        for filled in impute(covariates(holed), outcome, m=5, seed=0, iterations=5)
+    ]
+    pooled = pool(np.array([f.coef for f in fits]), np.array([f.se**2 for f in fits]), df_complete=1000)
+    assert np.all(np.abs(pooled.estimate - full.coef) < 3 * pooled.se)
+    assert np.abs(pooled.estimate - full.coef)[:3].sum() < 0.5 * np.abs(complete.coef - full.coef)[:3].sum()
+    assert np.all(pooled.se < complete.se)
+    assert np.all(pooled.se > full.se)

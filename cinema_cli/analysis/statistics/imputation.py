@@ -37,7 +37,8 @@ def impute(
 
     Numbers by predictive mean matching, so that only values that occur are filled in; categories by multinomial
     regression. Each column is predicted from all others, from the events and from the cumulative hazard that a
-    person lived through (White and Royston 2009; Nelson-Aalen). Observed cells stay as they are.
+    person lived through (White and Royston 2009; Nelson-Aalen), which understates strong effects of columns that most
+    people lack. Observed cells stay as they are.
 
     Raises NotEstimableError where nobody has a value of a column.
     """

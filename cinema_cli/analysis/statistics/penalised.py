@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinema_cli.analysis.statistics.concordance import concordance
-from cinema_cli.analysis.statistics.held_out import HeldOut, grouped_folds, held_out_concordance
+from cinema_cli.analysis.statistics.grouped_folds import FoldConcordance, grouped_folds, held_out_concordance
 from cinema_cli.analysis.statistics.outcome import EVENT, Floats, Ints, Outcome
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -63,7 +63,7 @@ def penalised_concordance(
     folds: int = 5,
     inner_folds: int = 4,
     l1_ratio: float = 0.5,
-) -> HeldOut:
+) -> FoldConcordance:
     """C in held-out people of an elastic net on x (n, p), its penalty chosen by folds within the people fitted.
 
     All rows of a `person` (n,) are on one side in both kinds of folds, and columns are standardised by the rows fitted
@@ -77,7 +77,8 @@ def penalised_concordance(
         for within, without in grouped_folds(person[fitted], inner_folds, seed):
             inner = penalised_path(part.take(within), columns[within], l1_ratio=l1_ratio, penalties=path.penalties)
             risks, unseen = inner.risk(columns[without]), part.take(without)
-            scores += [concordance(unseen, risk).c for risk in risks.T]
+            found = np.array([concordance(unseen, risk).c for risk in risks.T])
+            scores += found[np.minimum(np.arange(len(scores)), len(found) - 1)]  # a path may end early
         return path.risk(x[held])[:, int(np.argmax(scores))]
 
     return held_out_concordance(outcome, person, predicted, folds=folds, seed=seed)
