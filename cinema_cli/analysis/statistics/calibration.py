@@ -87,20 +87,19 @@ def smooth_calibration(
     Raises NotEstimableError as `known_status` and `fit_cox`.
     """
     known_status(outcome, horizon)
-    scale = complementary_log_log(risk)
+    scale = _complementary_log_log(risk)
     knots = harrell_knots(scale, n_knots, name="predicted risk")
     names = ["predicted risk", *(f"curve {k} of predicted risk" for k in range(1, n_knots - 1))]
     x = restricted_cubic(scale, knots)
     fit = fit_cox(outcome, x, names=names)
     points = np.quantile(risk, np.linspace(0.01, 0.99, n_points))
-    at = restricted_cubic(complementary_log_log(points), knots)
+    at = restricted_cubic(_complementary_log_log(points), knots)
     survival, se = survival_at(fit, baseline_hazard(fit, outcome, x), at, np.array([horizon]))
     lower, upper = probability_limits(survival[:, 0], se[:, 0] / survival[:, 0], "log-log")
     return CalibrationCurve(points, 1.0 - survival[:, 0], 1.0 - upper, 1.0 - lower)
 
 
-def complementary_log_log(risk: Floats) -> Floats:
-    """log(-log(1 - risk)), which of a Cox model's risks is its linear predictor up to a constant."""
+def _complementary_log_log(risk: Floats) -> Floats:
     within = np.clip(risk, CERTAIN, 1.0 - CERTAIN)
     return np.asarray(np.log(-np.log1p(-within)), dtype=np.float64)
 

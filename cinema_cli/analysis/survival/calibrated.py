@@ -10,10 +10,10 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.calibration import (
     calibration,
     calibration_slope,
-    complementary_log_log,
     smooth_calibration,
 )
 from cinema_cli.analysis.statistics.decision import net_benefit
+from cinema_cli.analysis.statistics.held_out import HeldOut, held_out_predictions
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.domain.errors import NotEstimableError
@@ -25,12 +25,12 @@ HELD_OUT = "held-out"  # what the unit of these rows says of their predictions
 THRESHOLDS, MOST_AT = 40, 0.95  # of a decision curve: up to this quantile of the predicted risks
 
 
-def calibration_rows(
-    models: "Mapping[str, Predicting]", risks: Mapping[str, Floats], *, horizon: float
-) -> Iterator[Estimate]:
-    """Observed against predicted risk at the horizon, and net benefit, of risks (n,) of unseen people by model."""
+def calibration_rows(models: "Mapping[str, Predicting]", *, horizon: float, seed: int) -> Iterator[Estimate]:
+    """Observed against predicted risk at the horizon, and net benefit, by model. Raises NotEstimableError."""
+    risks: dict[str, Floats] = {}
     for name, model in models.items():
-        outcome, risk = model.data.outcome, risks[name]
+        outcome, predicted = model.data.outcome, _unseen(model, horizon, seed)
+        risk = risks[name] = predicted.risk[:, 0]
         row = Estimate("calibration", model.place.outcome, name, unit=HELD_OUT)
         found = calibration(outcome, risk, horizon=horizon)
         everybody = found.everybody
@@ -56,15 +56,22 @@ def calibration_rows(
                 lower=part.lower,
                 upper=part.upper,
             )
-        yield _slope(replace(row, analysis="calibration_slope", group=HELD_OUT), model, risk)
+        yield _slope(replace(row, analysis="calibration_slope", group=HELD_OUT), model, predicted)
         yield from _smooth(replace(row, n=outcome.n, events=outcome.n_events), model, risk, horizon)
     yield from _decisions(models, risks, horizon)
 
 
-def _slope(row: Estimate, model: "Predicting", risk: Floats) -> Estimate:
-    """Slope of the complementary log-log of the predicted risk."""
+def _unseen(model: "Predicting", horizon: float, seed: int) -> HeldOut:
+    d = model.data
+    return held_out_predictions(
+        d.outcome, d.design.x, names=d.design.names, horizons=[horizon], seed=seed, strata=d.strata, cluster=d.cluster
+    )
+
+
+def _slope(row: Estimate, model: "Predicting", predicted: HeldOut) -> Estimate:
+    """How far the hazard follows the linear predictor."""
     outcome = model.data.outcome
-    found = calibration_slope(outcome, complementary_log_log(risk))
+    found = calibration_slope(outcome, predicted.predictor)
     return replace(
         row,
         n=outcome.n,

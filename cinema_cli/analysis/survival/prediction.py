@@ -16,7 +16,6 @@ from cinema_cli.analysis.statistics.prediction import NULL_MODEL, PredictionScor
 from cinema_cli.analysis.statistics.second_opinion import second_opinion
 from cinema_cli.analysis.survival.associations import APPARENT, difference_row, model_concordance
 from cinema_cli.analysis.survival.calibrated import calibration_rows
-from cinema_cli.analysis.survival.cross_fitted import held_out_risks
 from cinema_cli.analysis.survival.effects import proportional_rows
 from cinema_cli.analysis.survival.models import ModelData, Place, fit_rows, model_data, term_rows
 from cinema_cli.analysis.survival.optimism import optimism_rows
@@ -72,19 +71,16 @@ def prediction_rows(
     if covariates:
         yield from _added_rows(models[CLINICAL], models[WITH_CMR])
     yield from _second_opinion(models[WITH_CMR])
-    times = np.array([]) if data.outcome.entry is not None else np.array([horizon / 2, horizon])
-    if len(times):
+    hindrance = _hindrance(data)
+    times = np.array([]) if hindrance else np.array([horizon / 2, horizon])
+    if not hindrance:
         scores = prediction_scores(data.outcome, {name: model.risks(times) for name, model in models.items()}, times)
         yield from _score_rows(models, scores)
     for model in models.values():
         yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed)
-    if not len(times):
-        raise NotEstimableError(
-            "people enter late: risks at a horizon, calibration and net benefit are not estimable",
-            hint="Use time since the scan as the time scale.",
-        )
-    risks = {name: held_out_risks(m.data, m.fit, horizon=horizon, seed=settings.seed) for name, m in models.items()}
-    yield from calibration_rows(models, risks, horizon=horizon)
+    if hindrance:
+        raise NotEstimableError(f"{hindrance}: how risks at a horizon hold is not estimated", hint="")
+    yield from calibration_rows(models, horizon=horizon, seed=settings.seed)
 
 
 def default_resamples(n_rows: int) -> int:
@@ -124,6 +120,13 @@ def _row(model: Predicting, analysis: str) -> Estimate:
     return Estimate(
         analysis, model.place.outcome, model.place.model, level=APPARENT, n=model.fit.n, events=model.fit.n_events
     )
+
+
+def _hindrance(data: ModelData) -> str:
+    """Why risks at a horizon cannot be judged; empty where they can."""
+    if data.outcome.entry is not None:
+        return "people enter late"
+    return "rows have weights" if data.weights is not None else ""
 
 
 def _model_rows(model: Predicting, horizon: float) -> Iterator[Estimate]:

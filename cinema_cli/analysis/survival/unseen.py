@@ -7,7 +7,7 @@ import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.forest import forest_concordance
-from cinema_cli.analysis.statistics.held_out import HeldOut
+from cinema_cli.analysis.statistics.grouped_folds import FoldConcordance
 from cinema_cli.analysis.statistics.outcome import Ints
 from cinema_cli.analysis.statistics.penalised import penalised_concordance
 from cinema_cli.analysis.survival.models import model_data
@@ -40,7 +40,7 @@ def _people(table: AnalysisTable, rows: Ints) -> Ints:
     return codes
 
 
-def _rows(row: Estimate, found: HeldOut) -> Iterator[Estimate]:
+def _rows(row: Estimate, found: FoldConcordance) -> Iterator[Estimate]:
     row = replace(row, unit=found.note)
     for fold, (c, se, n, events) in enumerate(zip(found.c, found.se, found.n, found.events, strict=True), start=1):
         yield replace(row, level=str(fold), n=int(n), events=int(events), estimate=float(c), se=float(se))
