@@ -207,6 +207,20 @@ def weighted_incidence(outcome: Outcome, weights: Floats, times: Floats) -> Floa
     return np.array(path)
 
 
+def test_one_event_and_none() -> None:
+    times = np.array([1.0, 2.0, 3.0, 4.0])
+    one = aalen_johansen(Outcome(times, np.array([0, 1, 0, 0]))).event
+    assert_allclose(one.incidence, [0, 1 / 3, 1 / 3, 1 / 3])
+    assert_allclose(one.se[1:], np.full(3, np.sqrt(1 / 3 * 2 / 3 / 3)))  # binomial
+    none = aalen_johansen(Outcome(times, np.zeros(4, dtype=np.int64)))
+    for curve in (none.event, none.competing):
+        assert not curve.incidence.any()
+        assert not curve.se.any()
+        assert not curve.upper.any()
+    with pytest.raises(NotEstimableError, match="nobody is left to follow"):
+        aalen_johansen(Outcome(np.array([]), np.array([], dtype=np.int64)))
+
+
 def test_beyond_follow_up_incidence_is_unknown() -> None:
     found = aalen_johansen(Outcome(np.array([1.0, 2.0, 3.0]), np.array([1, 2, 0]))).event
     points = incidence_at(found, np.array([0.5, 1.0, 3.5]))
@@ -218,8 +232,12 @@ def test_beyond_follow_up_incidence_is_unknown() -> None:
 def test_gray_of_renamed_groups_and_refusals() -> None:
     outcome, sex = mgus(), r_data("mgus2")["sexM"].to_numpy()
     assert_allclose(gray_test(outcome, 5 - sex).statistic, gray_test(outcome, sex).statistic, rtol=1e-10)
-    with pytest.raises(NotEstimableError, match="no events, or only one group"):
+    with pytest.raises(NotEstimableError, match="only one group is at risk"):
         gray_test(outcome, np.zeros(outcome.n, dtype=np.int64))
+    with pytest.raises(NotEstimableError, match="no events: groups"):
+        gray_test(Outcome(outcome.time, np.where(outcome.event == EVENT, 0, outcome.event)), sex)
+    early = Outcome(np.append(outcome.time, 0.1), np.append(outcome.event, 0))  # a group that nobody sees an event of
+    assert gray_test(early, np.append(sex, 7)).df == 1
     with pytest.raises(NotEstimableError, match="people who enter late"):
         gray_test(Outcome(outcome.time, outcome.event, np.zeros(outcome.n)), sex)
 

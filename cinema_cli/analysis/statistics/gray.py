@@ -15,9 +15,14 @@ def gray_test(outcome: Outcome, group: Ints) -> ChiSquared:
     """
     if outcome.entry is not None:
         raise NotEstimableError("Gray's test is not defined for people who enter late", hint="Compare the curves.")
-    codes = np.unique(group)
-    if len(codes) < 2 or outcome.n_events == 0:
-        raise NotEstimableError("no events, or only one group: cumulative incidences cannot be compared", hint="")
+    if outcome.n_events == 0:
+        raise NotEstimableError("no events: groups cannot be compared", hint="Follow-up may be too short.")
+    codes = np.unique(group[outcome.time >= outcome.time[outcome.event == EVENT].min()])
+    if len(codes) < 2:
+        raise NotEstimableError(
+            "only one group is at risk when events happen: there is nothing to compare it with",
+            hint="Groups may be too small.",
+        )
     score, variance = _score(outcome, group, codes)
     part = np.arange(len(codes) - 1)
     statistic = float(score[part] @ np.linalg.pinv(variance[np.ix_(part, part)], hermitian=True) @ score[part])

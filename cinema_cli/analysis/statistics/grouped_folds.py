@@ -48,7 +48,7 @@ def grouped_folds(person: Ints, folds: int, seed: int) -> Iterator[tuple[Ints, I
     from sklearn.model_selection import GroupKFold
 
     if len(np.unique(person)) < folds:
-        raise NotEstimableError(f"fewer than {folds} people: nobody can be held out", hint="")
+        raise NotEstimableError(f"fewer than {folds} people: none can be held out", hint="Take fewer folds.")
     yield from GroupKFold(folds, shuffle=True, random_state=seed).split(person, groups=person)
 
 

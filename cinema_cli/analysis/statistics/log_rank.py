@@ -42,7 +42,10 @@ def log_rank(outcome: Outcome, group: Ints, *, rho: float = 0.0, strata: Ints | 
     if not there.any():
         raise NotEstimableError("no events: groups cannot be compared", hint="Follow-up may be too short.")
     if np.count_nonzero(there) < 2:
-        raise NotEstimableError("only one group is at risk when events happen: nothing to compare it with", hint="")
+        raise NotEstimableError(
+            "only one group is at risk when events happen: there is nothing to compare it with",
+            hint="Groups may be too small, or followed at different times.",
+        )
     if strata is None and outcome.entry is None:
         compared = np.isin(group, codes[there])
         statistic = _of_lifelines(outcome.take(compared), group[compared], rho)

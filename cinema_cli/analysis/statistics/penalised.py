@@ -40,7 +40,7 @@ def penalised_path(
     from sksurv.util import Surv
 
     if outcome.n_events == 0:
-        raise NotEstimableError("no events: a penalised model is not estimable", hint="")
+        raise NotEstimableError("no events: a penalised model is not estimable", hint="Check the event column.")
     coxnet = CoxnetSurvivalAnalysis(
         l1_ratio=l1_ratio, alphas=penalties, n_alphas=N_PENALTIES, alpha_min_ratio=LEAST_PENALTY, max_iter=10_000
     )
