@@ -231,12 +231,12 @@ def _cox(made: Made) -> Iterator[Estimate]:
     for i, p in enumerate(made.names):
         beta, unit = -0.5 + 0.11 * i, f"SD ({8.2 + i:.1f} {'%' if p.endswith('pct') else 'ml'})"
         numbers = (0.055, made.n - 3 * i, made.events)
-        yield _hazard("cox", "unadjusted", p, beta * 1.25, *numbers, unit=unit, q=min(1.0, 0.0004 * 3**i))
+        yield _hazard("cox", "unadjusted", p, beta * 1.25, *numbers, unit=unit, q=0.0004 + 0.02 * (i > 5))
         if i == 3:
             reason = f"{p} and a covariate are collinear: its hazard ratio is not estimable"
             yield Estimate("not_estimable", "hf_event", "adjusted", p, level=reason)
             continue
-        yield _hazard("cox", "adjusted", p, beta, *numbers, unit=unit, q=min(1.0, 0.001 * 3**i))
+        yield _hazard("cox", "adjusted", p, beta, *numbers, unit=unit, q=0.001 * (i + 1) if i < 4 else 0.3 / i)
         for j, c in enumerate(COVARIATES):
             yield _hazard(
                 "cox",

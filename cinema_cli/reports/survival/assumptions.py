@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from cinema_cli.reports.survival.words import axis_words, model_words, p_said, p
 
 LIMIT = 0.05  # p of a test below which its curve is shown unfolded
 SHOWN = 6  # small figures that are not folded
+TESTS_SHOWN = 14  # more tests than these are folded, but for those in doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,14 @@ class Assumptions:
 
 def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
     """Words and figures of the section."""
-    tests = [(row, _proportional_row(row)) for row in rows.of("proportional_hazards")]
-    main = [row.term in {"GLOBAL", row.group} or made.doubtful or not row.group for row, made in tests]
-    doubtful, others = _effects(rows, facts)
+    shown, others = _tests(rows.of("proportional_hazards"))
+    doubtful, calm = _effects(rows)
     splines = [_spline(rows, term) for term in _by_p(rows)]
     return Assumptions(
-        tests=tuple(made for (_, made), keep in zip(tests, main, strict=True) if keep),
-        other_tests=tuple(made for (_, made), keep in zip(tests, main, strict=True) if not keep),
-        effects=tuple(make() for make in doubtful),
-        effects_folded=tuple(make() for make in others),
+        tests=tuple(_proportional_row(row) for row in shown),
+        other_tests=tuple(_proportional_row(row) for row in others),
+        effects=tuple(_effect(rows, facts, key) for key in doubtful),
+        effects_folded=tuple(_effect(rows, facts, key) for key in calm),
         splines=tuple(splines[:SHOWN]),
         splines_folded=tuple(splines[SHOWN:]),
     )
@@ -75,38 +75,44 @@ def _proportional_row(row: Estimate) -> ProportionalRow:
         chi_squared=number(row.estimate, decimals=2),
         df=row.level,
         p=p_words(row.p),
-        doubtful=row.p is not None and row.p < LIMIT,
+        doubtful=_in_doubt(row),
     )
 
 
-def _effects(rows: Rows, facts: SurvivalFacts) -> tuple[list[Callable[[], Plot]], list[Callable[[], Plot]]]:
-    """Curves of effects over time: those in doubt, and the others."""
-    curves: dict[tuple[str, str, str], list[Estimate]] = {}
-    for row in rows.of("schoenfeld"):
-        curves.setdefault((row.model, row.group, row.term), []).append(row)
-    doubtful: list[Callable[[], Plot]] = []
-    others: list[Callable[[], Plot]] = []
-    for key, points in curves.items():
-        if sum(row.estimate is not None for row in points) < 2:
-            continue
-        test = rows.one("proportional_hazards", model=key[0], group=key[1], term=key[2])
-        raised = test is not None and test.p is not None and test.p < LIMIT
-
-        def make(
-            key: tuple[str, str, str] = key, points: list[Estimate] = points, test: Estimate | None = test
-        ) -> Plot:
-            return _effect(rows, facts, key, points, test)
-
-        (doubtful if raised else others).append(make)
-    return doubtful, others
+def _tests(tests: Sequence[Estimate]) -> tuple[list[Estimate], list[Estimate]]:
+    """Tests to show, and those to fold: in doubt, and where they are few those of phenotypes and GLOBAL."""
+    main = [row for row in tests if _in_doubt(row) or row.term in {"GLOBAL", row.group} or not row.group]
+    shown = main if len(main) <= TESTS_SHOWN else [row for row in main if _in_doubt(row)]
+    return shown, [row for row in tests if row not in shown]
 
 
-def _effect(
-    rows: Rows, facts: SurvivalFacts, key: tuple[str, str, str], points: Sequence[Estimate], test: Estimate | None
-) -> Plot:
+def _in_doubt(row: Estimate | None) -> bool:
+    return row is not None and row.p is not None and row.p < LIMIT
+
+
+Key = tuple[str, str, str]  # model, phenotype whose model it is, term
+
+
+def _effects(rows: Rows) -> tuple[list[Key], list[Key]]:
+    """Terms whose effect over time is drawn: in doubt, the clearest first, and the other phenotypes.
+
+    A covariate stands in the model of every phenotype: it is drawn once, from the model with the smallest p.
+    """
+    points = Counter((r.model, r.group, r.term) for r in rows.of("schoenfeld") if r.estimate is not None)
+    tests = {(r.model, r.group, r.term): r for r in rows.of("proportional_hazards")}
+    drawn = [key for key, n in points.items() if n > 1]
+    doubtful = sorted((key for key in drawn if _in_doubt(tests.get(key))), key=lambda key: tests[key].p or 0.0)
+    once = {key[2]: key for key in reversed(doubtful)}
+    return [key for key in doubtful if once[key[2]] == key], [
+        key for key in drawn if key not in doubtful and key[1] in {key[2], ""}
+    ]
+
+
+def _effect(rows: Rows, facts: SurvivalFacts, key: Key) -> Plot:
     model, group, term = key
+    test = rows.one("proportional_hazards", model=model, group=group, term=term)
     average = rows.one("cox", model=model, term=term, group="" if term == group else group)
-    curve = _smooth(points, exponential=True)
+    curve = _smooth(rows.of("schoenfeld", model=model, group=group, term=term), exponential=True)
     plot = smooth_ratio(
         curve,
         x_title=f"time, {facts.time_unit}",

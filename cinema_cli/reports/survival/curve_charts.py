@@ -45,8 +45,8 @@ class _Size:
     ticks: int
 
 
-WIDE = _Size(720.0, 168.0, 22.0, 280.0, 19, 9)
-NARROW = _Size(330.0, 84.0, 16.0, 160.0, 8, 5)
+WIDE = _Size(720.0, 168.0, 22.0, 280.0, 16, 9)
+NARROW = _Size(330.0, 106.0, 16.0, 160.0, 8, 4)
 
 
 def y_ends(curves: Sequence[Curve], *, rising: bool) -> tuple[float, float]:

@@ -53,12 +53,11 @@ class Curves:
 
 def curves_section(rows: Rows, facts: SurvivalFacts) -> Curves:
     """Words and figures of the section; the strongest phenotypes come first and large."""
-    order = _order(rows)
-    survival = [key for key in order if any(rows.of("kaplan_meier", model=key[0], term=key[1]))]
+    survival = _in_order_of_evidence(rows, "kaplan_meier")
     phenotypes = [key for key in survival if key[0] == "quantile"]
     small = phenotypes[LARGE:]
     folded = small if len(small) > SMALL_SHOWN else []
-    incidence = in_order_of_curves(rows.of("cumulative_incidence"))
+    incidence = _in_order_of_evidence(rows, "cumulative_incidence")
     first = next((key for key in incidence if key[0] == "quantile"), None)
     panels = [
         found for key in incidence for found in _incidence(rows, facts, key, large=key[0] != "quantile" or key == first)
@@ -79,23 +78,16 @@ def curves_section(rows: Rows, facts: SurvivalFacts) -> Curves:
 Key = tuple[str, str]  # model and term of a family of curves
 
 
-def in_order_of_curves(rows: Sequence[Estimate]) -> list[Key]:
-    """Families of curves: everyone, then groups, then quarters of phenotypes."""
-    rank = {"overall": 0, "group": 1}
-    return sorted(dict.fromkeys((row.model, row.term) for row in rows), key=lambda key: rank.get(key[0], 2))
-
-
-def _order(rows: Rows) -> list[Key]:
-    """Families of survival curves, phenotypes by the p value of their adjusted hazard ratio (of their log-rank)."""
-    keys = in_order_of_curves(rows.of("kaplan_meier"))
+def _in_order_of_evidence(rows: Rows, analysis: str) -> list[Key]:
+    """Families of curves: everyone, groups, then phenotypes by the p value of their adjusted hazard ratio."""
 
     def rank(key: Key) -> tuple[int, float]:
         if key[0] != "quantile":
-            return (0, 0.0)
+            return int(key[0] == "group"), 0.0
         found = rows.one("cox", model="adjusted", term=key[1], group="") or rows.one("log_rank", term=key[1])
-        return (1, found.p if found is not None and found.p is not None else 2.0)
+        return 2, found.p if found is not None and found.p is not None else 2.0
 
-    return sorted(keys, key=rank)
+    return sorted(dict.fromkeys((row.model, row.term) for row in rows.of(analysis)), key=rank)
 
 
 def _panel(rows: Rows, facts: SurvivalFacts, key: Key, *, narrow: bool = False) -> Panel:
@@ -162,7 +154,7 @@ def _log_rank(rows: Rows, key: Key) -> str:
 def _incidence(rows: Rows, facts: SurvivalFacts, key: Key, *, large: bool) -> list[tuple[bool, Panel]]:
     """(large, figure) of the outcome and of the competing event: together for everyone, else apart."""
     every = rows.of("cumulative_incidence", model=key[0], term=key[1])
-    causes = in_order(row.outcome for row in every)
+    causes = in_order(row.outcome for row in every)[: 1 if key[0] == "quantile" else None]
     if key[0] == "overall":
         curves = [_curve(_cause(facts, c), [r for r in every if r.outcome == c], 0.0, facts.entry) for c in causes]
         return [(True, _incidence_panel(facts, curves, "Everyone", narrow=False))]

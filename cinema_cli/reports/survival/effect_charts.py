@@ -51,7 +51,8 @@ class Smooth:
 
 def forest(rows: Sequence[ForestRow], *, panels: Sequence[str], title: str) -> Markup:
     """Hazard ratios with intervals on one logarithmic scale, panels side by side, in words at their right."""
-    names, words, plots = 176.0, 122.0, (720.0 - 176.0) / len(panels) - 132.0
+    names, words = 166.0, 131.0
+    plots = (720.0 - names) / len(panels) - words - 10
     top, bottom = 34.0, 44.0
     height = ROW * len(rows)
     figure, first = canvas(
@@ -80,7 +81,7 @@ def forest(rows: Sequence[ForestRow], *, panels: Sequence[str], title: str) -> M
             _interval(axes, row.intervals[k], n + 0.5, ends, adjusted=k > 0)
             write(axes, 1 + 8 / plots, 1 - (n + 0.5) / len(rows), row.words[k], colour="ink")
             if k == 0:
-                write(axes, -names / plots, 1 - (n + 0.5) / len(rows), short(row.name, most=25), colour="ink")
+                write(axes, -names / plots, 1 - (n + 0.5) / len(rows), short(row.name, most=23), colour="ink")
     return drawn(figure, title=title)
 
 

@@ -15,6 +15,7 @@ from cinema_cli.reports.survival.words import (
     count_words,
     first_up,
     model_words,
+    p_said,
     p_words,
     per_words,
     ratio_interval,
@@ -31,10 +32,9 @@ class HazardRow:
     name: str
     per: str
     unadjusted: str
-    unadjusted_p: str
+    unadjusted_p: str  # p and q, both as words
     adjusted: str
-    p: str
-    q: str
+    adjusted_p: str
     n: str
     events: str
     per_term: str
@@ -124,15 +124,22 @@ def _hazard_row(rows: Rows, phenotype: str, facts: SurvivalFacts) -> HazardRow:
         name=title_of(phenotype),
         per=per_words(main.unit),
         unadjusted=ratio_interval(alone, decimals=decimals_of(facts)),
-        unadjusted_p=p_words(alone.p if alone else None),
+        unadjusted_p=_p_and_q(alone),
         adjusted=ratio_interval(adjusted, decimals=decimals_of(facts)),
-        p=p_words(adjusted.p if adjusted else None),
-        q=p_words(adjusted.q if adjusted else None),
+        adjusted_p=_p_and_q(adjusted),
         n=count_words(main.n, main),
         events=count_words(main.events, main),
         per_term=number(known, decimals=1),
         few=known is not None and known < 10,
     )
+
+
+def _p_and_q(row: Estimate | None) -> str:
+    """`p < 0.001, q = 0.002`."""
+    if row is None:
+        return ""
+    known = [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
+    return ", ".join(known)
 
 
 def _models(rows: Rows, phenotypes: Sequence[str], facts: SurvivalFacts) -> list[ModelTable]:

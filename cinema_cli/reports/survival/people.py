@@ -17,8 +17,7 @@ from cinema_cli.reports.survival.words import (
     with_interval,
 )
 
-
-GROUPS_WIDE = 6  # columns of groups in one part of Table 1
+GROUPS_WIDE = 5  # columns of groups in one part of Table 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ def _lines(cells: Cells, term: str, levels: Sequence[str], groups: Sequence[str]
     if have("mean"):
         lines.append(("mean (SD)", [_both(cells, term, ("mean", "sd"), g) for g in groups]))
     if have("median"):
-        lines.append(("median [quartiles]", [_quartiles(cells, term, g) for g in groups]))
+        lines.append(("median [IQR]", [_quartiles(cells, term, g) for g in groups]))
     lines += [
         (f"{level}, n (%)", [_both(cells, term, ("count", "percent"), g, level) for g in groups])
         for level in levels
@@ -214,7 +213,7 @@ def _quartiles(cells: Cells, term: str, group: str) -> str:
     row = cells.get((term, "", "median", group))
     decimals = _decimals(row.estimate if row else None)
     median, q1, q3 = (_said(cells, term, s, group, "", decimals) for s in ("median", "q1", "q3"))
-    return f"{median} [{q1} to {q3}]" if median and SUPPRESSED not in (median, q1, q3) else median or "–"
+    return f"{median} [{q1},\u00a0{q3}]" if median and SUPPRESSED not in (median, q1, q3) else median or "–"
 
 
 def _smd(rows: Sequence[Estimate], column: str) -> str:

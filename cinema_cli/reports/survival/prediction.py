@@ -17,7 +17,6 @@ from cinema_cli.reports.survival.words import (
     first_up,
     model_words,
     p_said,
-    p_words,
     title_of,
     with_interval,
 )
@@ -117,7 +116,7 @@ def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:
                         clinical=with_interval(cells[0], decimals=decimals, scale=factor),
                         both=with_interval(cells[1], decimals=decimals, scale=factor),
                         difference=with_interval(apart, decimals=decimals, scale=factor),
-                        p=p_words(apart.p if apart else None),
+                        p="" if apart is None or apart.p is None else p_said(apart.p),
                     )
                 )
     return made

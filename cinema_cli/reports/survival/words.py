@@ -53,8 +53,11 @@ def model_words(model: str) -> str:
 
 
 def short(words: str, *, most: int) -> str:
-    """Words cut to `most` characters, where a drawing has no room for more."""
-    return words if len(words) <= most else words[: most - 1].rstrip() + "…"
+    """Words cut in the middle to `most` characters, where a drawing has no room; their ends tell them apart."""
+    if len(words) <= most:
+        return words
+    tail = most // 3
+    return f"{words[: most - tail - 1].rstrip()}…{words[-tail:].lstrip()}"
 
 
 def p_words(p: float | None) -> str:
