@@ -8,28 +8,31 @@ import numpy as np
 
 from cinema_cli.io.vendors import Vendor
 from cinema_cli.phantom.anatomy import Condition, Heart, TrueVolumes, Ventricles, volumes
+from cinema_cli.phantom.hazard import (
+    FOLLOW_UP_YEARS,
+    HAZARD_MALE,
+    HAZARD_PER_LVEF_POINT,
+    HAZARD_PER_LVMI_G_M2,
+    HAZARD_PER_YEAR_OF_AGE,
+    LOSS_PER_YEAR,
+    WEIBULL_SCALE_YEARS,
+    WEIBULL_SHAPE,
+    log_hazard,
+    observed_years,
+    years_until_censored,
+    years_until_event,
+)
 from cinema_cli.phantom.population import sample_heart
 
 # Groups and sites come in shuffled blocks, so that small cohorts have some of each: 5 of 9 people are healthy.
-_GROUPS = (
+GROUPS = (
     *[Condition.HEALTHY] * 5,
     Condition.DILATED,
     Condition.HYPERTROPHIC,
     Condition.INFARCTED,
     Condition.RV_DISEASE,
 )
-_SITES = {"north": Vendor.SIEMENS, "east": Vendor.SIEMENS, "south": Vendor.GE, "west": Vendor.PHILIPS}
-
-# The hazard of the event, per year, at age a, for men (m = 1), at LVEF e (%) and LV mass index i (g/m2):
-#   h(t) = (k / s) (t / s)^(k - 1) exp(B_AGE (a - 60) + B_MALE m + B_LVEF (e - 60) + B_LVMI (i - 65))
-HAZARD_PER_YEAR_OF_AGE = 0.03
-HAZARD_MALE = 0.4
-HAZARD_PER_LVEF_POINT = -0.04
-HAZARD_PER_LVMI_G_M2 = 0.008
-WEIBULL_SHAPE = 1.3
-WEIBULL_SCALE_YEARS = 26.0
-FOLLOW_UP_YEARS = (6.0, 10.0)  # administrative end, uniform
-LOSS_PER_YEAR = 0.02  # random loss to follow-up, exponential
+SITES = {"north": Vendor.SIEMENS, "east": Vendor.SIEMENS, "south": Vendor.GE, "west": Vendor.PHILIPS}
 
 
 _T = TypeVar("_T")
@@ -89,16 +92,6 @@ def stream(seed: int, number: int, *parts: int) -> np.random.Generator:
     return np.random.default_rng([seed, number, *parts])
 
 
-def log_hazard(*, age_years: float, sex: str, lvef_pct: float, lvmi_g_m2: float) -> float:
-    """Log of the hazard ratio against a woman of 60 with an LVEF of 60 % and an LV mass index of 65 g/m2."""
-    return (
-        HAZARD_PER_YEAR_OF_AGE * (age_years - 60.0)
-        + HAZARD_MALE * (sex == "M")
-        + HAZARD_PER_LVEF_POINT * (lvef_pct - 60.0)
-        + HAZARD_PER_LVMI_G_M2 * (lvmi_g_m2 - 65.0)
-    )
-
-
 def sample_participant(seed: int, number: int) -> Participant:
     """Draw participant `number` (from 1) of the cohort `seed`."""
     rng = stream(seed, number, 0)
@@ -107,15 +100,15 @@ def sample_participant(seed: int, number: int) -> Participant:
     bmi = float(np.clip(rng.normal(26.5, 3.8), 18.0, 42.0))
     weight = bmi * (height / 100.0) ** 2
     age = round(float(rng.uniform(40.0, 80.0)), 1)
-    condition = _in_block(_GROUPS, seed, number, purpose=3)
-    site = _in_block(tuple(_SITES), seed, number, purpose=4)
+    condition = _in_block(GROUPS, seed, number, purpose=3)
+    site = _in_block(tuple(SITES), seed, number, purpose=4)
     bsa = math.sqrt(height * weight / 3600.0)
     size = bsa / 1.85 * (1.03 if male else 0.93)  # women's hearts are smaller than their bodies alone explain
     heart = sample_heart(stream(seed, number, 1), condition, size=size)
     ed, es = volumes(Ventricles(heart, 0.0)), volumes(Ventricles(heart, 1.0))
     risk = log_hazard(
         age_years=age,
-        sex="M" if male else "F",
+        male=float(male),
         lvef_pct=100.0 * (ed.lv_ml - es.lv_ml) / ed.lv_ml,
         lvmi_g_m2=ed.mass_g / bsa,
     )
@@ -128,7 +121,7 @@ def sample_participant(seed: int, number: int) -> Participant:
         height_cm=round(height, 1),
         weight_kg=round(weight, 1),
         site=site,
-        vendor=_SITES[site],
+        vendor=SITES[site],
         heart=heart,
         ed=ed,
         es=es,
@@ -145,11 +138,10 @@ def _in_block(choices: tuple[_T, ...], seed: int, number: int, *, purpose: int) 
 
 def _follow_up(rng: np.random.Generator, risk: float) -> tuple[float, bool]:
     """(years observed, whether the event was seen), with administrative and random censoring."""
-    until_event = WEIBULL_SCALE_YEARS * (float(rng.exponential()) * math.exp(-risk)) ** (1.0 / WEIBULL_SHAPE)
-    until_end = float(rng.uniform(*FOLLOW_UP_YEARS))
-    until_loss = float(rng.exponential(1.0 / LOSS_PER_YEAR))
-    observed = min(until_event, until_end, until_loss)
-    return max(round(observed, 3), 0.001), until_event <= min(until_end, until_loss)
+    until_event = years_until_event(rng, np.array(risk))
+    until_censored = years_until_censored(rng, ())
+    observed = observed_years(np.minimum(until_event, until_censored))
+    return float(observed), bool(until_event <= until_censored)
 
 
 def clinical_row(person: Participant) -> dict[str, str | float | int]:

@@ -17,7 +17,7 @@ _STRONGEST = 0.15  # scale of a radius at ES over that at ED: no muscle shortens
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Ranges (low, high) from which a group's hearts are drawn."""
 
     edv_ml: tuple[float, float]
@@ -27,12 +27,12 @@ class _Group:
     rvef_pct: tuple[float, float]
 
 
-_GROUPS: dict[Condition, _Group] = {
-    Condition.HEALTHY: _Group((90, 210), (52, 72), (4.5, 9.5), (100, 240), (46, 68)),
-    Condition.DILATED: _Group((190, 400), (10, 42), (4.5, 10.0), (110, 280), (18, 58)),
-    Condition.HYPERTROPHIC: _Group((85, 200), (50, 80), (8.5, 15.0), (80, 200), (45, 72)),
-    Condition.INFARCTED: _Group((110, 300), (22, 52), (4.5, 10.0), (80, 220), (35, 65)),
-    Condition.RV_DISEASE: _Group((70, 200), (42, 68), (4.0, 8.5), (190, 400), (8, 45)),
+GROUPS: dict[Condition, Group] = {
+    Condition.HEALTHY: Group((90, 210), (52, 72), (4.5, 9.5), (100, 240), (46, 68)),
+    Condition.DILATED: Group((190, 400), (10, 42), (4.5, 10.0), (110, 280), (18, 58)),
+    Condition.HYPERTROPHIC: Group((85, 200), (50, 80), (8.5, 15.0), (80, 200), (45, 72)),
+    Condition.INFARCTED: Group((110, 300), (22, 52), (4.5, 10.0), (80, 220), (35, 65)),
+    Condition.RV_DISEASE: Group((70, 200), (42, 68), (4.0, 8.5), (190, 400), (8, 45)),
 }
 
 
@@ -42,7 +42,7 @@ def _uniform(rng: np.random.Generator, limits: tuple[float, float]) -> float:
 
 def sample_heart(rng: np.random.Generator, condition: Condition, *, size: float = 1.0) -> Heart:
     """Draw a heart of the group `condition`; `size` scales its volumes (body size)."""
-    group = _GROUPS[condition]
+    group = GROUPS[condition]
     edv = _uniform(rng, group.edv_ml) * size
     slenderness = rng.normal(3.3, 0.35) if condition is not Condition.DILATED else rng.normal(2.9, 0.3)
     slenderness = float(np.clip(slenderness, 2.2, 4.2))
