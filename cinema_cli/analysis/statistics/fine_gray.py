@@ -4,13 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cinema_cli.analysis.statistics.chi_squared import quadratic
-from cinema_cli.analysis.statistics.cox import CoxFit, _newton, _reported_means, _scaled, _step
-from cinema_cli.analysis.statistics.cox_variance import clustered, score_residuals
-from cinema_cli.analysis.statistics.estimable import refuse_collinear, refuse_separated
+from cinema_cli.analysis.statistics.cox import CoxFit, fit_risk_sets
 from cinema_cli.analysis.statistics.lingering import lingering_sets
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
-from cinema_cli.analysis.statistics.partial_likelihood import partial_likelihood
 from cinema_cli.analysis.statistics.risk_sets import Ties
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -30,29 +26,5 @@ def fine_gray(
             "Fine and Gray's model is not offered for people who enter late: their weights would be wrong",
             hint="The cause-specific hazard ratios hold; cumulative incidence is estimated with late entry too.",
         )
-    sets = lingering_sets(outcome, ties=ties)
-    scaled, scale = _scaled(x, sets, names)
-    null = partial_likelihood(sets, scaled, np.zeros(len(scale)))
-    refuse_collinear(null.information, float(sets.weights[sets.died].sum()), names)
-    at, coef, iterations = _newton(null, np.zeros(len(scale)))
-    refuse_separated(_step(at.information, at.score), np.ptp(scaled, axis=1), names)
-    person = (np.arange(outcome.n) if cluster is None else cluster)[sets.rows]
-    naive = np.linalg.inv(at.information)
-    influence = naive @ clustered(score_residuals(at), person)
-    null_influence = clustered(score_residuals(null), person)
-    units = np.outer(scale, scale)
-    return CoxFit(
-        names=tuple(names),
-        coef=coef / scale,
-        variance=influence @ influence.T / units,
-        naive_variance=naive / units,
-        means=_reported_means(x, None),
-        loglik_null=null.loglik,
-        loglik=at.loglik,
-        score_test=quadratic(null.score, null.information),
-        robust_score_test=quadratic(null.score, null_influence @ null_influence.T),
-        n=outcome.n,
-        n_events=outcome.n_events,
-        iterations=iterations,
-        ties=ties,
-    )
+    person = np.arange(outcome.n) if cluster is None else cluster
+    return fit_risk_sets(lingering_sets(outcome, ties=ties), x, names=names, cluster=person)
