@@ -325,7 +325,18 @@ def test_intervals_of_outcomes_go_with_the_one_row_of_phenotypes(tmp_path: Path)
         ("sub-001", 5.0, 60.0),
         ("sub-002", 3.0, 55.5),
     ]
-    assert ("left out", "no outcome row", 1) in steps(table)
+    assert steps(table)[1:] == [
+        ("left out", "no outcome row", 1),
+        ("kept", "intervals of these participants", 3),
+        ("kept", "analysed", 3),
+    ]
+
+
+def test_people_themselves_may_be_the_clusters(tmp_path: Path) -> None:
+    ends = {"participant_id": ["001", "001", "002"], "time": ["2", "5", "3"], "event": ["0", "1", "0"]}
+    table = through(tmp_path, HEARTS, ends, cluster="participant_id")
+    codes = table.codes(table.cluster)
+    assert codes is not None and codes.tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,8 @@ def _run(run: RunOfSurvival, facts: SurvivalFacts) -> dict[str, object]:
 
 
 _README = """\
-Rows of people: what the analysis was made of. Not for release, whatever --min-cell says.
+Rows of people: what the analysis was made of. Not for release, whatever --min-cell says;
+nor are the logs beside this folder, which count people as they are.
 
 analysis_table.csv, .parquet   one row a participant (or an interval of one); analysis_table.json says what columns mean
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cinema_cli.analysis.survival.reading import Source
-from cinema_cli.analysis.survival.table import OWN_COLUMNS
+from cinema_cli.analysis.survival.table import OWN_COLUMNS, PARTICIPANT
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 
@@ -176,7 +176,7 @@ def _check(name: str, tables: Sequence[Source]) -> None:
 def check_free(columns: Columns) -> None:
     """Raise ConfigError where a covariate or phenotype has a name that the analysis table has for something else."""
     for name in (*columns.of_people, *columns.phenotypes):
-        if name in OWN_COLUMNS:
+        if name in OWN_COLUMNS and (name, columns.cluster) != (PARTICIPANT, PARTICIPANT):
             raise ConfigError(
                 f"{name} cannot be the name of a covariate or phenotype: the analysis table calls something else so",
                 hint="Rename that column.",

@@ -97,7 +97,8 @@ def _rows(joined: Joined, named: Columns, times: Times, events: pl.Series) -> pl
     if times.entry is not None:
         parts.append(times.entry.alias(ENTRY))
     parts += [times.time.alias(TIME), events.alias(EVENT)]
-    parts += [clean(cells, name, named) for name in dict.fromkeys((*named.phenotypes, *named.of_people))]
+    others = dict.fromkeys((*named.phenotypes, *named.of_people))
+    parts += [clean(cells, name, named) for name in others if name != PARTICIPANT]
     return pl.DataFrame(parts)
 
 

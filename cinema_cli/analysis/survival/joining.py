@@ -56,6 +56,8 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     both = left.join(matched, on=on, how="inner", maintain_order="left_right")
     if n_without := left.height - both[_ROWS["phenotypes"]].n_unique():
         flow.append(left_out("no outcome row", n_without))
+    if both.height > people.height - n_without:
+        flow.append(kept("intervals of these participants", both.height))
     spare = right.height - matched.height
     notes = (f"rows of {outcomes.name} whose participant has no phenotypes: {spare}",) if spare else ()
     return Joined(_cells(both, phenotypes, outcomes, found), tuple(flow), notes)
