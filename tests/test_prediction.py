@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from statistics_golden import columns, outcome_of, r_data, r_values
 
 from cinema_cli.analysis.statistics.baseline import baseline_hazard, predicted_survival
+from cinema_cli.analysis.statistics.comparison import Score
 from cinema_cli.analysis.statistics.cox import fit_cox
 from cinema_cli.analysis.statistics.known_status import known_status
 from cinema_cli.analysis.statistics.outcome import CENSORED, COMPETING, EVENT, Floats, Outcome
 from cinema_cli.analysis.statistics.prediction import (
     NULL_MODEL,
     PredictionScores,
-    Score,
     prediction_scores,
     score_differences,
 )

@@ -1,4 +1,4 @@
-"""Figures with a standard error, and differences between two figures of the same people."""
+"""Figures with a standard error, from what each person contributes, and differences between two of them."""
 
 from dataclasses import dataclass
 from math import erfc, sqrt
@@ -39,6 +39,35 @@ class Difference(Figure):
         return erfc(abs(self.estimate) / self.se / sqrt(2.0))
 
 
-def difference(estimate: float, influence: Floats) -> Difference:
-    """A difference whose standard error is the root of the summed squares of its influence values (n,)."""
-    return Difference(estimate, float(np.sqrt(influence @ influence)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """A figure with the influence of each person on it."""
+
+    estimate: float
+    influence: Floats  # (n,) of each row, or of each cluster: its squares sum to the variance
+
+    @property
+    def variance(self) -> float:
+        """Variance of the estimate."""
+        return float(self.influence @ self.influence)
+
+    @property
+    def se(self) -> float:
+        """Standard error."""
+        return sqrt(self.variance)
+
+    @property
+    def lower(self) -> float:
+        """Lower 95 % confidence limit, normal."""
+        return self.estimate - Z95 * self.se
+
+    @property
+    def upper(self) -> float:
+        """Upper 95 % confidence limit, normal."""
+        return self.estimate + Z95 * self.se
+
+
+def difference(a: Score, b: Score) -> Difference:
+    """One score less another of the same people, with the standard error of the paired difference."""
+    apart = a.influence - b.influence
+    return Difference(a.estimate - b.estimate, float(np.sqrt(apart @ apart)))

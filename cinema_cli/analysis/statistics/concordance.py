@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from cinema_cli.analysis.statistics.censoring import follow_up
-from cinema_cli.analysis.statistics.comparison import Difference, difference
+from cinema_cli.analysis.statistics.comparison import Difference, Score, difference
 from cinema_cli.analysis.statistics.outcome import EVENT, Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.pairs import earlier_events, later_people, order_pairs, tied_events
 from cinema_cli.domain.errors import NotEstimableError
@@ -15,26 +15,22 @@ TimeWeight = Literal["n", "S", "n/G2", "S/G", "I"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Concordance:
-    """Share of comparable pairs in which the one with the higher risk had the event first; ties of risk count half."""
+class Concordance(Score):
+    """Share of comparable pairs in which the one with the higher risk had the event first; ties of risk count half.
 
-    c: float
-    influence: Floats  # (n,) of each row, (clusters,) where people were clustered: its squares sum to the variance
-    concordant: float  # sums over pairs of weights; with time weight n and no case weights, numbers of pairs
+    The counts are sums of the weights of pairs: with time weight n and no case weights, numbers of pairs.
+    """
+
+    concordant: float
     discordant: float
     tied_x: float  # same risk
     tied_y: float  # events at the same time
     tied_xy: float  # both
 
     @property
-    def variance(self) -> float:
-        """Infinitesimal-jackknife variance of C."""
-        return float(self.influence @ self.influence)
-
-    @property
-    def se(self) -> float:
-        """Standard error of C."""
-        return float(np.sqrt(self.variance))
+    def c(self) -> float:
+        """The estimate."""
+        return self.estimate
 
 
 def concordance(
@@ -104,7 +100,7 @@ def uno_concordance(outcome: Outcome, risk: Floats, *, up_to: float, cluster: In
 
 def concordance_difference(a: Concordance, b: Concordance) -> Difference:
     """C of `a` less C of `b`, in the same rows (and clusters)."""
-    return difference(a.c - b.c, a.influence - b.influence)
+    return difference(a, b)
 
 
 def _share_in_order(concordant: float, tied: float, discordant: float) -> tuple[float, float]:

@@ -6,35 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinema_cli.analysis.statistics.censoring import follow_up
-from cinema_cli.analysis.statistics.comparison import Difference, difference
+from cinema_cli.analysis.statistics.comparison import Difference, Score, difference
 from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
-from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 
 NULL_MODEL = "null"  # predicts the Kaplan-Meier risk for everybody
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Score:
-    """One figure of one model at one time."""
-
-    estimate: float
-    influence: Floats  # (n,): its squares sum to the variance
-
-    @property
-    def se(self) -> float:
-        """Standard error."""
-        return float(np.sqrt(self.influence @ self.influence))
-
-    @property
-    def lower(self) -> float:
-        """Lower 95 % confidence limit, normal."""
-        return self.estimate - Z95 * self.se
-
-    @property
-    def upper(self) -> float:
-        """Upper 95 % confidence limit, normal."""
-        return self.estimate + Z95 * self.se
 
 
 Scores = Mapping[str, tuple[Score, ...]]  # by model, one a time
@@ -76,10 +52,7 @@ def prediction_scores(outcome: Outcome, risks: Mapping[str, Floats], times: Floa
 
 def score_differences(scores: Scores, model: str, *, reference: str) -> tuple[Difference, ...]:
     """Scores of a model less those of another, one a time, paired by person."""
-    return tuple(
-        difference(a.estimate - b.estimate, a.influence - b.influence)
-        for a, b in zip(scores[model], scores[reference], strict=True)
-    )
+    return tuple(map(difference, scores[model], scores[reference]))
 
 
 def area_under_curve(status: KnownStatus, risk: Floats) -> float:
