@@ -16,6 +16,7 @@ from cinema_cli.analysis.statistics.outcome import CENSORED, COMPETING, EVENT, F
 from cinema_cli.analysis.statistics.prediction import (
     NULL_MODEL,
     PredictionScores,
+    integrated_brier,
     prediction_scores,
     score_differences,
 )
@@ -72,6 +73,24 @@ def test_differences_of_r(kind: str) -> None:
         r = [row[k] for k in (f"delta.{kind}", "se", "lower", "upper")]
         assert [ours.estimate, ours.se, ours.lower, ours.upper] == pytest.approx(r, abs=R)
         assert ours.p == pytest.approx(row["p"], rel=1e-6)
+
+
+def test_integrated_brier_of_many_times() -> None:
+    """The same as that of a few times, where R has it; the mean of a Brier score that is known at all times."""
+    few = rotterdam().integrated_brier["full"][-1]
+    outcome = outcome_of(r_data("rotterdam_test"), "dtime", "death")
+    full = columns(r_data("rotterdam_test_pred"), "r1095", "r1826", "r2922")
+    found = integrated_brier(outcome, {"full": full}, TIMES)
+    assert found["full"].estimate == pytest.approx(few.estimate, abs=R)
+    assert found["full"].influence == pytest.approx(few.influence, abs=R)
+    assert set(found) == {NULL_MODEL, "full"}
+
+    rng = np.random.default_rng(0)
+    n, times = 2000, np.linspace(0, 1, 201)
+    uniform = Outcome(rng.uniform(0, 1.2, n), np.ones(n, np.int64))  # risk t / 1.2, Brier of the null model r (1 - r)
+    mean = integrated_brier(uniform, {"true": np.tile(times / 1.2, (n, 1))}, times)["true"]
+    truth = 1 / (2 * 1.2) - 1 / (3 * 1.2**2)
+    assert abs(mean.estimate - truth) < 3 * mean.se < 0.02
 
 
 def test_accuracy_is_the_share_of_the_null_models_error() -> None:

@@ -49,22 +49,32 @@ def known_status(outcome: Outcome, horizon: float, *, seen: FollowUp | None = No
 
     Raises NotEstimableError with delayed entry, without an event by the horizon, or with nobody followed beyond it.
     """
+    status = status_at(outcome, horizon, seen=seen)
+    if not status.had_event.any():
+        raise NotEstimableError(f"no events by {horizon:g}: predictions at that time cannot be checked")
+    return status
+
+
+def status_at(outcome: Outcome, horizon: float, *, seen: FollowUp | None = None) -> KnownStatus:
+    """`known_status` that allows for a horizon before the first event."""
     if outcome.entry is not None and np.any(outcome.entry > 0):
         raise NotEstimableError(
             "people enter late: how well risk is predicted at a horizon is not defined from the origin of time",
             hint="Use time since inclusion as the time scale for predictions.",
         )
     seen = follow_up(outcome) if seen is None else seen
-    had_event = (outcome.event == EVENT) & (outcome.time <= horizon)
     beyond = outcome.time > horizon
-    if not had_event.any():
-        raise NotEstimableError(f"no events by {horizon:g}: predictions at that time cannot be checked")
     if not beyond.any():
         raise NotEstimableError(f"nobody is followed beyond {horizon:g}: predictions at that time cannot be checked")
     observed = seen.observed
     at_time = np.where(beyond, seen.until(observed, np.array([horizon]))[0], seen.before(observed, outcome.time))
     known = beyond | (outcome.event != CENSORED)
-    weight = np.divide(1.0, at_time, out=np.zeros(outcome.n), where=known)
-    place = np.searchsorted(seen.times, outcome.time)
-    censored = (outcome.event == CENSORED).astype(np.float64)
-    return KnownStatus(horizon, had_event.astype(np.float64), weight, beyond.astype(np.float64), censored, place, seen)
+    return KnownStatus(
+        horizon=horizon,
+        had_event=((outcome.event == EVENT) & ~beyond).astype(np.float64),
+        weight=np.divide(1.0, at_time, out=np.zeros(outcome.n), where=known),
+        beyond=beyond.astype(np.float64),
+        censored=(outcome.event == CENSORED).astype(np.float64),
+        place=np.searchsorted(seen.times, outcome.time),
+        seen=seen,
+    )

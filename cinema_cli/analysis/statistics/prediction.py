@@ -7,7 +7,7 @@ import numpy as np
 
 from cinema_cli.analysis.statistics.censoring import follow_up
 from cinema_cli.analysis.statistics.comparison import Difference, Score, difference
-from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
+from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status, status_at
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 
 NULL_MODEL = "null"  # predicts the Kaplan-Meier risk for everybody
@@ -48,6 +48,24 @@ def prediction_scores(outcome: Outcome, risks: Mapping[str, Floats], times: Floa
     integrated = {model: _integrated(scores, times) for model, scores in brier.items()}
     ipa = {model: tuple(map(_accuracy, scores, brier[NULL_MODEL])) for model, scores in brier.items()}
     return PredictionScores(times, auc, brier, integrated, ipa)
+
+
+def integrated_brier(outcome: Outcome, risks: Mapping[str, Floats], times: Floats) -> dict[str, Score]:
+    """Mean Brier score from 0 to the last of many times (k,), ascending, of risks (n, k), of NULL_MODEL too.
+
+    A score holds until the next time and is 0 before the first, as in riskRegression: give so many times that the steps
+    do not matter. Memory for n figures a model, whatever k.
+
+    Raises NotEstimableError as `prediction_scores`, but for times before the first event.
+    """
+    seen = follow_up(outcome)
+    means = {model: Score(0.0, np.zeros(outcome.n)) for model in (NULL_MODEL, *risks)}
+    for k, share in enumerate(np.diff(times) / times[-1]):
+        status = status_at(outcome, float(times[k]), seen=seen)
+        for model, mean in means.items():
+            at = _brier(status, np.full(outcome.n, status.risk) if model == NULL_MODEL else risks[model][:, k])
+            means[model] = Score(mean.estimate + float(share) * at.estimate, mean.influence + share * at.influence)
+    return means
 
 
 def score_differences(scores: Scores, model: str, *, reference: str) -> tuple[Difference, ...]:
