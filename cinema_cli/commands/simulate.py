@@ -1,4 +1,4 @@
-"""`cinema simulate`: a made-up cohort of beating hearts as DICOM, with its truth."""
+"""`cinema simulate`: a made-up cohort of beating hearts as DICOM, or of rows without images, with its truth."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,11 +11,15 @@ from cinema_cli.io.processors import available_cpus
 
 if TYPE_CHECKING:
     from cinema_cli.domain.cine import View
+    from cinema_cli.domain.errors import CinemaError
 
 
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the cohort; made if missing.")],
     participants: Annotated[int, typer.Option("--participants", "-N", min=1, help="How many people.")] = 12,
+    rows: Annotated[
+        int | None, typer.Option("--rows", min=2, help="No images: tables of so many people, for `cinema survival`.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files, to the byte.")] = 0,
     small: Annotated[bool, typer.Option("--small", help="Tiny test data: 64 x 64 pixels, 10 frames.")] = False,
     views: Annotated[str, typer.Option(help="Which views, comma separated.")] = "sax,2c,3c,4c",
@@ -31,8 +35,21 @@ def simulate(
     log_format: Format = LogFormat.TEXT,
     no_progress: NoProgress = False,
 ) -> None:
-    """Write a made-up cohort: DICOM studies, truth.csv and clinical.csv. A second run goes on where one stopped."""
+    """Write a made-up cohort: DICOM studies, truth.csv and clinical.csv. A second run goes on where one stopped.
+
+    With --rows: phenotypes.parquet and .csv, outcomes.csv, and truth.json with the hazard ratios that made them.
+    """
     from cinema_cli.io.lock import run_lock
+
+    if rows is not None:
+        if small or labels or frames is not None:
+            raise _no_images()
+        from cinema_cli.phantom.rows import simulate_rows
+
+        with run_lock(out):
+            fresh = simulate_rows(out, n=rows, seed=seed, force=force)
+        CONSOLE.info(f"rows: {out} ({rows} people {'written' if fresh else 'were there'})")
+        return
     from cinema_cli.phantom.simulate import simulate_cohort
     from cinema_cli.phantom.study import Settings
 
@@ -45,6 +62,16 @@ def simulate(
             kept += done.kept
             counter.step()
     CONSOLE.info(f"cohort: {out} ({participants - kept} studies written, {kept} were there)")
+
+
+def _no_images() -> "CinemaError":
+    from cinema_cli.domain.errors import UsageError
+
+    return UsageError(
+        "--rows makes tables without images, so --small, --frames and --labels mean nothing with it",
+        hint="Leave them out, or ask for --participants instead.",
+        code="rows",
+    )
 
 
 def _views(text: str) -> "tuple[View, ...]":
