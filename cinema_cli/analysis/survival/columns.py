@@ -83,17 +83,8 @@ def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
         time=asked.time or _usual(TIME_NAMES, tables, option="--time", what="times"),
         event=asked.event or _usual(EVENT_NAMES, tables, option="--event", what="events"),
     )
-    for name in (*columns.of_times, *columns.of_people):
-        _check(name, tables)
-    for name in columns.phenotypes:
-        _check(name, tables[::-1])
+    _check_all(columns, phenotypes, outcomes)
     taken = {*columns.of_times, *columns.of_people, *ids.values()}
-    if both := [name for name in columns.phenotypes if name in taken - set(columns.groups)]:
-        raise ConfigError(
-            f"{both[0]} is asked for as a phenotype and as something else",
-            hint="Name it once: a phenotype has models of its own, a covariate stands in those of all phenotypes.",
-            code="survival_columns",
-        )
     if not columns.phenotypes:
         columns = replace(columns, phenotypes=_default_phenotypes(phenotypes, taken=taken))
     notes += [
@@ -105,6 +96,21 @@ def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
     of_outcomes = {name for name in others if outcomes.has(name)}
     of_outcomes |= {name for name in columns.phenotypes if not phenotypes.has(name)}
     return Found(columns, frozenset(of_outcomes), ids, tuple(notes))
+
+
+def _check_all(columns: Columns, phenotypes: Source, outcomes: Source) -> None:
+    """Raise ConfigError where a column is nowhere, twice in its table, or asked for as two things."""
+    others = (*columns.of_times, *columns.of_people)
+    for name in others:
+        _check(name, (outcomes, phenotypes))
+    for name in columns.phenotypes:
+        _check(name, (phenotypes, outcomes))
+        if name in others and name not in columns.groups:
+            raise ConfigError(
+                f"{name} is asked for as a phenotype and as something else",
+                hint="Name it once: a phenotype has models of its own, a covariate stands in those of all phenotypes.",
+                code="survival_columns",
+            )
 
 
 def outcome_columns(source: Source) -> Columns | None:
