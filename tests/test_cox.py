@@ -148,6 +148,12 @@ def test_entry_and_exit_are_rounded_together_and_nothing_else_moves() -> None:
     np.testing.assert_array_equal(rounded, given)
 
 
+def test_large_times_are_rounded_more_coarsely() -> None:
+    """Relative to their mean, as R's aeqSurv: 1 s in 32 years, not 100 s."""
+    given = np.array([1e9, 1e9 + 1, 1e9 + 101])
+    np.testing.assert_array_equal(rounded_times(given), [1e9, 1e9, 1e9 + 101])
+
+
 @pytest.mark.parametrize("position", range(4))
 def test_hazard_ratios_in_subgroups(position: int) -> None:
     """r_golden2.json rott_subgroup: nodes per SD, adjusted for age, by group; and the test of the interaction."""

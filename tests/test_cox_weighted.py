@@ -10,6 +10,7 @@ from statistics_golden import columns, outcome_of, r_data
 
 from cinema_cli.analysis.statistics.baseline import baseline_hazard, survival_at
 from cinema_cli.analysis.statistics.cox import fit_cox
+from cinema_cli.analysis.statistics.outcome import Outcome
 from cinema_cli.analysis.statistics.proportional import Transform, proportional_hazards, scaled_schoenfeld
 from cinema_cli.analysis.statistics.risk_sets import Ties
 
@@ -30,6 +31,9 @@ def test_all_at_once(ties: Ties) -> None:
     np.testing.assert_allclose(np.sqrt(np.diag(fit.naive_variance)), golden["naive_se"], **R)
     np.testing.assert_allclose([fit.loglik_null, fit.loglik], golden["loglik"], **R)
     np.testing.assert_allclose([fit.score_test, fit.robust_score_test], golden["score"] + golden["robscore"], **R)
+    np.testing.assert_allclose(fit.means, golden["means"], **R)
+    from_zero = fit_cox(Outcome(outcome.time, outcome.event), x, names=names, weights=given["weights"])
+    np.testing.assert_allclose(from_zero.means, golden["means_without_entry"], **R)
     two = np.repeat([[1.0, 3.0], [4.0, 1.0]], 3, axis=0)  # each in the three strata
     baseline = baseline_hazard(fit, outcome, x, **given)
     survival, se = survival_at(fit, baseline, two, np.array([6.0, 24.0]), strata=np.tile(np.unique(strata), 2))

@@ -10,7 +10,7 @@ for (ties in c("efron", "breslow")) {
   z <- lapply(c("km", "identity", "rank", "log"), function(t) cox.zph(m, transform=t)$table[, "chisq"])
   r <- cox.zph(m)
   out <- c(out, paste0(' "', ties, '": {\n  ', paste0(c(
-    '"coef": ', '"se": ', '"naive_se": ', '"loglik": ', '"score": ', '"robscore": ', '"surv": ', '"surv_se": ', '"zph_km": ', '"zph_identity": ', '"zph_rank": ', '"zph_log": ', '"residual_squares": ', '"residual_variance": '),
-    c(f(coef(m)), f(sqrt(diag(m$var))), f(sqrt(diag(m$naive.var))), f(m$loglik), f(m$score), f(m$rscore), f(s[[1]]$surv, s[[2]]$surv), f(s[[1]]$std.err, s[[2]]$std.err), sapply(z, f), f(colSums(r$y^2)), f(diag(r$var))), collapse=",\n  "), "\n }"))
+    '"coef": ', '"se": ', '"naive_se": ', '"loglik": ', '"score": ', '"robscore": ', '"surv": ', '"surv_se": ', '"zph_km": ', '"zph_identity": ', '"zph_rank": ', '"zph_log": ', '"residual_squares": ', '"residual_variance": ', '"means": ', '"means_without_entry": '),
+    c(f(coef(m)), f(sqrt(diag(m$var))), f(sqrt(diag(m$naive.var))), f(m$loglik), f(m$score), f(m$rscore), f(s[[1]]$surv, s[[2]]$surv), f(s[[1]]$std.err, s[[2]]$std.err), sapply(z, f), f(colSums(r$y^2)), f(diag(r$var)), f(m$means), f(coxph(Surv(stop, status) ~ number + size, data=d, weights=w)$means)), collapse=",\n  "), "\n }"))
 }
 cat("{\n", paste(out, collapse=",\n"), "\n}\n", sep="")

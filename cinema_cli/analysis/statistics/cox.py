@@ -120,7 +120,8 @@ def fit_cox(
     """
     sets = risk_sets(outcome, weights=weights, strata=strata, ties=ties)
     robust |= weights is not None and bool(np.any(weights != np.floor(weights)))
-    return fit_risk_sets(sets, x, names=names, weights=weights, cluster=cluster, robust=robust, start=start)
+    centre = weights if outcome.entry is None else None  # R centres late-entry data at plain means
+    return fit_risk_sets(sets, x, names=names, weights=centre, cluster=cluster, robust=robust, start=start)
 
 
 def fit_risk_sets(
@@ -133,7 +134,7 @@ def fit_risk_sets(
     robust: bool = False,
     start: Floats | None = None,
 ) -> CoxFit:
-    """As `fit_cox`, from risk sets, in which weights are already: those given here only centre."""
+    """As `fit_cox`, from risk sets, in which the weights of rows are already: those given here only centre."""
     scaled, scale = _scaled(x, sets, names)
     null = partial_likelihood(sets, scaled, np.zeros(len(scale)))
     refuse_collinear(null.information, float(sets.weights[sets.died].sum()), names)
@@ -141,14 +142,10 @@ def fit_risk_sets(
     refuse_separated(_step(at.information, at.score), np.ptp(scaled, axis=1), names)
     if iterations > MAX_ITERATIONS:
         raise NotEstimableError(f"the Cox model of {', '.join(names)} did not converge", hint="Use fewer columns.")
-    naive = variance = np.linalg.inv(at.information)
-    robust_score = None
+    naive = np.asarray(np.linalg.inv(at.information), np.float64)
+    variance, robust_score = naive, None
     if robust or cluster is not None:
-        groups = None if cluster is None else cluster[sets.rows]
-        influence = naive @ clustered(score_residuals(at), groups)
-        variance = influence @ influence.T
-        null_influence = clustered(score_residuals(null), groups)
-        robust_score = quadratic(null.score, null_influence @ null_influence.T)
+        variance, robust_score = _robust(null, at, naive, None if cluster is None else cluster[sets.rows])
     units = np.outer(scale, scale)
     return CoxFit(
         names=tuple(names),
@@ -202,7 +199,7 @@ def _scaled(x: Floats, sets: RiskSets, names: Sequence[str]) -> tuple[Floats, Fl
 
 
 def _reported_means(x: Floats, weights: Floats | None) -> Floats:
-    """Weighted means (p,), 0 for columns of -1, 0 and 1 alone: where R's coxph centres."""
+    """Means (p,), 0 for columns of -1, 0 and 1 alone: where R's coxph centres."""
     plain = np.array([bool(np.all((own == 0) | (np.abs(own) == 1))) for own in x.T], dtype=bool)
     means = x.mean(axis=0) if weights is None else weights @ x / weights.sum()
     return np.where(plain, 0.0, means)
@@ -227,6 +224,15 @@ def _newton(null: PartialLikelihood, start: Floats) -> tuple[PartialLikelihood, 
             halvings, old, coef = 0, new, new_coef
             new_coef = coef + _step(new.information, new.score)
     return old, coef, MAX_ITERATIONS + 1
+
+
+def _robust(
+    null: PartialLikelihood, at: PartialLikelihood, naive: Floats, cluster: Ints | None
+) -> tuple[Floats, float]:
+    """Variance (p, p) by the influence of rows or clusters (m,), and the score test with theirs."""
+    influence = naive @ clustered(score_residuals(at), cluster)
+    null_influence = clustered(score_residuals(null), cluster)
+    return influence @ influence.T, quadratic(null.score, null_influence @ null_influence.T)
 
 
 def _step(information: Floats, score: Floats) -> Floats:

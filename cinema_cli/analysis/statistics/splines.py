@@ -44,14 +44,14 @@ def restricted_cubic(x: Floats, knots: Floats) -> Floats:
 def natural_spline(
     x: Floats, knots: Sequence[float], boundary: tuple[float, float], *, intercept: bool = False
 ) -> Floats:
-    """Columns (n, k + 1) of a natural cubic spline with k inner knots, one more with an intercept: those of R's ns.
+    """Columns (n, k + 1) of a natural cubic spline with k knots inside, in order, as R's ns; k + 2 with an intercept.
 
     Linear beyond the boundary: cubic B-splines turned so that the second derivative there is 0.
     """
     from scipy.interpolate import BSpline
 
     low, high = boundary
-    all_knots = np.concatenate([[low] * 4, np.sort(knots), [high] * 4])
+    all_knots = np.concatenate([[low] * 4, knots, [high] * 4])
     splines = BSpline(all_knots, np.eye(len(all_knots) - 4), 3)
     inside = np.clip(x, low, high)
     columns = splines(inside) + (x - inside)[:, None] * splines(inside, 1)
