@@ -1,8 +1,8 @@
 """A whole survival analysis: from its table to its estimates, section by section."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -57,7 +57,8 @@ def analyse_survival(
         associations = complete_case(associations) + list(_told(table, pooled_rows(table, settings)))
     rows += with_q(associations, table.phenotypes)
     said("prediction")
-    rows += _told(table, prediction_rows(table, settings, horizon=horizon, n_resamples=n_resamples))
+    able = _able(table, associations)
+    rows += _told(table, prediction_rows(able, settings, horizon=horizon, n_resamples=n_resamples))
     if embeddings is not None:
         said("embeddings")
         rows += _told(table, embedding_rows(table, embeddings, seed=settings.seed))
@@ -72,6 +73,13 @@ def _associations(table: AnalysisTable, settings: SurvivalSettings) -> list[Esti
     with ThreadPoolExecutor(max_workers=settings.jobs) as threads:
         found = threads.map(lambda name: list(phenotype_rows(table, name, settings)), table.phenotypes)
         return [row for rows in found for row in rows]
+
+
+def _able(table: AnalysisTable, associations: Sequence[Estimate]) -> AnalysisTable:
+    """The table with the phenotypes that have a hazard ratio in a model of their own."""
+    model = "adjusted" if table.covariates else "unadjusted"
+    found = {row.term for row in associations if row.analysis == "cox" and row.model.startswith(model)}
+    return replace(table, phenotypes=tuple(name for name in table.phenotypes if name in found))
 
 
 def _told(table: AnalysisTable, rows: Iterator[Estimate]) -> Iterator[Estimate]:

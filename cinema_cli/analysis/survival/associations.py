@@ -13,13 +13,13 @@ from cinema_cli.analysis.statistics.fine_gray import fine_gray
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
 from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.analysis.survival.columns import AGES
 from cinema_cli.analysis.survival.effects import effect_rows, proportional_rows, spline_rows
 from cinema_cli.analysis.survival.models import ModelData, Place, fit_rows, model_data, term_rows
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
 
-AGES = ("age_years", "age")  # names of age at the beginning of follow-up, in years
 APPARENT = "apparent"
 
 

@@ -9,6 +9,7 @@ from cinema_cli.analysis.survival.table import OWN_COLUMNS, PARTICIPANT
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 
+AGES = ("age_years", "age")  # names of age at the beginning of follow-up, in years
 PARTICIPANT_NAMES = ("participant_id", "eid", "id")
 TIME_NAMES = ("time_years", "time")
 EVENT_NAMES = ("event",)
@@ -122,7 +123,7 @@ def outcome_columns(source: Source) -> Columns | None:
     event = next((name for name in EVENT_NAMES if source.has(name)), "")
     if not (time and event):
         return None
-    ages = [name for name in ("age_years", "age") if source.has(name)]
+    ages = [name for name in AGES if source.has(name)]
     sexes = [name for name in ("sex",) if source.has(name)]
     return Columns(time=time, event=event, covariates=(*ages[:1], *sexes), groups=tuple(sexes))
 

@@ -7,12 +7,19 @@ import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.baseline import baseline_hazard, predicted_survival
+from cinema_cli.analysis.statistics.comparison import Score
 from cinema_cli.analysis.statistics.concordance import Concordance, concordance_difference, uno_concordance
 from cinema_cli.analysis.statistics.cox import CoxFit, likelihood_ratio, linear_predictor
 from cinema_cli.analysis.statistics.estimable import dependent
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats
-from cinema_cli.analysis.statistics.prediction import NULL_MODEL, PredictionScores, prediction_scores, score_differences
+from cinema_cli.analysis.statistics.prediction import (
+    NULL_MODEL,
+    PredictionScores,
+    integrated_brier,
+    prediction_scores,
+    score_differences,
+)
 from cinema_cli.analysis.statistics.second_opinion import second_opinion
 from cinema_cli.analysis.survival.associations import APPARENT, difference_row, model_concordance
 from cinema_cli.analysis.survival.calibrated import calibration_rows
@@ -24,6 +31,7 @@ from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
 
 CLINICAL, WITH_CMR = "clinical", "clinical_cmr"
+INTEGRATED = 50  # steps of an integrated Brier score
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +66,8 @@ def prediction_rows(
         raise NotEstimableError(
             "rows are intervals of people: risks at a horizon are not estimable", hint="Give one row a person."
         )
+    if not table.phenotypes:
+        raise NotEstimableError("no phenotype has a hazard ratio: there is no model to predict with", hint="")
     covariates = table.covariates
     terms = list(dict.fromkeys([*covariates, *table.phenotypes]))
     data = model_data(table, terms, per=settings.per)
@@ -76,6 +86,7 @@ def prediction_rows(
     if not hindrance:
         scores = prediction_scores(data.outcome, {name: model.risks(times) for name, model in models.items()}, times)
         yield from _score_rows(models, scores)
+        yield from _integrated_rows(models, horizon)
     for model in models.values():
         yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed)
     if hindrance:
@@ -162,28 +173,16 @@ def _second_opinion(model: Predicting) -> Iterator[Estimate]:
 
 
 def _score_rows(models: Mapping[str, Predicting], scores: PredictionScores) -> Iterator[Estimate]:
-    """AUC, Brier, its integral and IPA of each model, apparent, with the differences from the clinical one."""
+    """AUC, Brier and IPA of each model, apparent, with the differences from the clinical one."""
     some = next(iter(models.values()))
-    kinds = {
-        "auc": scores.auc,
-        "brier": scores.brier,
-        "brier_integrated": scores.integrated_brier,
-        "ipa": scores.ipa,
-    }
+    kinds = {"auc": scores.auc, "brier": scores.brier, "ipa": scores.ipa}
     for analysis, of_model in kinds.items():
         for name, values in of_model.items():
             if name == NULL_MODEL and analysis == "ipa":
                 continue  # 0 by definition
             row = replace(_row(some, analysis), model=name, group=APPARENT)
             for time, score in zip(scores.times, values, strict=True):
-                yield replace(
-                    row,
-                    level=repr(float(time)),
-                    estimate=score.estimate,
-                    lower=score.lower,
-                    upper=score.upper,
-                    se=score.se,
-                )
+                yield _score_row(row, score, time)
     if CLINICAL not in models:
         return
     for analysis, of_model in (("auc_difference", scores.auc), ("brier_difference", scores.brier)):
@@ -191,3 +190,18 @@ def _score_rows(models: Mapping[str, Predicting], scores: PredictionScores) -> I
         found = score_differences(of_model, WITH_CMR, reference=CLINICAL)
         for time, value in zip(scores.times, found, strict=True):
             yield replace(difference_row(row, value), level=repr(float(time)))
+
+
+def _integrated_rows(models: Mapping[str, Predicting], horizon: float) -> Iterator[Estimate]:
+    """Brier score from 0 to the horizon, apparent."""
+    times = np.linspace(0.0, horizon, INTEGRATED + 1)
+    some = next(iter(models.values()))
+    found = integrated_brier(some.data.outcome, {name: m.risks(times) for name, m in models.items()}, times)
+    for name, score in found.items():
+        yield _score_row(replace(_row(some, "brier_integrated"), model=name, group=APPARENT), score, horizon)
+
+
+def _score_row(row: Estimate, score: Score, time: float) -> Estimate:
+    return replace(
+        row, level=repr(float(time)), estimate=score.estimate, lower=score.lower, upper=score.upper, se=score.se
+    )

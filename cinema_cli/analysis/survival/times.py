@@ -66,7 +66,8 @@ def _durations(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
     time = cells.numbers(columns.time)
     cells.refuse(columns.time, time <= 0, says="is {}, a time is above 0", hint=_BEFORE, code="survival_time")
     if not columns.entry:
-        return Times(*_rounded(time), None, unit)
+        (time,) = _rounded(time)
+        return Times(time, None, unit)
     if _holds_dates(cells, columns.entry):
         raise ConfigError(
             f"{columns.time} holds numbers and {columns.entry} dates",
@@ -93,13 +94,15 @@ def _of_dates(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
     cells.refuse(columns.time, end <= origin, says=f"is {{}}, not after {start}", hint=_BEFORE, code="survival_time")
     time = _length(origin, end, unit)
     if not (columns.origin and columns.entry):
-        return Times(*_rounded(time), None, unit)
+        (time,) = _rounded(time)
+        return Times(time, None, unit)
     entered = _dates(cells, columns.entry)
     cells.refuse(columns.entry, entered < origin, says=f"is {{}}, before {start}", hint=_LATE, code="survival_time")
     cells.refuse(
         columns.entry, entered >= end, says=f"is {{}}, not before {columns.time}", hint=_LATE, code="survival_time"
     )
-    return Times(*_rounded(time, _length(origin, entered, unit)), unit)
+    time, entry = _rounded(time, _length(origin, entered, unit))
+    return Times(time, entry, unit)
 
 
 def _rounded(*columns: pl.Series) -> list[pl.Series]:
