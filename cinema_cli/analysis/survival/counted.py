@@ -36,9 +36,10 @@ class Counted:
     whole: Key | None = None  # the size of the cohort
     _sizes: dict[Key, int] = field(default_factory=dict)  # ("n", scope) or ("events", outcome, scope) -> the largest
 
-    def hidden_scopes(self, hidden: Collection[Key]) -> set[str]:
-        """Whose size, or number of all events, is among the hidden counts."""
-        return {str(key[-1]) for key, size in self._sizes.items() if (*key, size) in hidden}
+    def hides_whole(self, row: Row, hidden: Collection[Key]) -> bool:
+        """Whether of those whom a row is about the size, or the number of all events, is among the hidden counts."""
+        heads = ("n", scope_of(row)), ("events", row["outcome"], scope_of(row))
+        return any((*head, self._sizes[head]) in hidden for head in heads if head in self._sizes)
 
     def of_everybody(self) -> set[Key]:
         """The size of the cohort and the numbers of its events."""

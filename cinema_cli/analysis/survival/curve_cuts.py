@@ -7,6 +7,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 Curve = tuple[str, str, str, str, str]  # analysis, outcome, model, term, group
+_ENOUGH_POINTS = 5  # with which a curve is worth drawing
 _KEYS = ("analysis", "outcome", "model", "term", "group")
 
 
@@ -26,26 +27,41 @@ class _Points:
     rows: dict[float, int | None]
     at_risk: dict[float, int]
     events: dict[float, int]
-    hidden: set[float] = field(default_factory=set)  # times without any number
+    hidden: set[float] = field(default_factory=set)  # times without events and what is estimated from them
     without_n: set[float] = field(default_factory=set)  # times whose number at risk is hidden
 
-    def decide(self, min_cell: int) -> None:
-        """Hide what is of few people: from one kept point to the next, or to the end, are no events or enough."""
+    def leaves_out(self, time: float, before: tuple[int, int], min_cell: int) -> bool:
+        """Whether a point at `time` would be one of few: at risk, or with an event since `before` or until the end."""
+        n, e = self.at_risk[time], self.events[time]
+        return any(0 < count < min_cell for count in (n, e - before[1], max(self.events.values()) - e))
 
-        def few(count: int) -> bool:
-            return 0 < abs(count) < min_cell
+    def hides_n(self, time: float, before: tuple[int, int], min_cell: int) -> bool:
+        """Whether few entered or left since `before` (at risk, events), or few of those who left had no event."""
+        fewer, events = before[0] - self.at_risk[time], self.events[time] - before[1]
+        return any(0 < abs(count) < min_cell for count in (fewer, fewer - events))
 
-        events, last, all_events = 0, None, max(self.events.values())
-        for time in sorted(self.rows):
-            n, e = self.at_risk[time], self.events[time]
-            if few(n) or few(e - events) or few(all_events - e):
-                self.hidden.add(time)
+
+def _decide(curves: Sequence[_Points], min_cell: int) -> None:
+    """Hide points of few people; between two kept ones of each curve are no events or enough of them.
+
+    Curves of one figure keep the same times, except those with so few events that nobody could keep any beside them.
+    """
+    large = [points for points in curves if max(points.events.values()) >= _ENOUGH_POINTS * min_cell]
+    for together in (large, *([points] for points in curves if points not in large)):
+        last, last_n = dict.fromkeys(range(len(together)), (0, 0)), dict[int, tuple[int, int]]()
+        for time in sorted(set().union(*(points.rows for points in together))):
+            there = [(k, points) for k, points in enumerate(together) if time in points.rows]
+            if any(points.leaves_out(time, last[k], min_cell) for k, points in there):
+                for _, points in there:
+                    points.hidden.add(time)
                 continue
-            events = e
-            if last and (few(n - last[0]) or few(n - last[0] + e - last[1])):
-                self.without_n.add(time)
-            else:
-                last = n, e
+            hides_n = any(k in last_n and points.hides_n(time, last_n[k], min_cell) for k, points in there)
+            for k, points in there:
+                last[k] = points.at_risk[time], points.events[time]
+                if hides_n:
+                    points.without_n.add(time)
+                else:
+                    last_n[k] = last[k]
 
 
 def cut_curves(rows: Sequence[tuple[int, Row]], *, min_cell: int, withheld: Collection[int] = frozenset()) -> CurveCuts:
@@ -54,25 +70,27 @@ def cut_curves(rows: Sequence[tuple[int, Row]], *, min_cell: int, withheld: Coll
     The numbers of rows `withheld` are hidden in any case.
 
     Points where fewer than `min_cell` are at risk are dropped. A point is emptied where since the last kept one of its
-    curve 1 to min_cell - 1 events came; and where everybody's curve and those of all other groups would give it away,
-    with another group's point. Numbers at risk are hidden by the same rule for those who leave. A point that is hidden
-    in one curve of some people is hidden in all of them.
+    curve, or of one in the same figure, 1 to min_cell - 1 events came; and with it another group's point where
+    everybody's curve, less the others, would give it away. Numbers at risk are hidden by the same rule for those who
+    leave. What is hidden in one curve of some people is hidden in all of them.
     """
     curves = _curves(rows)
-    for points in curves.values():
-        points.decide(min_cell)
-        points.hidden |= {time for time, number in points.rows.items() if number in withheld}
-    families: dict[Curve, dict[Curve, _Points]] = defaultdict(dict)
+    families: dict[Curve, list[_Points]] = defaultdict(list)
     for curve, points in curves.items():
-        if curve[2] != "overall":
-            families[(*curve[:4], "")][curve] = points
+        families[(*curve[:4], "")].append(points)
+    for groups in families.values():
+        _decide(groups, min_cell)
+    for points in curves.values():
+        times = {time for time, number in points.rows.items() if number in withheld}
+        points.hidden |= times
+        points.without_n |= times | {time for time, n in points.at_risk.items() if 0 < n < min_cell}
     while True:
         before = sum(len(points.hidden) + len(points.without_n) for points in curves.values())
         _share(curves)
-        for (analysis, outcome, _, _, _), family in families.items():
-            overall = next((p for c, p in curves.items() if c[:3] == (analysis, outcome, "overall")), None)
-            if overall:
-                _protect(overall, list(family.values()), min_cell)
+        for (analysis, outcome, model, *_), groups in families.items():
+            overall = curves.get((analysis, outcome, "overall", "", ""))
+            if overall and model != "overall":
+                _protect(overall, groups, min_cell)
         if before == sum(len(points.hidden) + len(points.without_n) for points in curves.values()):
             return _cuts(curves.values(), min_cell)
 
@@ -89,31 +107,35 @@ def _curves(rows: Sequence[tuple[int, Row]]) -> dict[Curve, _Points]:
 
 
 def _share(curves: Mapping[Curve, _Points]) -> None:
-    """What is hidden of some people in one curve is hidden in their other curves."""
-    hidden: dict[tuple[str, ...], list[_Points]] = defaultdict(list)
+    """What is hidden of some people in one curve is hidden in their other curves: at risk in all, events in some."""
+    same: dict[tuple[str, ...], list[_Points]] = defaultdict(list)
     for curve, points in curves.items():
-        hidden[curve[2:]].append(points)
-    for same in hidden.values():
-        times = set().union(*(points.hidden for points in same))
-        without = set().union(*(points.without_n for points in same))
-        for points in same:
+        same[curve[1:]].append(points)
+    for several in same.values():
+        times = set().union(*(points.hidden for points in several))
+        for points in several:
             points.hidden |= times & points.rows.keys()
-            points.without_n |= without & points.rows.keys()
+    same.clear()
+    for curve, points in curves.items():
+        same[curve[2:]].append(points)
+    for several in same.values():
+        times = set().union(*(points.without_n for points in several))
+        for points in several:
+            points.without_n |= times & points.rows.keys()
 
 
 def _protect(overall: _Points, groups: Sequence[_Points], min_cell: int) -> None:
     """Hide a second group's point where one is hidden and everybody's curve, less the others, would show it."""
     nobody = _nobody(overall, groups)
     if any(nobody.at_risk.values()):
-        nobody.decide(min_cell)
+        _decide([nobody], min_cell)
+        nobody.without_n |= {time for time, n in nobody.at_risk.items() if 0 < n < min_cell}
         groups = [*groups, nobody]
     for time in overall.rows:
         there = [g for g in groups if time in g.rows]
         _hide_second(there, time, [g.hidden for g in there], min_cell, total_is_hidden=time in overall.hidden)
-        if time not in overall.hidden:
-            there = [g for g in there if time not in g.hidden]
-            without = [g.without_n for g in there]
-            _hide_second(there, time, without, min_cell, total_is_hidden=time in overall.without_n)
+        without = [g.without_n for g in there]
+        _hide_second(there, time, without, min_cell, total_is_hidden=time in overall.without_n)
 
 
 def _hide_second(
@@ -123,7 +145,7 @@ def _hide_second(
     pairs = list(zip(groups, hidden, strict=True))
     count = sum(time in times for _, times in pairs) + total_is_hidden
     people = sum(group.at_risk[time] for group, times in pairs if time in times)
-    for group, times in sorted(pairs, key=lambda pair: (pair[0].at_risk[time], pair[0].events[time])):
+    for group, times in sorted(pairs, key=lambda pair: pair[0].at_risk[time]):
         if count == 0 or (count > 1 and (total_is_hidden or people >= min_cell)):
             return
         if time not in times and group.rows[time] is not None:

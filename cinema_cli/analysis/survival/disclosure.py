@@ -7,7 +7,7 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.analysis.survival.cells import Key
-from cinema_cli.analysis.survival.counted import CURVES, Counted, Row, RowCells, counted, scope_of
+from cinema_cli.analysis.survival.counted import CURVES, Counted, Row, RowCells, counted
 from cinema_cli.analysis.survival.curve_cuts import cut_curves
 
 _NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
@@ -36,8 +36,8 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     rows, points = _rows(numbered.filter(~is_curve)), _rows(numbered.filter(is_curve))
     found = counted(rows)
     hidden = found.cells.hidden(min_cell=min_cell, kept=found.of_everybody())
-    withheld = found.hidden_scopes(hidden)
-    cuts = cut_curves(points, min_cell=min_cell, withheld={n for n, row in points if scope_of(row) in withheld})
+    withheld = {number for number, row in points if found.hides_whole(row, hidden)}
+    cuts = cut_curves(points, min_cell=min_cell, withheld=withheld)
     emptied, without_n, without_events = cuts.emptied | _emptied(rows, found, hidden, min_cell), cuts.without_n, set()
     for number, named in found.rows.items():
         if named.n in hidden:
