@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from statistics_golden import columns, outcome_of, r_data, r_values
 
 from cinema_cli.analysis.statistics.cox import fit_cox
-from cinema_cli.analysis.statistics.imputation import Covariate, impute
+from cinema_cli.analysis.statistics.imputation import Covariate, impute, outcome_terms
 from cinema_cli.analysis.statistics.outcome import Floats, Outcome
 from cinema_cli.analysis.statistics.pooling import pool
 from cinema_cli.domain.errors import NotEstimableError
@@ -132,6 +132,25 @@ def test_all_censored_and_late_entry_can_be_imputed() -> None:
     late = Outcome(outcome.time + 1, np.where(outcome.event == 1, 2, 0), np.where(np.arange(60) % 2 == 0, 0.0, 1.0))
     for other in (Outcome(outcome.time, np.zeros(60, dtype=np.int64)), late):
         assert np.isfinite(next(impute(covariates(holed), other, m=1, seed=0, iterations=1))).all()
+
+
+def test_what_an_imputation_knows_of_the_outcome() -> None:
+    # by hand: an event at 2 of 2 at risk, at 4 of 2, a competing one at 5 of 1
+    outcome = Outcome(np.array([2.0, 4.0, 5.0]), np.array([1, 1, 2]), np.array([0.0, 0.0, 3.0]))
+    assert_allclose(outcome_terms(outcome), [[1, 0.5, 0, 0], [1, 1.0, 0, 0], [0, 0.5, 1, 1.0]])
+
+
+def test_numbers_come_from_people_predicted_alike() -> None:
+    outcome, whole, _ = made(100, 4)
+    exact = np.column_stack([whole[:, 0], 10 * whole[:, 0]])
+    holed = exact.copy()
+    holed[::4, 1] = np.nan
+    columns_ = [Covariate("a", holed[:, 0]), Covariate("b", holed[:, 1])]
+    filled = next(impute(columns_, outcome, m=1, seed=0, iterations=1))
+    seen = np.sort(holed[~np.isnan(holed[:, 1]), 1])
+    apart = np.abs(np.searchsorted(seen, filled[::4, 1]) - np.searchsorted(seen, exact[::4, 1]))
+    assert apart.max() <= 5
+    assert apart.max() > 0
 
 
 def test_planted_effects_are_nearer_than_with_complete_cases() -> None:

@@ -185,6 +185,8 @@ def test_conditional_curve_is_the_curve_over_its_value_at_the_start(outcome: Out
     later = from_time(outcome, float(start))
     whole = kaplan_meier(outcome)
     at_start = float(value_at(whole, np.array([float(start)])).survival[0])
+    assert later.entry is not None
+    assert np.all(later.entry >= start)
     if later.n == 0 or at_start == 0:
         return
     times = np.unique(later.time)
@@ -229,6 +231,8 @@ def test_median_where_the_curve_lies_level() -> None:
     # the rule of quantile.survfit: the middle of the level, which at the end lasts as long as follow-up
     level = kaplan_meier(Outcome(np.arange(1.0, 5.0), np.ones(4, dtype=np.int64)))
     assert quantiles(level, np.array([0.5])).times.tolist() == [2.5]
+    tenths = kaplan_meier(Outcome(np.arange(1.0, 11.0), np.ones(10, dtype=np.int64)))  # 0.7 is 0.7000000000000001
+    assert quantiles(tenths, np.arange(1, 10) / 10).times.tolist() == (np.arange(1, 10) + 0.5).tolist()
     to_the_end = kaplan_meier(Outcome(np.array([1.0, 2.0, 5.0, 5.0]), np.array([1, 1, 0, 0])))
     assert quantiles(to_the_end, np.array([0.5])).times.tolist() == [3.5]
 

@@ -51,6 +51,13 @@ def test_copies_of_a_person_are_never_on_both_sides() -> None:
     assert leaking.mean > 0.8
 
 
+def test_copies_of_a_person_add_no_certainty() -> None:
+    once = penalised_concordance(*made(150, 5, effect=1.0), seed=0, folds=3, inner_folds=3)
+    thrice = penalised_concordance(*made(150, 5, effect=1.0, visits=3), seed=0, folds=3, inner_folds=3)
+    assert_allclose(thrice.c, once.c, rtol=0.01)
+    assert_allclose(thrice.se, once.se, rtol=0.05)
+
+
 def test_folds_part_no_person_and_hold_everybody_out_once() -> None:
     person = np.random.default_rng(0).integers(0, 40, 200)
     held = []
@@ -84,7 +91,7 @@ def test_forest_finds_what_is_not_linear() -> None:
 
 def test_forest_is_grown_on_so_many_rows_and_says_so() -> None:
     outcome, x, person = made(200, 2, effect=1.0, visits=2)
-    found = forest_concordance(outcome, x, person, seed=0, folds=2, most_rows=151)
+    found = forest_concordance(outcome, x, person, seed=0, folds=2, most_rows=150)
     assert found.note == "The forest was grown on 150 of 400 rows, drawn at random by person."
     assert found.n.sum() == 150
 

@@ -45,35 +45,33 @@ def _counts(outcome: Outcome, group: Ints, codes: Ints) -> tuple[Floats, Floats,
 def _score(outcome: Outcome, group: Ints, codes: Ints) -> tuple[Floats, Floats]:
     """Observed less expected events of each group, and their covariance, as sums of martingales of both kinds."""
     n, d1, d2 = _counts(outcome, group, codes)
-    there = n > 0
-
-    def per(part: Floats, whole: Floats) -> Floats:
-        return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0)
-
-    def earlier(curve: Floats, start: float) -> Floats:
-        return np.concatenate([np.full((1, *curve.shape[1:]), start), curve[:-1]])
-
-    survival: Floats = np.multiply.accumulate(1 - per(d1 + d2, n), axis=0)
-    survived = earlier(survival, 1.0)
-    incidence = earlier(np.add.accumulate(survived * per(d1, n), axis=0), 0.0)
-    events, weight = d1.sum(axis=1), per(n, survived)  # weight: at risk if only the event could happen
-    whole = weight.sum(axis=1)
-    pooled = np.cumsum(per(events, whole))
+    survival: Floats = np.multiply.accumulate(1 - _per(d1 + d2, n), axis=0)
+    survived = _earlier(survival, 1.0)
+    incidence = _earlier(np.add.accumulate(survived * _per(d1, n), axis=0), 0.0)
+    events, weight = d1.sum(axis=1, keepdims=True), _per(n, survived)  # weight: at risk if only the event could happen
+    whole = weight.sum(axis=1, keepdims=True)
+    pooled: Floats = np.add.accumulate(_per(events, whole), axis=0)
     reduced = weight * (1 - incidence)
-    score = np.sum(d1 - per(reduced * events[:, None], reduced.sum(axis=1)[:, None]), axis=0)
-    share = per(weight, whole[:, None])
-    a = weight[:, :, None] * (np.eye(len(codes)) - share[:, None, :])  # (times, groups, groups)
-    step = per(events, whole * (1 - earlier(pooled, 0.0)))
-    c = np.cumsum(a * step[:, None, None], axis=0)
-    left = np.where(there, per((1 - pooled)[:, None], survival), 0.0)
-    own = np.where(survival > 0, 1 - left, 1.0)
-    few = np.where(events[:, None] > 1, 1 - per((events - 1)[:, None], whole[:, None] * survived - 1), 1.0)
-    first = np.where(there, few * survived * per(events, whole)[:, None] * per(there.astype(float), n), 0.0)
-    second = np.where(d2 > 1, 1 - per(d2 - 1, n - 1), 1.0) * survived**2 * per(d2, n**2) * (survival > 0)
-    # influence on group i of a martingale jump in group k at u: a - own*c(u) + own*c(end), or left*(c(u) - c(end))
-    end = c[-1]
-    of_event = a + own[:, None, :] * (end - c)
-    of_competing = left[:, None, :] * (end - c)
-    variance = np.einsum("tik,tjk,tk->ij", of_event, of_event, first)
-    variance += np.einsum("tik,tjk,tk->ij", of_competing, of_competing, second)
+    score = np.sum(d1 - _per(reduced * events, reduced.sum(axis=1, keepdims=True)), axis=0)
+    # what a jump in the martingale of either kind in group k changes in the score of group i: at once, and later
+    at_once = weight[:, :, None] * (np.eye(len(codes)) - _per(weight, whole)[:, None, :])  # (times, groups, groups)
+    later = np.cumsum(at_once * _per(events, whole * (1 - _earlier(pooled, 0.0)))[:, None], axis=0)
+    later = later[-1] - later
+    left = _per(1 - pooled, survival)
+    of_event, of_competing = at_once + (1 - left)[:, None, :] * later, left[:, None, :] * later
+    few = np.where(events > 1, 1 - _per(events - 1, whole * survived - 1), 1.0)  # ties, as in sampling without return
+    jumps = few * survived * _per(_per(events, whole), n)
+    jumps_competing = np.where(d2 > 1, 1 - _per(d2 - 1, n - 1), 1.0) * survived**2 * _per(d2, n**2)
+    variance = np.einsum("tik,tjk,tk->ij", of_event, of_event, jumps)
+    variance += np.einsum("tik,tjk,tk->ij", of_competing, of_competing, jumps_competing)
     return score, variance
+
+
+def _per(part: Floats, whole: Floats) -> Floats:
+    """Part / whole, 0 where the whole is."""
+    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0)
+
+
+def _earlier(curve: Floats, start: float) -> Floats:
+    """A curve (times, ...) just before each time."""
+    return np.concatenate([np.full((1, *curve.shape[1:]), start), curve[:-1]])

@@ -45,7 +45,7 @@ def impute(
     for column in covariates:
         if column.missing.all():
             raise NotEstimableError(f"nobody has a value of {column.name}: it cannot be imputed", hint="Leave it out.")
-    known = _outcome_terms(outcome)
+    known = outcome_terms(outcome)
     for stream in np.random.SeedSequence(seed).spawn(m):
         yield _complete(covariates, known, np.random.default_rng(stream), iterations)
 
@@ -70,8 +70,11 @@ def _complete(covariates: Sequence[Covariate], known: Floats, rng: np.random.Gen
     return filled
 
 
-def _outcome_terms(outcome: Outcome) -> Floats:
-    """What an imputation has to know of the outcome: kinds of event, and the hazard lived through, (n, 2 or 4)."""
+def outcome_terms(outcome: Outcome) -> Floats:
+    """What an imputation has to know of the outcome (n, 2 for each kind of event).
+
+    Whether it happened, and its cumulative hazard from entry to exit.
+    """
     terms = []
     for kind in (EVENT, COMPETING):
         if not np.any(outcome.event == kind):
