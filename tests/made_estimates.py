@@ -15,6 +15,7 @@ UNITS = {"age_years": "unit", "sex=M": "M against F", "sbp_mmhg": "unit", "diabe
 HORIZON = 10.0
 TIMES = np.round(np.linspace(0, 12, 49), 2)
 GRID = np.linspace(-2, 2, 41)
+QUARTERS = ("up to 50 ml", "50 to 60 ml", "60 to 71 ml", "above 71 ml")
 STRANGE = "<script>alert('x')</script> $a$ & \"b\""
 
 
@@ -83,7 +84,7 @@ def no_events(made: Made = Made()) -> pl.DataFrame:
             estimate=0,
             lower=0,
             upper=0.09,
-            unit="per 1,000 years",
+            unit="per 1,000 person-years",
         )
         for g, share in _groups(made)
     ]
@@ -116,14 +117,18 @@ def _people(made: Made) -> Iterator[Estimate]:
         yield Estimate("person_time", group=group, estimate=years, unit="years")
         rate = 1000 * events / years
         half = 1.96 * rate / events**0.5
-        limits = {"lower": rate - half, "upper": rate + half, "unit": "per 1,000 years"}
+        limits = {"lower": rate - half, "upper": rate + half, "unit": "per 1,000 person-years"}
         yield Estimate("rate", "hf_event", group=group, n=round(made.n * share), events=events, estimate=rate, **limits)
+        if made.competing:
+            deaths = {"events": 2 * events, "estimate": 2 * rate, "unit": "per 1,000 person-years"}
+            yield Estimate("rate", "death", group=group, n=round(made.n * share), **deaths)
 
 
 def _table_one(made: Made) -> Iterator[Estimate]:
     rng = np.random.default_rng(made.seed)
     for k, (group, share) in enumerate(_groups(made)):
         n = round(made.n * share)
+        yield Estimate("table_one", model="count", group=group, n=n, estimate=n)
         for term, mean, sd in (("age_years", 63.1, 7.6), *((p, 20.0 + 9 * i, 8.0) for i, p in enumerate(made.names))):
             at = mean + float(rng.normal()) * 0.1 * sd
             for model, value in (
@@ -183,9 +188,9 @@ def _families(made: Made) -> Iterator[tuple[str, str, str, float, int]]:
     for k, g in enumerate(made.groups):
         yield "group", made.column, f"{made.column}={g}", 0.007 + 0.004 * k, made.n // len(made.groups)
     for i, p in enumerate(made.names):
-        for quarter in range(4):
+        for quarter, values in enumerate(QUARTERS):
             slope = 0.5 - 0.09 * i
-            yield "quantile", p, str(quarter + 1), 0.009 * float(np.exp(slope * (1.5 - quarter))), made.n // 4
+            yield "quantile", p, values, 0.009 * float(np.exp(slope * (1.5 - quarter))), made.n // 4
 
 
 def _curves(made: Made) -> Iterator[Estimate]:
@@ -284,17 +289,20 @@ def _checks(made: Made) -> Iterator[Estimate]:
             continue
         for j, term in enumerate((p, *COVARIATES, "GLOBAL")):
             bad = (i == 1 and j == 0) or (j == 3 and i == 0)
+            group, df = "" if term == p else p, "5" if term == "GLOBAL" else "1"
             chi = 8.1 if bad else 0.9 + 0.1 * j
             yield Estimate(
-                "proportional_hazards", "hf_event", "adjusted", term, p, "5" if term == "GLOBAL" else "1", estimate=chi,
-                p=0.0044 if bad else 0.31 + 0.1 * j,
+                "proportional_hazards", "hf_event", "adjusted", term, group, df,
+                estimate=chi, p=0.0044 if bad else 0.31 + 0.1 * j,
             )  # fmt: skip
             if term == "GLOBAL" or j > 2:
                 continue
             for time in np.linspace(0.3, 11.5, 30):
                 beta = -0.4 + 0.05 * time * bad + 0.02 * np.sin(time)
                 limits = {"lower": beta - 0.2 - 0.02 * time, "upper": beta + 0.2 + 0.02 * time}
-                yield Estimate("schoenfeld", "hf_event", "adjusted", term, p, f"{time:.3f}", estimate=beta, **limits)
+                yield Estimate(
+                    "schoenfeld", "hf_event", "adjusted", term, group, f"{time:.3f}", estimate=beta, **limits
+                )
         for z in GRID:
             log_hr, half = -0.35 * z + 0.12 * z * z, 0.1 * abs(z) + 0.06 * z * z
             value, low, high = (float(v) for v in np.exp([log_hr, log_hr - half, log_hr + half]))
@@ -306,7 +314,7 @@ def _checks(made: Made) -> Iterator[Estimate]:
 
 def _prediction(made: Made) -> Iterator[Estimate]:
     yield Estimate("likelihood_ratio", "hf_event", "clinical_cmr", level=str(made.phenotypes), estimate=61.3, p=1e-9)
-    kinds = (("optimism-corrected", 0.985), ("apparent", 1.0))
+    kinds, unseen = (("optimism-corrected", 0.985), ("apparent", 1.0)), "held-out"
     for model, gain in (("clinical", 0.0), ("clinical_cmr", 0.021)):
         for kind, factor in kinds:
             c = (0.712 + gain) * factor
@@ -333,6 +341,7 @@ def _prediction(made: Made) -> Iterator[Estimate]:
                     "ipa", "hf_event", model, level=time, group=kind, estimate=0.032 + gain, lower=0.01, upper=0.06
                 )
             yield Estimate("brier_integrated", "hf_event", model, level="10", group=kind, estimate=0.026)
+            kind = unseen if kind == "apparent" else kind
             yield Estimate(
                 "observed_expected", "hf_event", model, level="10", group=kind, estimate=1.04, lower=0.93, upper=1.16
             )
@@ -343,12 +352,17 @@ def _prediction(made: Made) -> Iterator[Estimate]:
             row = {"n": made.n // 10, "events": int(made.n * risk / 10)}
             hidden = made.suppressed and tenth == 0
             values = {"suppressed": True} if hidden else {"estimate": risk * 1.05, **limits, **row}
-            yield Estimate("calibration", "hf_event", model, group=str(tenth + 1), level=f"{risk:.5f}", **values)
+            yield Estimate(
+                "calibration", "hf_event", model, group=str(tenth + 1), level=f"{risk:.5f}", unit=unseen, **values
+            )
         for risk in np.linspace(0.005, 0.15, 30):
             observed = risk * 1.06 - 0.3 * risk**2
             limits = {"lower": observed * 0.8, "upper": observed * 1.2}
-            yield Estimate("calibration_smooth", "hf_event", model, level=f"{risk:.4f}", estimate=observed, **limits)
-        yield Estimate("optimism", "hf_event", model, "concordance", n=40, estimate=0.0107)
+            yield Estimate(
+                "calibration_smooth", "hf_event", model, level=f"{risk:.4f}", unit=unseen, estimate=observed, **limits
+            )
+        yield Estimate("optimism", "hf_event", model, "c", estimate=0.0107, unit="40 resamples")
+        yield Estimate("optimism", "hf_event", model, "auc", level="10.0", estimate=0.0111, unit="40 resamples")
     yield Estimate("brier", "hf_event", "null", level="10", group="apparent", estimate=0.0432, lower=0.038, upper=0.048)
     yield Estimate(
         "concordance_difference",
@@ -369,7 +383,9 @@ def _prediction(made: Made) -> Iterator[Estimate]:
         everyone = 0.085 - 0.915 * odds
         model = max(0.085 * np.exp(-9 * threshold) - 0.2 * odds * np.exp(-30 * threshold), 0.0)
         for name, value in (("clinical", model * 0.9), ("clinical_cmr", model), ("all", everyone), ("none", 0.0)):
-            yield Estimate("decision_curve", "hf_event", name, level=f"{threshold:.4f}", estimate=float(value))
+            yield Estimate(
+                "decision_curve", "hf_event", name, level=f"{threshold:.4f}", unit=unseen, estimate=float(value)
+            )
     yield from _learned()
 
 

@@ -59,8 +59,8 @@ def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
     doubtful, calm = _effects(rows)
     splines = [_spline(rows, term) for term in _by_p(rows)]
     return Assumptions(
-        tests=tuple(_proportional_row(row) for row in shown),
-        other_tests=tuple(_proportional_row(row) for row in others),
+        tests=tuple(_proportional_row(row, facts) for row in shown),
+        other_tests=tuple(_proportional_row(row, facts) for row in others),
         effects=tuple(_effect(rows, facts, key) for key in doubtful),
         effects_folded=tuple(_effect(rows, facts, key) for key in calm),
         splines=tuple(splines[:SHOWN]),
@@ -68,9 +68,16 @@ def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
     )
 
 
-def _proportional_row(row: Estimate) -> ProportionalRow:
+def _model_of(row: Estimate, facts: SurvivalFacts) -> str:
+    """The phenotype whose model it is, else the model."""
+    if row.group or (row.model == "adjusted" and row.term in facts.phenotypes):
+        return title_of(row.group or row.term)
+    return model_words(row.model)
+
+
+def _proportional_row(row: Estimate, facts: SurvivalFacts) -> ProportionalRow:
     return ProportionalRow(
-        model=title_of(row.group) if row.group else model_words(row.model),
+        model=_model_of(row, facts),
         term="All terms (GLOBAL)" if row.term == "GLOBAL" else title_of(row.term),
         chi_squared=number(row.estimate, decimals=2),
         df=row.level,
@@ -80,10 +87,20 @@ def _proportional_row(row: Estimate) -> ProportionalRow:
 
 
 def _tests(tests: Sequence[Estimate]) -> tuple[list[Estimate], list[Estimate]]:
-    """Tests to show, and those to fold: in doubt, and where they are few those of phenotypes and GLOBAL."""
-    main = [row for row in tests if _in_doubt(row) or row.term in {"GLOBAL", row.group} or not row.group]
+    """Tests to show, and those to fold.
+
+    Shown are phenotypes and GLOBAL, where these are many only those in doubt; and each covariate in doubt, once.
+    """
+    main = [row for row in tests if _is_main(row)]
     shown = main if len(main) <= TESTS_SHOWN else [row for row in main if _in_doubt(row)]
-    return shown, [row for row in tests if row not in shown]
+    doubtful = sorted((r for r in tests if not _is_main(r) and _in_doubt(r)), key=lambda r: r.p or 0.0, reverse=True)
+    shown += {row.term: row for row in doubtful}.values()  # of each, the one with the smallest p
+    return [row for row in tests if row in shown], [row for row in tests if row not in shown]
+
+
+def _is_main(row: Estimate) -> bool:
+    """Whether a test is of the phenotype of its model, or of all terms."""
+    return row.term == "GLOBAL" or (row.model not in {"clinical", "clinical_cmr"} and row.group in {"", row.term})
 
 
 def _in_doubt(row: Estimate | None) -> bool:
@@ -103,9 +120,8 @@ def _effects(rows: Rows) -> tuple[list[Key], list[Key]]:
     drawn = [key for key, n in points.items() if n > 1]
     doubtful = sorted((key for key in drawn if _in_doubt(tests.get(key))), key=lambda key: tests[key].p or 0.0)
     once = {key[2]: key for key in reversed(doubtful)}
-    return [key for key in doubtful if once[key[2]] == key], [
-        key for key in drawn if key not in doubtful and key[1] in {key[2], ""}
-    ]
+    others = [key for key in drawn if key not in doubtful and key[1] in {key[2], ""}]
+    return [key for key in doubtful if once[key[2]] == key], others
 
 
 def _effect(rows: Rows, facts: SurvivalFacts, key: Key) -> Plot:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 BANDS_UP_TO = 4  # lines; the confidence bands of more hide each other
+POINTS_UP_TO = 30  # of a curve with fewer, each is marked
+NUMBER_WIDTH = 44.0  # that a number below the axis takes, in SVG units
 ROW = 17.0  # height of a row of numbers at risk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """A step curve: percent at each time, with limits (NaN where there are none) and who was at risk (-1 unknown)."""
+    """A curve through what is published: percent at each time, limits (NaN: none), who was at risk (-1: unknown)."""
 
     name: str
     times: Floats
@@ -59,17 +61,17 @@ def y_ends(curves: Sequence[Curve], *, rising: bool) -> tuple[float, float]:
     return (0.0, 100.0) if low < 50.0 else (round_ends([min(low, 98.0), 100.0])[0], 100.0)
 
 
-def step_curves(curves: Sequence[Curve], *, unit: str, y_title: str, rising: bool, narrow: bool, title: str) -> Markup:
+def drawn_curves(curves: Sequence[Curve], *, unit: str, y_title: str, rising: bool, narrow: bool, title: str) -> Markup:
     """The curves over time (`unit`); a row of numbers at risk for each is the key of its line."""
     size = NARROW if narrow else WIDE
     bottom = 62.0 + ROW * len(curves)
     figure, axes = canvas(size.width, size.plot + bottom + 12, left=size.left, right=size.right, top=12, bottom=bottom)
     for k, curve in enumerate(curves):
         if len(curves) <= BANDS_UP_TO and np.isfinite(curve.lower).any():
-            axes.fill_between(
-                curve.times, curve.lower, curve.upper, step="post", color=stroke(k)["color"], alpha=0.13, linewidth=0
-            )
-        axes.step(curve.times, curve.percent, where="post", lw=2.0, **stroke(k))
+            axes.fill_between(curve.times, curve.lower, curve.upper, color=stroke(k)["color"], alpha=0.13, linewidth=0)
+        axes.plot(curve.times, curve.percent, lw=2.0, **stroke(k))
+        if len(curve.times) <= POINTS_UP_TO:
+            axes.plot(curve.times, curve.percent, "o", color=stroke(k)["color"], ms=3.6, mew=0)
     start = min(float(c.times[0]) for c in curves)
     end = max(float(c.times[-1]) for c in curves)
     axes.set_xlim(start, end if end > start else start + 1.0)
@@ -81,7 +83,7 @@ def step_curves(curves: Sequence[Curve], *, unit: str, y_title: str, rising: boo
 
 
 def _at_risk(axes: "Axes", curves: Sequence[Curve], size: _Size) -> None:
-    """Who is at risk just before each tick, a row a curve, its line and name in front."""
+    """Who is at risk just before the published time closest to each tick, below that time."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axes.get_xlim()
@@ -94,13 +96,20 @@ def _at_risk(axes: "Axes", curves: Sequence[Curve], size: _Size) -> None:
         sample = [(6 - size.left) / width, (28 - size.left) / width]
         axes.plot(sample, [y, y], transform=axes.transAxes, clip_on=False, lw=2.0, **stroke(k))
         write(axes, (34 - size.left) / width, y, short(curve.name, most=size.letters), colour="ink")
-        for tick in ticks:
-            write(axes, (tick - low) / (high - low), y, _risk_words(curve, float(tick)), ha="center", colour="ink")
+        for point in _told(curve, ticks, apart=(high - low) * NUMBER_WIDTH / width):
+            words = number(float(curve.at_risk[point]), decimals=0)
+            write(axes, (curve.times[point] - low) / (high - low), y, words, ha="center", colour="ink")
 
 
-def _risk_words(curve: Curve, time: float) -> str:
-    """Who is at risk just before a time: nothing where the curve has ended."""
-    later = np.flatnonzero(curve.times >= time - 1e-9)
-    if not later.size or curve.at_risk[later[0]] < 0:
-        return ""
-    return number(float(curve.at_risk[later[0]]), decimals=0)
+def _told(curve: Curve, ticks: Sequence[float], *, apart: float) -> list[int]:
+    """Points whose number at risk is written: the closest to each tick; all, `apart`, of a curve of few points."""
+    known = np.flatnonzero(curve.at_risk >= 0)
+    told: list[int] = []
+    if len(known) > POINTS_UP_TO:
+        reach = 0.25 * (ticks[1] - ticks[0]) if len(ticks) > 1 else np.inf
+        closest = [known[np.argmin(np.abs(curve.times[known] - tick))] for tick in ticks]
+        known = np.array([p for p, t in zip(closest, ticks, strict=True) if abs(curve.times[p] - t) <= reach], int)
+    for point in known:
+        if not told or curve.times[point] - curve.times[told[-1]] >= apart:
+            told.append(int(point))
+    return told

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.curve_charts import Curve, step_curves, y_ends
+from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.rows import Rows, at, in_order
-from cinema_cli.reports.survival.words import NONE, model_words, p_said, title_of, with_interval
+from cinema_cli.reports.survival.words import NONE, model_words, p_said, squared, title_of, with_interval
 
 LARGE = 2  # curves by phenotype drawn large; the others are small and folded
 SMALL_SHOWN = 4  # small ones that are not folded
@@ -91,8 +91,9 @@ def _in_order_of_evidence(rows: Rows, analysis: str) -> list[Key]:
 
 
 def _panel(rows: Rows, facts: SurvivalFacts, key: Key, *, narrow: bool = False) -> Panel:
-    curves = _curves(rows.of("kaplan_meier", model=key[0], term=key[1]), start=100.0, entry=facts.entry)
-    plot = step_curves(
+    every = rows.of("kaplan_meier", model=key[0], term=key[1])
+    curves = _curves(every, start=100.0, entry=facts.entry)
+    plot = drawn_curves(
         curves,
         unit=facts.time_unit,
         y_title="free of the event" if narrow else f"free of {facts.event}",
@@ -100,7 +101,7 @@ def _panel(rows: Rows, facts: SurvivalFacts, key: Key, *, narrow: bool = False) 
         narrow=narrow,
         title=f"Share without the event over time{_by(key)}, with numbers at risk",
     )
-    said = [_log_rank(rows, key)]
+    said = [_quarters(every) if key[0] == "quantile" else "", _log_rank(rows, key)]
     low = y_ends(curves, rising=False)[0]
     if low > 0:
         said.append(f"The axis starts at {number(low, decimals=0)}%.")
@@ -119,16 +120,26 @@ def _by(key: Key) -> str:
 
 def _curves(rows: Sequence[Estimate], *, start: float, entry: bool) -> list[Curve]:
     """A curve for each group; they begin at 0 (percent `start`) unless people enter late."""
+    groups: dict[str, list[Estimate]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    quarters = any(row.model == "quantile" for row in rows)
     return [
-        _curve(_group_words(g), [r for r in rows if r.group == g], start, entry)
-        for g in in_order(r.group for r in rows)
+        _curve(f"Q{k}" if quarters else _group_words(group), several, start, entry)
+        for k, (group, several) in enumerate(groups.items(), start=1)
     ]
 
 
 def _group_words(group: str) -> str:
-    if group.isdigit():
-        return f"Q{group}"
     return group.partition("=")[2] or group or "Everyone"
+
+
+def _quarters(rows: Sequence[Estimate]) -> str:
+    """Which values each quarter has."""
+    groups = in_order(row.group for row in rows)
+    if any(group.isdigit() for group in groups):
+        return ""
+    return ", ".join(f"Q{k} {squared(group)}" for k, group in enumerate(groups, start=1)) + "."
 
 
 def _curve(name: str, rows: Sequence[Estimate], start: float, entry: bool) -> Curve:
@@ -176,7 +187,7 @@ def _cause(facts: SurvivalFacts, cause: str) -> str:
 
 
 def _incidence_panel(facts: SurvivalFacts, curves: Sequence[Curve], title: str, *, narrow: bool) -> Panel:
-    plot = step_curves(
+    plot = drawn_curves(
         curves,
         unit=facts.time_unit,
         y_title="cumulative incidence",

@@ -122,7 +122,7 @@ def smooth_ratio(curve: Smooth, *, x_title: str, y_title: str, average: float | 
 
 def calibration(tenths: Sequence[tuple[float, Interval]], smooth: Smooth | None, *, title: str) -> Markup:
     """Observed against predicted risk (percent): tenths as points with intervals, the smooth curve with its band."""
-    figure, axes = canvas(330.0, 306.0, left=52, right=18, top=10, bottom=42)
+    figure, axes = canvas(330.0, 306.0, left=62, right=18, top=10, bottom=42)
     values = [v for x, several in tenths for v in (x, *several) if math.isfinite(v)]
     values += [] if smooth is None else [float(smooth.x.max()), float(np.nanmax(smooth.y))]
     end = min(100.0, round_ends([0.0, max(values, default=1.0)])[1])

@@ -3,7 +3,7 @@
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import phenotypes_of
-from cinema_cli.reports.survival.rows import CORRECTED, Rows, standing
+from cinema_cli.reports.survival.rows import CORRECTED, HELD_OUT, Rows, standing
 from cinema_cli.reports.survival.words import listed, model_words, title_of
 
 
@@ -120,11 +120,16 @@ def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
         )
     if rows.of("decision_curve"):
         said.append("Net benefit was computed over a range of risk thresholds, against treating everyone or nobody.")
-    corrected = any(standing(r) == CORRECTED for rows_of in _PERFORMANCE for r in rows.of(rows_of))
+    corrected = any(standing(r) == CORRECTED for kind in _PERFORMANCE for r in rows.of(kind))
     if corrected and facts.n_resamples:
         said.append(
             f"Figures called optimism-corrected subtract the optimism found by refitting in "
             f"{number(facts.n_resamples, decimals=0)} bootstrap resamples."
+        )
+    if any(standing(r) == HELD_OUT for kind in _PERFORMANCE for r in rows.of(kind)):
+        said.append(
+            "Figures called held-out are of predictions for each person by a model that had not seen this person, "
+            "by cross-validation."
         )
     said.append("Figures called apparent are of the people the model was fitted to.")
     return " ".join(said)
@@ -173,10 +178,10 @@ def _multiple(rows: Rows) -> str:
 def _disclosure(facts: SurvivalFacts) -> str:
     if not facts.suppressed:
         return ""
-    n = number(facts.min_cell, decimals=0)
+    n = number(facts.min_cell - 1, decimals=0)
     return (
-        f"Counts of fewer than {n} people and what is computed from them are suppressed, with further cells from which "
-        f"they could be found; curves end where fewer than {n} remain at risk."
+        f"Counts from 1 to {n} people and what is computed from them are suppressed, with further cells from which "
+        f"they could be found; curves lose the points that would tell them."
     )
 
 

@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.flow import FlowStep, Left
 from cinema_cli.reports.render import count, number
+from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.rows import Rows, in_order
 from cinema_cli.reports.survival.words import (
     SUPPRESSED,
     axis_words,
     count_words,
     first_up,
+    time_words,
     title_of,
     value_words,
     with_interval,
 )
 
-GROUPS_WIDE = 5  # columns of groups in one part of Table 1
+GROUPS_WIDE = 4  # columns of groups in one part of Table 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class RateRow:
     """Events of a group over its time at risk, worded."""
 
     name: str
+    event: str
     n: str
     events: str
     person_time: str
@@ -85,13 +88,13 @@ def follow_up_sentence(rows: Rows) -> str:
     median, q1, q3 = (rows.one("follow_up", term=term) for term in ("median", "q1", "q3"))
     if median is None or median.estimate is None:
         return ""
-    said = f"Median follow-up {number(median.estimate, decimals=1)} {median.unit}"
+    said = f"Median follow-up {time_words(median.estimate)} {median.unit}"
     if q1 is not None and q3 is not None and q1.estimate is not None and q3.estimate is not None:
-        said += f" (quartiles {number(q1.estimate, decimals=1)} to {number(q3.estimate, decimals=1)})"
+        said += f" (quartiles {time_words(q1.estimate)} to {time_words(q3.estimate)})"
     return said + ", by the reverse Kaplan-Meier method: how long people would have been followed without the event."
 
 
-def rate_rows(rows: Rows) -> list[RateRow]:
+def rate_rows(rows: Rows, facts: SurvivalFacts) -> list[RateRow]:
     """Everyone, then each group."""
     made = []
     for row in rows.of("rate"):
@@ -99,6 +102,7 @@ def rate_rows(rows: Rows) -> list[RateRow]:
         made.append(
             RateRow(
                 name=title_of(row.group) if row.group else "Everyone",
+                event=facts.event if row.outcome == facts.outcome else row.outcome,
                 n=count_words(row.n, row),
                 events=count_words(row.events, row),
                 person_time="–" if time is None else value_words(time.estimate, time, decimals=0),
@@ -116,7 +120,7 @@ def headline(rows: Rows) -> list[tuple[str, str, str]]:
         made += [(count_words(rate.n, rate), "", "participants"), (count_words(rate.events, rate), "", "events")]
     median = rows.one("follow_up", term="median")
     if median is not None and median.estimate is not None:
-        made.append((number(median.estimate, decimals=1), median.unit, "median follow-up"))
+        made.append((time_words(median.estimate), median.unit, "median follow-up"))
     if rate is not None and rate.estimate is not None:
         made.append((number(rate.estimate, decimals=2), "", f"events {rate.unit}"))
     return made
@@ -129,7 +133,7 @@ def tables_one(rows: Rows) -> list[TableOne]:
         return []
     cells = {(row.term, row.level, row.model, row.group): row for row in every}
     variables: dict[str, list[Estimate]] = {}
-    for row in every:
+    for row in (row for row in every if row.term):  # without a term, a row is the size of its group
         variables.setdefault(row.term, []).append(row)
     groups = in_order(row.group for row in every if "=" in row.group)
     made = []
@@ -146,7 +150,7 @@ def _part(
     """Heads and lines for everyone and these groups."""
     shown = ["", *groups]
     made = []
-    for term, of_term in variables.items():
+    for term, of_term in ((t, v) for t, v in variables.items() if t != column):
         lines = _lines(cells, term, in_order(row.level for row in of_term if row.level), shown)
         for k, (statistic, line) in enumerate(lines):
             variable, smd = ("", "") if k else (axis_words(term), _smd(of_term, column))
@@ -156,6 +160,9 @@ def _part(
 
 
 def _n_of(rows: Rows, group: str) -> str:
+    size = rows.one("table_one", model="count", term="", group=group)
+    if size is not None:
+        return value_words(size.estimate, size, decimals=0)
     row = rows.one("rate", group=group)
     return count_words(row.n, row) if row is not None else ""
 

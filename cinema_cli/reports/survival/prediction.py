@@ -1,6 +1,7 @@
 """Sections 4 and 5 of the page: what the phenotypes add to the clinical model, calibration, net benefit."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.rows import APPARENT, STANDINGS, Rows, at, in_order, standing
 from cinema_cli.reports.survival.words import (
     NONE,
-    count_words,
     first_up,
     model_words,
     p_said,
@@ -21,16 +21,29 @@ from cinema_cli.reports.survival.words import (
     with_interval,
 )
 
-# analysis, its difference, words, whether the time in level belongs to it, factor, decimals
-FIGURES = (
-    ("concordance", "concordance_difference", "Harrell’s C", False, 1.0, 3),
-    ("concordance_uno", "", "Uno’s C", False, 1.0, 3),
-    ("auc", "auc_difference", "AUC", True, 1.0, 3),
-    ("brier", "brier_difference", "Brier score", True, 1.0, 4),
-    ("brier_integrated", "", "Integrated Brier score", True, 1.0, 4),
-    ("ipa", "", "IPA", True, 100.0, 1),
-)
 MODELS = ("clinical", "clinical_cmr")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of performance as the estimates have it; `timed` where a row's level is its time."""
+
+    analysis: str
+    difference: str  # the analysis of differences between models
+    name: str
+    timed: bool
+    decimals: int
+    scale: float = 1.0
+
+
+FIGURES = (
+    Figure("concordance", "concordance_difference", "Harrell’s C", timed=False, decimals=3),
+    Figure("concordance_uno", "", "Uno’s C", timed=False, decimals=3),
+    Figure("auc", "auc_difference", "AUC", timed=True, decimals=3),
+    Figure("brier", "brier_difference", "Brier score", timed=True, decimals=4),
+    Figure("brier_integrated", "", "Integrated Brier score", timed=True, decimals=4),
+    Figure("ipa", "", "IPA", timed=True, decimals=1, scale=100.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +97,11 @@ def added_section(rows: Rows, facts: SurvivalFacts) -> Added:
     said = ""
     if test is not None and test.estimate is not None:
         said = f"Likelihood ratio test χ² {number(test.estimate, decimals=1)} on {test.level} df, {p_said(test.p)}."
-    null = next((r for r in rows.of("brier", model="null") if r.estimate is not None), None)
+    null = next((r for r in reversed(rows.of("brier", model="null")) if r.estimate is not None), None)
     return Added(
         likelihood_ratio=said,
         rows=tuple(_figure_rows(rows, facts)),
-        null_brier="" if null is None else f"{with_interval(null, decimals=4)} at {null.level} {facts.time_unit}",
+        null_brier="" if null is None else f"{with_interval(null, decimals=4)} at {_time(null.level, facts)}",
         learned=tuple(_learned(rows)),
         by_phenotype=tuple(_by_phenotype(rows)),
         fits=tuple(_fits(rows)),
@@ -97,39 +110,40 @@ def added_section(rows: Rows, facts: SurvivalFacts) -> Added:
 
 def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:
     made = []
-    for analysis, difference, name, timed, factor, decimals in FIGURES:
-        found = [r for r in rows.of(analysis) if r.model in MODELS and not _of_phenotype(r, timed)]
-        times = in_order(r.level for r in found) if timed else [""]
-        for time in times:
+    for figure in FIGURES:
+        found = [r for r in rows.of(figure.analysis) if r.model in MODELS]
+        for time in in_order(r.level for r in found) if figure.timed else [""]:
             for kind in STANDINGS:
-                here = [r for r in found if standing(r) == kind and (not timed or r.level == time)]
-                if not here:
-                    continue
-                apart = next(
-                    (r for r in rows.of(difference) if standing(r) == kind and (not timed or r.level == time)), None
-                )
-                cells = [next((r for r in here if r.model == m), None) for m in MODELS]
-                made.append(
-                    FigureRow(
-                        name=_figure_words(name, time, facts),
-                        standing=kind,
-                        clinical=with_interval(cells[0], decimals=decimals, scale=factor),
-                        both=with_interval(cells[1], decimals=decimals, scale=factor),
-                        difference=with_interval(apart, decimals=decimals, scale=factor),
-                        p="" if apart is None or apart.p is None else p_said(apart.p),
-                    )
-                )
+                cells = {r.model: r for r in reversed(found) if standing(r) == kind and time in {"", r.level}}
+                if cells:
+                    differences = rows.of(figure.difference, model="clinical_cmr")
+                    apart = [r for r in differences if standing(r) == kind and time in {"", r.level}]
+                    made.append(_figure_row(figure, time, kind, cells, apart, facts))
     return made
 
 
-def _figure_words(name: str, time: str, facts: SurvivalFacts) -> str:
-    said = f"{name} at {_time(time, facts)}" if time else name
-    return f"{said}, %" if name == "IPA" else said
-
-
-def _of_phenotype(row: Estimate, timed: bool) -> bool:
-    """Whether a row is of the model of one phenotype, not of a model as a whole."""
-    return not timed and bool(row.group) and row.group not in STANDINGS
+def _figure_row(
+    figure: Figure,
+    time: str,
+    kind: str,
+    cells: dict[str, Estimate],
+    apart: Sequence[Estimate],
+    facts: SurvivalFacts,
+) -> FigureRow:
+    difference = next(iter(apart), None)
+    name = f"{figure.name} at {_time(time, facts)}" if time else figure.name
+    said = [
+        with_interval(row, decimals=figure.decimals, scale=figure.scale)
+        for row in (cells.get("clinical"), cells.get("clinical_cmr"), difference)
+    ]
+    return FigureRow(
+        name=f"{name}, %" if figure.scale == 100.0 else name,
+        standing=kind,
+        clinical=said[0],
+        both=said[1],
+        difference=said[2],
+        p="" if difference is None or difference.p is None else p_said(difference.p),
+    )
 
 
 def _time(time: str, facts: SurvivalFacts) -> str:
@@ -178,16 +192,27 @@ def usefulness_section(rows: Rows, facts: SurvivalFacts) -> Usefulness:
         decision=decision,
         decision_standing=label,
         optimism=tuple(
-            (model_words(r.model), _figure_name(r.term), number(r.estimate, decimals=4), count_words(r.n, r))
+            (model_words(r.model), _figure_name(r, facts), number(r.estimate, decimals=4), r.unit)
             for r in rows.of("optimism")
         ),
     )
 
 
-def _figure_name(term: str) -> str:
-    names = {analysis: name for analysis, _, name, *_ in FIGURES}
-    names |= {"observed_expected": "Observed / expected", "calibration_slope": "Calibration slope", "slope": "Slope"}
-    return names.get(term, term.replace("_", " "))
+def _figure_name(row: Estimate, facts: SurvivalFacts) -> str:
+    """A figure of the bootstrap with its time."""
+    name = _OPTIMISM_OF.get(row.term, row.term.replace("_", " "))
+    return f"{name} at {_time(row.level, facts)}" if math.isfinite(at(row)) else name
+
+
+_OPTIMISM_OF = {
+    "c": "Harrell’s C",
+    "slope": "Slope",
+    "r2": "Nagelkerke’s R²",
+    "auc": "AUC",
+    "brier": "Brier score",
+    "ipa": "IPA",
+    "observed_expected": "Observed / expected events",
+}
 
 
 def _calibration(rows: Rows, model: str, kind: str, facts: SurvivalFacts) -> CalibrationPlot:
@@ -205,7 +230,7 @@ def _calibration(rows: Rows, model: str, kind: str, facts: SurvivalFacts) -> Cal
     name = f"{first_up(model_words(model))} model"
     plot = calibration(dots, smooth, title=f"Observed against predicted risk, {name}, {kind}")
     hidden = sum(r.suppressed for r in rows.of("calibration", model=model) if r.estimate is None)
-    said = [f"{number(hidden, decimals=0)} of the tenths are suppressed."] if hidden else []
+    said = [f"Suppressed tenths: {number(hidden, decimals=0)}."] if hidden else []
     return CalibrationPlot(name, kind, plot, tuple(said))
 
 

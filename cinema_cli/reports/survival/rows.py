@@ -8,8 +8,8 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import SCHEMA, Estimate
 
-APPARENT, CORRECTED = "apparent", "optimism-corrected"
-STANDINGS = (CORRECTED, APPARENT)
+APPARENT, CORRECTED, HELD_OUT = "apparent", "optimism-corrected", "held-out"
+STANDINGS = (CORRECTED, HELD_OUT, APPARENT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,5 +72,5 @@ def in_order(words: Iterable[str]) -> list[str]:
 
 
 def standing(row: Estimate) -> str:
-    """Whether a figure of performance is apparent or corrected, as its row says; apparent where it is silent."""
+    """How a figure of performance came about, as its row says; apparent where the row is silent."""
     return next((s for s in STANDINGS if s in (row.group, row.level, row.term, row.unit)), APPARENT)

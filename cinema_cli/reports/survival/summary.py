@@ -12,6 +12,7 @@ from cinema_cli.reports.survival.words import (
     p_said,
     per_words,
     ratio_interval,
+    time_words,
     title_of,
     with_interval,
 )
@@ -46,7 +47,7 @@ def _people(rows: Rows, facts: SurvivalFacts, rate: Estimate) -> str:
     said = f"{people} had {count_words(rate.events, rate)} {'event' if rate.events == 1 else 'events'} ({facts.event})"
     median = rows.one("follow_up", term="median")
     if median is not None and median.estimate is not None:
-        said += f" over a median follow-up of {number(median.estimate, decimals=1)} {median.unit}"
+        said += f" over a median follow-up of {time_words(median.estimate)} {median.unit}"
     if rate.estimate is not None:
         said += f": {with_interval(rate, decimals=2)} {rate.unit} (95% confidence interval)"
     return said + "."
@@ -74,8 +75,8 @@ def _associations(rows: Rows, facts: SurvivalFacts) -> list[str]:
             f"{first_up(model)}, none of {of} had a {name} below 0.05; this does not show that there is no association."
         ]
     best = [
-        f"{title_of(p)} ({'higher' if (row.estimate or 1.0) > 1 else 'lower'} hazard where it is higher: hazard ratio "
-        f"{ratio_interval(row, decimals=decimals_of(facts))} {per_words(row.unit)})"
+        f"{title_of(p)}, hazard ratio {ratio_interval(row, decimals=decimals_of(facts))} {per_words(row.unit)}: a "
+        f"{'higher' if (row.estimate or 1.0) > 1 else 'lower'} hazard where it is higher"
         for p, row, _ in clear[:NAMED]
     ]
     which = "the strongest evidence was for " if len(known) > 1 else ""

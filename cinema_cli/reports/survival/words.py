@@ -41,9 +41,14 @@ def axis_words(term: str) -> str:
     return f"{title_of(term)}, {unit}" if unit else title_of(term)
 
 
+def squared(words: str) -> str:
+    """Words in which `m2` is as on paper."""
+    return re.sub(r"\bm2\b", "m²", words)
+
+
 def per_words(unit: str) -> str:
     """What a hazard ratio is per: `SD (9.8 %)` becomes `per SD (9.8 %)`; `M against F` stays."""
-    said = re.sub(r"\bm2\b", "m²", unit)
+    said = squared(unit)
     return said if not said or said.startswith("per ") or " against " in said else f"per {said}"
 
 
@@ -58,6 +63,11 @@ def short(words: str, *, most: int) -> str:
         return words
     tail = most // 3
     return f"{words[: most - tail - 1].rstrip()}…{words[-tail:].lstrip()}"
+
+
+def time_words(value: float) -> str:
+    """A length of time: a decimal where it is short."""
+    return number(value, decimals=1 if value < 100 else 0)
 
 
 def p_words(p: float | None) -> str:
