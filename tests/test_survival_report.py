@@ -195,7 +195,7 @@ def test_methods_tell_only_what_was_done() -> None:
 
 def test_checklists_are_whole_and_blanks_are_listed(html: str) -> None:
     sizes = {name: len(items) for name, items in CHECKLISTS}
-    assert sizes == {"TRIPOD+AI": 52, "STROBE, cohort studies": 34, "RECORD": 13}
+    assert sizes == {"TRIPOD+AI": 52, "STROBE, cohort studies": 34, "RECORD": 13, "CLAIM": 42}
     text = Page(html).text()
     assert "Left to the author:" in text
     for _, items in CHECKLISTS:

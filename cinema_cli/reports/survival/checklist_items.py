@@ -1,7 +1,7 @@
 """Items of reporting checklists in our own short words, and where in the page the run answers them.
 
-Numbers are those of TRIPOD+AI (Collins et al., BMJ 2024;385:e078378), STROBE for cohort studies (von Elm et al., 2007)
-and RECORD (Benchimol et al., 2015); the published checklists are what counts.
+Numbers are those of TRIPOD+AI (Collins et al., BMJ 2024;385:e078378), STROBE for cohort studies (von Elm et al., 2007),
+RECORD (Benchimol et al., 2015) and CLAIM (Mongan et al., Radiol Artif Intell 2020;2:e200029); those are what counts.
 """
 
 from dataclasses import dataclass
@@ -121,4 +121,53 @@ RECORD = (
     Item("19.1", "Limits of data that were not made for this question"),
     Item("22.1", "Where protocol, raw data and code can be found", "software"),
 )
-CHECKLISTS = (("TRIPOD+AI", TRIPOD_AI), ("STROBE, cohort studies", STROBE), ("RECORD", RECORD))
+CLAIM = (
+    Item("1", "Title: names the kind of AI that is used"),
+    Item("2", "Structured summary"),
+    Item("3", "Scientific and clinical background, intended use"),
+    Item("4", "Objectives and hypotheses"),
+    Item("5", "Prospective or retrospective"),
+    Item("6", "Goal: making a model, exploring, feasibility, comparison"),
+    Item("7", "Sources of the data"),
+    Item("8", "Eligibility: how, where and when people were found", "flow"),
+    Item("9", "Preprocessing of the data"),
+    Item("10", "Selection of parts of the data"),
+    Item("11", "Definitions of data elements"),
+    Item("12", "De-identification"),
+    Item("13", "Missing data", "missing"),
+    Item("14", "Reference standard, in enough detail to repeat it"),
+    Item("15", "Why this reference standard"),
+    Item("16", "Who annotated, and with what qualification"),
+    Item("17", "Tools of annotation"),
+    Item("18", "Variability between and within annotators"),
+    Item("19", "Intended sample size and how it was found", "events"),
+    Item("20", "How data were split", "internal"),
+    Item("21", "Level of the split: person, study, image"),
+    Item("22", "Model: inputs, outputs, layers between", "cox"),
+    Item("23", "Software libraries and versions", "software"),
+    Item("24", "Starting values of the model’s parameters"),
+    Item("25", "Training: augmentation, settings, number of models"),
+    Item("26", "How the final model was chosen"),
+    Item("27", "How models were combined, where they were"),
+    Item("28", "Measures of performance", "measures"),
+    Item("29", "Uncertainty of the measures", "performance"),
+    Item("30", "Robustness or sensitivity analysis", "sensitivity"),
+    Item("31", "Explaining the model"),
+    Item("32", "Testing on outside data"),
+    Item("33", "Flow of participants", "flow"),
+    Item("34", "Characteristics of people in each part of the data", "table_one"),
+    Item("35", "Performance in every part of the data", "performance"),
+    Item("36", "Estimates of accuracy with their precision", "performance"),
+    Item("37", "Analysis of wrong answers"),
+    Item("38", "Limitations, bias and generalisability among them"),
+    Item("39", "Meaning for practice"),
+    Item("40", "Registration"),
+    Item("41", "Where the full protocol is"),
+    Item("42", "Funding and the role of funders"),
+)
+CHECKLISTS = (
+    ("TRIPOD+AI", TRIPOD_AI),
+    ("STROBE, cohort studies", STROBE),
+    ("RECORD", RECORD),
+    ("CLAIM", CLAIM),
+)

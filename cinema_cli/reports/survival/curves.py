@@ -12,7 +12,7 @@ from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.rows import Rows, at, in_order
-from cinema_cli.reports.survival.words import NONE, model_words, p_said, squared, title_of, with_interval
+from cinema_cli.reports.survival.words import model_words, p_said, squared, title_of, with_interval
 
 LARGE = 2  # curves by phenotype drawn large; the others are small and folded
 SMALL_SHOWN = 4  # small ones that are not folded
@@ -225,6 +225,6 @@ def _means(rows: Rows) -> tuple[str, tuple[str, ...], tuple[MeanRow, ...]]:
 
 def _reached(row: Estimate | None) -> str:
     """The time by which a share had the event."""
-    if row is None or row.estimate is None:
-        return NONE if row is None or row.suppressed else "not reached"
+    if row is None or (row.estimate is None and not row.suppressed):
+        return "not reached"
     return with_interval(row, decimals=2)

@@ -11,7 +11,6 @@ from cinema_cli.reports.survival.effect_charts import ForestRow, forest
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.rows import Rows, in_order
 from cinema_cli.reports.survival.words import (
-    NONE,
     count_words,
     first_up,
     model_words,
@@ -204,5 +203,5 @@ def not_estimable(rows: Rows) -> list[str]:
     said = []
     for row in rows.of("not_estimable"):
         where = ", ".join(w for w in (title_of(row.term) if row.term else "", _of_model(row)) if w)
-        said.append(f"{where}: {row.level}" if where else row.level or NONE)
+        said.append(f"{where}: {row.level}" if where else first_up(row.level))
     return in_order(said)

@@ -109,7 +109,7 @@ def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
         said[0] += ", by the likelihood ratio test"
     names = [name for name, analysis in _MEASURES if rows.of(analysis)]
     said[0] += f", and by {listed(names)}." if names else "."
-    if facts.horizon is not None:
+    if facts.horizon is not None and (rows.of("auc") or rows.of("calibration")):
         said.append(f"The horizon of predictions was {facts.horizon:g} {facts.time_unit}.")
     if rows.of("auc") or rows.of("brier"):
         said.append("AUC and Brier score were weighted by the inverse probability of censoring.")

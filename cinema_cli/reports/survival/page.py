@@ -23,7 +23,7 @@ def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
     rows = rows_of(estimates)
     return render_page(
         "survival.html",
-        title=f"Survival analysis {facts.cohort_name}".strip(),
+        title=f"Survival analysis: {facts.event}{f', {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
         summary=summary_sentences(rows, facts),
         headline=headline(rows),
