@@ -1,4 +1,4 @@
-"""Work in pieces, spread over processes where it would take long: for the scan of a large cohort."""
+"""Work in pieces, spread over processes where it would take long: scans and statistics of large cohorts."""
 
 import os
 import signal
@@ -77,7 +77,8 @@ class Team:
                 yield running.popleft().result()
         except BrokenProcessPool as error:
             hint = "Run it again; where memory is short, with fewer --jobs."
-            raise UnavailableError("a process of the scan was killed", hint=hint, code="worker_died") from error
+            said = "a process that did a part of the work was killed"
+            raise UnavailableError(said, hint=hint, code="worker_died") from error
         finally:
             for future in running:
                 future.cancel()

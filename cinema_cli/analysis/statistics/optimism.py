@@ -1,7 +1,9 @@
 """How good a Cox model will be for new people: its apparent figures less their optimism, by Harrell's bootstrap."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from cinema_cli.analysis.statistics.prediction import area_under_curve, brier_sc
 from cinema_cli.analysis.statistics.resampling import resampler
 from cinema_cli.domain.errors import NotEstimableError
 
+PIECE = 5  # resamples of a piece of work
 MEASURES = {
     "c": "Harrell's C",
     "slope": "slope of the linear predictor",
@@ -96,6 +99,36 @@ class _Model:
         return cls(people, fit, baseline_hazard(fit, people.outcome, people.x, strata=people.strata))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Resamples:
+    """A piece of work: the data, and the streams of random numbers of some resamples."""
+
+    outcome: Outcome
+    x: Floats
+    strata: Ints | None
+    cluster: Ints | None
+    horizons: tuple[float, ...]
+    names: tuple[str, ...]
+    start: Floats
+    streams: tuple[np.random.Generator, ...]
+
+
+class InPieces(Protocol):
+    """Does work in pieces, `total` of them, and gives the results in their order."""
+
+    def __call__(
+        self, work: Callable[[_Resamples], list[tuple[Floats, Floats]]], pieces: Iterable[_Resamples], *, total: int
+    ) -> Iterable[list[tuple[Floats, Floats]]]:
+        """See the class."""
+
+
+def in_turn(
+    work: Callable[[_Resamples], list[tuple[Floats, Floats]]], pieces: Iterable[_Resamples], *, total: int
+) -> Iterable[list[tuple[Floats, Floats]]]:
+    """One piece after the other, here."""
+    return map(work, pieces)
+
+
 def optimism_corrected(
     outcome: Outcome,
     x: Floats,
@@ -106,27 +139,24 @@ def optimism_corrected(
     seed: int,
     strata: Ints | None = None,
     cluster: Ints | None = None,
+    in_pieces: InPieces = in_turn,
 ) -> Validation:
     """Figures of a Cox model (Efron) of x (n, p) without their optimism (Harrell, Lee and Mark, Stat Med 1996;15:361).
 
     The model is refitted in resamples of people (`cluster` (n,) says whose rows belong together) and its figures there
     compared with those of the refitted model in all people. Competing events count as censorings. Resamples that cannot
-    be fitted are left out and counted.
+    be fitted are left out and counted. `in_pieces` may spread the work over processes, which changes no number.
 
     Raises NotEstimableError as `fit_cox` and `known_status`, and where fewer than half of the resamples can be fitted.
     """
-    everybody = _People.of(outcome.cause_specific(), x, strata, horizons)
+    outcome = outcome.cause_specific()
+    everybody = _People.of(outcome, x, strata, horizons)
     model = _Model.of(everybody, names)
-    draw = resampler(outcome.n, cluster=cluster)
-    training, test = [], []
-    for rng in np.random.default_rng(seed).spawn(n_resamples):
-        try:
-            refitted = _Model.of(everybody.take(draw(rng)), names, model.fit.coef)
-            own, all_people = _figures(refitted, refitted.people), _figures(refitted, everybody)
-        except NotEstimableError:
-            continue
-        training.append(own)
-        test.append(all_people)
+    streams = np.random.default_rng(seed).spawn(n_resamples)
+    work = _Resamples(outcome, x, strata, cluster, tuple(horizons), tuple(names), model.fit.coef, ())
+    pieces = [replace(work, streams=tuple(streams[k : k + PIECE])) for k in range(0, n_resamples, PIECE)]
+    found = [pair for pairs in in_pieces(_resampled, pieces, total=len(pieces)) for pair in pairs]
+    training, test = [own for own, _ in found], [all_people for _, all_people in found]
     if 2 * len(training) < n_resamples:
         raise NotEstimableError(
             f"only {len(training)} of {n_resamples} resamples could be fitted: optimism is not estimable",
@@ -140,6 +170,18 @@ def optimism_corrected(
         for (measure, horizon), *values in zip(labels, *columns, strict=True)
     )
     return Validation(figures, len(training), n_resamples - len(training))
+
+
+def _resampled(work: "_Resamples") -> list[tuple[Floats, Floats]]:
+    """Figures of refitted models in their own resample and in everybody; of those that can be fitted."""
+    everybody = _People.of(work.outcome, work.x, work.strata, work.horizons)
+    draw = resampler(work.outcome.n, cluster=work.cluster)
+    found = []
+    for rng in work.streams:
+        with suppress(NotEstimableError):
+            refitted = _Model.of(everybody.take(draw(rng)), work.names, work.start)
+            found.append((_figures(refitted, refitted.people), _figures(refitted, everybody)))
+    return found
 
 
 def _figures(model: _Model, people: _People) -> Floats:

@@ -1,7 +1,6 @@
 """A whole survival analysis: from its table to its estimates, section by section."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -17,6 +16,7 @@ from cinema_cli.analysis.survival.settings import Embeddings, SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.analysis.survival.unseen import embedding_rows, forest_rows
 from cinema_cli.domain.errors import NotEstimableError
+from cinema_cli.io.processes import Team
 
 Said = Callable[[str], None]
 
@@ -50,15 +50,17 @@ def analyse_survival(
         return SurvivalResult(table_of(rows), horizon, 0)
     said("curves")
     rows += curve_rows(table, horizon=horizon)
-    said("associations")
-    associations = _associations(table, settings)
-    if settings.n_imputations:
-        said("imputations")
-        associations = complete_case(associations) + list(_told(table, pooled_rows(table, settings)))
-    rows += with_q(associations, table.phenotypes)
-    said("prediction")
-    able = _able(table, associations)
-    rows += _told(table, prediction_rows(able, settings, horizon=horizon, n_resamples=n_resamples))
+    with Team(settings.jobs) as team:
+        said("associations")
+        associations = _associations(table, settings, team)
+        if settings.n_imputations:
+            said("imputations")
+            associations = complete_case(associations) + list(_told(table, pooled_rows(table, settings)))
+        rows += with_q(associations, table.phenotypes)
+        said("prediction")
+        able = _able(table, associations)
+        predicted = prediction_rows(able, settings, horizon=horizon, n_resamples=n_resamples, team=team)
+        rows += _told(table, predicted)
     if embeddings is not None:
         said("embeddings")
         rows += _told(table, embedding_rows(table, embeddings, seed=settings.seed))
@@ -68,11 +70,20 @@ def analyse_survival(
     return SurvivalResult(table_of(rows), horizon, n_resamples)
 
 
-def _associations(table: AnalysisTable, settings: SurvivalSettings) -> list[Estimate]:
-    """All phenotypes, several at a time: numpy leaves the interpreter to others while it calculates."""
-    with ThreadPoolExecutor(max_workers=settings.jobs) as threads:
-        found = threads.map(lambda name: list(phenotype_rows(table, name, settings)), table.phenotypes)
-        return [row for rows in found for row in rows]
+def _associations(table: AnalysisTable, settings: SurvivalSettings, team: Team) -> list[Estimate]:
+    """All phenotypes, several at a time where that pays."""
+    pieces = ((_for_one(table, name), name, settings) for name in table.phenotypes)
+    return [row for rows in team.each(_of_one, pieces, total=len(table.phenotypes)) for row in rows]
+
+
+def _for_one(table: AnalysisTable, phenotype: str) -> AnalysisTable:
+    """The table with one phenotype, to be sent to another process."""
+    others = set(table.phenotypes) - {phenotype, *table.covariates, *table.strata, *table.cluster}
+    return replace(table, rows=table.rows.drop(others), phenotypes=(phenotype,))
+
+
+def _of_one(piece: tuple[AnalysisTable, str, SurvivalSettings]) -> list[Estimate]:
+    return list(phenotype_rows(*piece))
 
 
 def _able(table: AnalysisTable, associations: Sequence[Estimate]) -> AnalysisTable:

@@ -57,7 +57,7 @@ def phenotype_rows(table: AnalysisTable, phenotype: str, settings: SurvivalSetti
     yield from spline_rows(place, main.data, phenotype)
     yield from _age_scale_rows(places["age_scale"], table, main.data)
     if table.competing_name:
-        yield from _subdistribution_rows(replace(place, model=place.model), table, main.data)
+        yield from _subdistribution_rows(place, table, main.data)
 
 
 def with_q(rows: Iterable[Estimate], phenotypes: Iterable[str]) -> list[Estimate]:
@@ -150,7 +150,9 @@ def _entry(data: ModelData) -> Floats:
 def _subdistribution_rows(place: Place, table: AnalysisTable, data: ModelData) -> Iterator[Estimate]:
     """Fine and Gray's model of the same columns, in which a competing event keeps people at risk."""
     try:
-        fit = fine_gray(table.outcome(data.rows), data.design.x, names=data.design.names)
+        if data.weights is not None or data.strata is not None:
+            raise NotEstimableError("Fine and Gray's model is not offered with strata or weights", hint="")
+        fit = fine_gray(table.outcome(data.rows), data.design.x, names=data.design.names, cluster=data.cluster)
     except NotEstimableError as error:
         yield place.cannot(error)
         return

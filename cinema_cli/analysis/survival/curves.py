@@ -16,7 +16,7 @@ from cinema_cli.analysis.survival.design import unit_of
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
 
-POINTS = 100  # steps of a published curve: its times are none of anybody
+POINTS, ROUND = 100, (1.0, 2.0, 2.5, 5.0)  # most steps of a published curve, and what they are multiples of
 _ENOUGH_VALUES = 8  # different values of a phenotype that is cut in quarters
 _SHARES = np.array([0.1, 0.25, 0.5])
 
@@ -72,9 +72,13 @@ def _by_group(table: AnalysisTable, column: str) -> Split:
 
 
 def _grid(outcome: Outcome) -> Floats:
-    """Times of published curves: round steps from the first entry to the end of follow-up."""
+    """Times of published curves: round steps that begin and end at nobody's own time."""
     start = 0.0 if outcome.entry is None else float(outcome.entry.min())
-    return np.linspace(start, float(outcome.time.max()), POINTS + 1)
+    end = float(outcome.time.max())
+    rough = (end - start) / POINTS
+    size = 10.0 ** np.floor(np.log10(rough))
+    step = size * min((k for k in ROUND if k * size >= rough), default=10.0)
+    return np.arange(np.floor(start / step), np.floor(end / step) + 1) * step
 
 
 def _curve(

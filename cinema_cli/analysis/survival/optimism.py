@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.optimism import Corrected, optimism_corrected
 from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.io.processes import Team
 
 if TYPE_CHECKING:
     from cinema_cli.analysis.survival.prediction import Predicting
@@ -15,7 +16,7 @@ CORRECTED = "optimism-corrected"
 _AT_TIMES = {"auc": "auc", "brier": "brier", "ipa": "ipa"}  # figures at a time -> analysis
 
 
-def optimism_rows(model: "Predicting", times: Floats, *, n_resamples: int, seed: int) -> Iterator[Estimate]:
+def optimism_rows(model: "Predicting", times: Floats, *, n_resamples: int, seed: int, team: Team) -> Iterator[Estimate]:
     """Corrected figures of a model, and their optimism. Raises NotEstimableError."""
     data = model.data
     if data.weights is not None or n_resamples == 0:
@@ -29,6 +30,7 @@ def optimism_rows(model: "Predicting", times: Floats, *, n_resamples: int, seed:
         seed=seed,
         strata=data.strata,
         cluster=data.cluster,
+        in_pieces=team.each,
     )
     row = Estimate("optimism", model.place.outcome, model.place.model, n=data.outcome.n, events=data.outcome.n_events)
     for figure in found.figures:

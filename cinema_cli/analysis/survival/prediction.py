@@ -29,6 +29,7 @@ from cinema_cli.analysis.survival.optimism import optimism_rows
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
+from cinema_cli.io.processes import Team
 
 CLINICAL, WITH_CMR = "clinical", "clinical_cmr"
 INTEGRATED = 50  # steps of an integrated Brier score
@@ -56,7 +57,7 @@ class Predicting:
 
 
 def prediction_rows(
-    table: AnalysisTable, settings: SurvivalSettings, *, horizon: float, n_resamples: int
+    table: AnalysisTable, settings: SurvivalSettings, *, horizon: float, n_resamples: int, team: Team
 ) -> Iterator[Estimate]:
     """Covariates alone against covariates with all phenotypes, in people who have all of them.
 
@@ -88,7 +89,7 @@ def prediction_rows(
         yield from _score_rows(models, scores)
         yield from _integrated_rows(models, horizon)
     for model in models.values():
-        yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed)
+        yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed, team=team)
     if hindrance:
         raise NotEstimableError(f"{hindrance}: how risks at a horizon hold is not estimated", hint="")
     yield from calibration_rows(models, horizon=horizon, seed=settings.seed)
