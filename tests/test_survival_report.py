@@ -14,7 +14,7 @@ from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, stands_alone
 
 from cinema_cli.analysis.estimates import ANALYSES, SCHEMA, Estimate, table_of
-from cinema_cli.reports.survival import assumptions, curves, hazards, prediction, render_survival
+from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
 from cinema_cli.reports.survival.checklist_items import CHECKLISTS
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
 from cinema_cli.reports.survival.strokes import ratio_ends, ratio_ticks
@@ -33,7 +33,7 @@ def html() -> str:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are what they would be drawn from, in words: for tests of words."""
     charts = {curves: ["drawn_curves"], hazards: ["forest"], assumptions: ["smooth_ratio"]}
-    for module, names in (charts | {prediction: ["calibration", "decision_curve"]}).items():
+    for module, names in (charts | {usefulness: ["calibration", "decision_curve"]}).items():
         for name in names:
             monkeypatch.setattr(module, name, lambda *data, **words: escape(f"{data} {words}"))
 

@@ -61,7 +61,7 @@ def _of_people(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
     if rate is not None:
         known["rates"] = (f"{count_words(rate.events, rate)} events, rates with intervals", "people")
     known["missing"] = (
-        f"{facts.n_imputations} imputations, pooled" if facts.n_imputations else "Complete cases, numbers in the flow",
+        f"{facts.n_imputations} imputations, pooled" if facts.n_imputations else "Complete cases, n of each analysis",
         "methods",
     )
     known["censoring"] = ("Censored at the end of follow-up; follow-up by reverse Kaplan-Meier", "people")

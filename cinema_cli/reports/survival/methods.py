@@ -159,9 +159,7 @@ def _learned(rows: Rows) -> str:
 
 def _missing(facts: SurvivalFacts) -> str:
     if not facts.n_imputations:
-        return (
-            "Analyses are of complete cases; how many were left out for a missing value stands in the participant flow."
-        )
+        return "Each analysis is of the people with values of all its variables (complete cases); its n is beside it."
     return (
         f"Missing values were imputed {number(facts.n_imputations, decimals=0)} times by chained equations, the "
         "outcome among the predictors as the event and the Nelson-Aalen cumulative hazard; estimates were pooled by "

@@ -10,9 +10,10 @@ from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import hazards_section
 from cinema_cli.reports.survival.methods import method_paragraphs
 from cinema_cli.reports.survival.people import flow_steps, follow_up_sentence, headline, rate_rows, tables_one
-from cinema_cli.reports.survival.prediction import added_section, usefulness_section
+from cinema_cli.reports.survival.prediction import added_section
 from cinema_cli.reports.survival.rows import rows_of
 from cinema_cli.reports.survival.summary import summary_sentences
+from cinema_cli.reports.survival.usefulness import usefulness_section
 
 
 def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
