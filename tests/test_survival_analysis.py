@@ -48,6 +48,14 @@ def test_q_values_are_over_the_phenotypes_of_a_model(rotterdam: AnalysisTable) -
     assert rows.filter(pl.col("group") != "")["q"].is_null().all()
 
 
+def test_what_a_confounder_would_need_is_one_where_the_interval_holds_one(rotterdam: AnalysisTable) -> None:
+    rows = rows_of(rotterdam)
+    for row in rows.filter(analysis="e_value").iter_rows(named=True):
+        cox = rows.filter(analysis="cox", model="adjusted", term=row["term"], group="").row(0, named=True)
+        assert (row["lower"] == 1) == (cox["lower"] <= 1 <= cox["upper"])
+        assert row["estimate"] >= row["lower"] >= 1
+
+
 def test_order_of_rows_and_unit_of_time_change_no_hazard_ratio(rotterdam: AnalysisTable) -> None:
     first = ratios(rows_of(rotterdam))
     order = np.random.default_rng(0).permutation(rotterdam.n)

@@ -42,6 +42,8 @@ ANALYSES: dict[str, str] = {
     "cox": "Hazard ratio of term per unit; se is that of the log hazard ratio. Model unadjusted, adjusted, age_scale "
     "(age as time scale), clinical or clinical_cmr; group is empty for a phenotype, and for a covariate the phenotype "
     "whose model it stands in.",
+    "e_value": "Risk ratio that an unmeasured confounder needs with both to explain the hazard ratio of term away; "
+    "lower: to move its nearer limit to 1.",
     "fine_gray": "Subdistribution hazard ratio, as cox.",
     "model_fit": "Term aic, loglik, events_per_term or concordance_lifelines; model and group as in cox.",
     "likelihood_ratio": "Chi-squared of a model against the one without term (clinical_cmr: against clinical); level "

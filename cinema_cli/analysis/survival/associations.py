@@ -9,6 +9,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.comparison import Difference
 from cinema_cli.analysis.statistics.concordance import Concordance, concordance, concordance_difference
 from cinema_cli.analysis.statistics.cox import CoxFit, likelihood_ratio, linear_predictor
+from cinema_cli.analysis.statistics.e_value import e_value
 from cinema_cli.analysis.statistics.fine_gray import fine_gray
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
@@ -21,6 +22,7 @@ from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
 
 APPARENT = "apparent"
+RARE = 0.15  # share with the event under which a hazard ratio is about a risk ratio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,7 @@ def phenotype_rows(table: AnalysisTable, phenotype: str, settings: SurvivalSetti
             return
         yield from _model_rows(place, main)
         yield from _added_rows(place, main, covariates)
+    yield _confounding_row(place, main)
     yield from proportional_rows(place, main.fit, main.data)
     yield from effect_rows(place, main.fit, main.data)
     yield from spline_rows(place, main.data, phenotype)
@@ -124,6 +127,24 @@ def _added_rows(place: Place, model: _Fitted, covariates: list[str]) -> Iterator
     yield replace(row, level=str(test.df), estimate=test.statistic, p=test.p)
     row = replace(row, analysis="concordance_difference", term="", group=place.group, level=APPARENT)
     yield difference_row(row, concordance_difference(model.c, without.c))
+
+
+def _confounding_row(place: Place, model: _Fitted) -> Estimate:
+    """How strong an unmeasured confounder would have to be."""
+    fit, k = model.fit, model.data.design.names.index(place.group)
+    rare = fit.n_events < RARE * fit.n
+    limits = float(fit.lower[k]), float(fit.upper[k])
+    nearest = 1.0 if limits[0] <= 1.0 <= limits[1] else min(limits, key=lambda limit: abs(np.log(limit)))
+    return Estimate(
+        "e_value",
+        place.outcome,
+        place.model,
+        place.group,
+        n=fit.n,
+        events=fit.n_events,
+        estimate=e_value(float(fit.hazard_ratio[k]), rare=rare),
+        lower=e_value(nearest, rare=rare),
+    )
 
 
 def _age_scale_rows(place: Place, table: AnalysisTable, data: ModelData) -> Iterator[Estimate]:

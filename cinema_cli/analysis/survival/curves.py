@@ -78,7 +78,8 @@ def _grid(outcome: Outcome) -> Floats:
     rough = (end - start) / POINTS
     size = 10.0 ** np.floor(np.log10(rough))
     step = size * min((k for k in ROUND if k * size >= rough), default=10.0)
-    return np.arange(np.floor(start / step), np.floor(end / step) + 1) * step
+    times: Floats = np.arange(np.floor(start / step), np.floor(end / step) + 1) * step
+    return times
 
 
 def _curve(
