@@ -92,6 +92,8 @@ def _loses_all(row: Row, named: RowCells, hidden: set[Key], min_cell: int) -> bo
         if not row["term"] or row["model"] in _SUMMARIES:
             return False if row["term"] else named.n in hidden
         return named.estimate in hidden
+    if row["analysis"] == "model_fit" and row["term"] == "events_per_term":
+        return named.events in hidden
     return row["analysis"] in _ADDITIVE and (named.n in hidden or named.events in hidden)
 
 
