@@ -8,6 +8,7 @@ Twenty phenotypes, three covariates, two groups; every section of the report, co
 import argparse
 import json
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from programs import cinema, write
 from provenance import provenance
 
 MODEL = ("--covariates", "age_years,sex,smoker", "--groups", "sex,site")
+STEP = "survival: "  # how the log says that one begins
 COMPETING = ("--event", "event_any", "--competing", "2")
 
 
@@ -23,9 +25,17 @@ def measured(rows: Path, out: Path, *options: object) -> dict[str, Any]:
     ran = cinema(
         "survival", rows / "phenotypes.parquet", "--outcomes", rows / "outcomes.csv", "-o", out, *MODEL, *options
     )
+    return {**ran, "estimates": (out / "estimates.csv").read_bytes().count(b"\n") - 1, "steps_s": steps(out)}
+
+
+def steps(out: Path) -> dict[str, float]:
+    """Seconds of each step, from its message in the log to the next."""
     (log,) = out.glob("logs/*/log.jsonl")
     said = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return {**ran, "estimates": (out / "estimates.csv").read_bytes().count(b"\n") - 1, "messages": said}
+    marks = [(one.get("message", one.get("event", "")), datetime.fromisoformat(one["time"])) for one in said]
+    begins = [(name.removeprefix(STEP), at) for name, at in marks if name.startswith(STEP)]
+    ends = [at for _, at in begins[1:]] + [next(at for name, at in marks if name == "run_ended")]
+    return {name: (end - at).total_seconds() for (name, at), end in zip(begins, ends, strict=True)}
 
 
 def main() -> None:

@@ -265,6 +265,7 @@ def _cox(made: Made) -> Iterator[Estimate]:
             "concordance", "hf_event", "adjusted", group=p, level="apparent", estimate=c, lower=c - 0.02, upper=c + 0.02
         )
         yield Estimate("imputation", "hf_event", "adjusted", p, p, estimate=0.04)
+        yield Estimate("e_value", "hf_event", "adjusted", p, estimate=2.1 + 0.1 * i, lower=1.7)
         yield Estimate("second_opinion", "hf_event", "adjusted", group=p, estimate=3e-7)
     for model, terms in (("clinical", COVARIATES), ("clinical_cmr", (*COVARIATES, *made.names))):
         for term in terms:

@@ -21,7 +21,11 @@ from cinema_cli.reports.survival.words import (
     title_of,
 )
 
-SENSITIVITIES = (("cox", "age_scale", "Age as time scale"), ("fine_gray", "", "Fine-Gray, subdistribution"))
+SENSITIVITIES = (
+    ("cox", "age_scale", "Age as time scale"),
+    ("fine_gray", "", "Fine-Gray, subdistribution"),
+    ("cox", "adjusted_complete_case", "Complete cases"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +185,23 @@ def _sensitivities(
         ]
         if any(found):
             columns.append((title, found))
-    if not columns:
+    confounding = [_e_value(rows.one("e_value", term=p)) for p in phenotypes]
+    if not columns and not any(confounding):
         return (), ()
-    heads = ("Adjusted", *(title for title, _ in columns))
+    heads = ("Adjusted", *(title for title, _ in columns), "E-value")
     lines = []
     for k, phenotype in enumerate(phenotypes):
         shown = [main_row(rows, phenotype), *(found[k] for _, found in columns)]
         cells = (f"{ratio_interval(row, decimals=decimals_of(facts))}" for row in shown)
-        lines.append((title_of(phenotype), *cells))
+        lines.append((title_of(phenotype), *cells, confounding[k]))
     return heads, tuple(lines)
+
+
+def _e_value(row: Estimate | None) -> str:
+    """How strong a confounder would have to be, for the estimate and for its nearer limit."""
+    if row is None or row.estimate is None:
+        return ""
+    return f"{number(row.estimate, decimals=2)} ({number(row.lower, decimals=2)})"
 
 
 def _of_model(row: Estimate) -> str:

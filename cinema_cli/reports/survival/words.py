@@ -15,6 +15,8 @@ MODELS = {
     "unadjusted": "unadjusted",
     "adjusted": "adjusted",
     "age_scale": "age as time scale",
+    "unadjusted_complete_case": "unadjusted, complete cases",
+    "adjusted_complete_case": "adjusted, complete cases",
     "clinical": "clinical",
     "clinical_cmr": "clinical + CMR",
     "null": "no covariates",
