@@ -13,7 +13,7 @@ from markupsafe import escape
 from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, stands_alone
 
-from cinema_cli.analysis.estimates import ANALYSES, SCHEMA, Estimate, table_of
+from cinema_cli.analysis.estimates import SCHEMA, SURVIVAL_ANALYSES, Estimate, table_of
 from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
 from cinema_cli.reports.survival.checklist_items import CHECKLISTS
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
@@ -55,9 +55,9 @@ def test_the_same_table_gives_the_same_bytes(html: str) -> None:
 def test_every_kind_of_row_has_its_place_on_the_page() -> None:
     made = replace(MADE, phenotypes=2)
     table = made_estimates(replace(made, phenotypes=4))  # the fourth is not estimable
-    assert set(table["analysis"]) == set(ANALYSES)
+    assert set(table["analysis"]) == set(SURVIVAL_ANALYSES)
     whole = render_survival(table, made_facts(made))
-    for kind in ANALYSES:
+    for kind in SURVIVAL_ANALYSES:
         part = render_survival(table.filter(pl.col("analysis") != kind), made_facts(made))
         assert part != whole, kind
         stands_alone(part)

@@ -25,7 +25,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
 }
 
-ANALYSES: dict[str, str] = {
+SURVIVAL_ANALYSES: dict[str, str] = {
     "flow": "Participants: term is the step or the reason, level `kept` or `left out`, n how many; in order.",
     "follow_up": "Median follow-up (term `median`; `q1`, `q3` the quartiles) by reverse Kaplan-Meier, in unit.",
     "person_time": "Time at risk of all people together, in unit; group as in table_one.",
@@ -76,6 +76,38 @@ ANALYSES: dict[str, str] = {
     "forest": "Random survival forest: C in held-out people by fold (level), or `mean`.",
     "not_estimable": "Term names what could not be estimated, level the reason in words; model and group as in cox.",
 }
+
+EVALUATION_ANALYSES: dict[str, str] = {
+    "evaluation": "Mean of a metric (model: dice, iou, hd95_mm, asd_mm, volume_error_ml, landmark_mm, mae, ...) over n "
+    "studies with the interval of the mean; term a structure, number or landmark, or `mean` over structures; level the "
+    "frame; group `` or `name=value`. Model `<metric>_median`: the median, with its quartiles in lower and upper.",
+    "counts": "How many (n) comparisons of a class (term) at a frame (level) were not whole: model empty_truth, "
+    "empty_prediction, both_empty, no_prediction or no_reference.",
+    "agreement": "Of a phenotype (term), prediction less reference: model bias, mae, rmse, sd, loa_lower, loa_upper, "
+    "icc21, icc31, r2 or slope (of the difference on the mean); group as in evaluation.",
+    "bland_altman": "Mean difference (estimate) where the mean of the two is level, of n neighbours in that mean, with "
+    "their 2.5 and 97.5 % in lower and upper; term a phenotype, model `agreement` or `repeatability`.",
+    "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
+    "specificity, ppv, npv or brier; level the class or threshold, empty for all; events are people of the class.",
+    "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class.",
+    "difference": "This system less the other, paired by study: mean with interval and p; model the metric, term and "
+    "level as in evaluation. Model `<metric>_wilcoxon`: the Wilcoxon signed-rank p alone.",
+    "non_inferiority": "The same difference against the margin in level: p of the one-sided test, the verdict in unit.",
+    "repeatability": "Of a phenotype (term) measured twice: model cov_rms, cov_log, wsd, rc, icc21, icc31, bias, "
+    "loa_lower or loa_upper; n pairs; group as in evaluation.",
+    "group_metric": "A metric (model) of a target (term) in one group (`name=value`, or `a=x & b=y`), n people.",
+    "gap": "Largest less smallest value of a metric (model) of a target (term) between the groups of a column (group); "
+    "p by permutation, q over all gaps of the page.",
+    "ratio": "Smallest over largest value, otherwise as gap.",
+    "worst_group": "The worst value between the groups of a column; level names the group; otherwise as gap.",
+    "skewed_error_ratio": "Largest over smallest error between the groups of a column; otherwise as gap.",
+    "gap_null": "Mean gap when groups are permuted: what chance alone shows; lower and upper its 2.5 and 97.5 %.",
+    "gap_adjusted": "Gap between the groups once the covariates named in level are held equal; otherwise as gap.",
+    "interaction": "Likelihood ratio chi-squared of term by group in a model of the outcome; level degrees of freedom.",
+    "too_few": "A group whose number is not given: model the metric, term the target, level the reason in words.",
+}
+
+ANALYSES: dict[str, str] = SURVIVAL_ANALYSES | EVALUATION_ANALYSES  # what any page's table may hold
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from cinema_cli.analysis.estimates import ANALYSES
+from cinema_cli.analysis.estimates import SURVIVAL_ANALYSES
 from cinema_cli.analysis.survival.table import ENTRY, EVENT, SESSION, TIME, AnalysisTable
 from cinema_cli.io.dictionary import Entry, entry, words_of
 
 ESTIMATE_WORDS: Mapping[str, Entry] = {
-    "analysis": entry("Kind of row, which decides what the other columns hold.", levels=ANALYSES),
+    "analysis": entry("Kind of row, which decides what the other columns hold.", levels=SURVIVAL_ANALYSES),
     "outcome": entry("Column of the event, or of the competing one."),
     "model": entry("Model or statistic, see the kind of row."),
     "term": entry("Phenotype, covariate or other thing that the row is about."),
