@@ -35,6 +35,9 @@ def survival(
     event: Annotated[
         str, typer.Option(metavar="COL", help="1 the event, 0 censored [default: event].", show_default=False)
     ] = "",
+    event_words: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the event is, for the report: heart failure.", show_default=False)
+    ] = "",
     entry: Annotated[
         str, typer.Option(metavar="COL", help="When people come under observation, as a time or a date.")
     ] = "",

@@ -27,6 +27,7 @@ class SurvivalJob:
     out: Path
     columns: Columns
     settings: SurvivalSettings
+    event_words: str = ""  # what the event is, for a reader
     time_unit: TimeUnit | None = None
     min_cell: int = 10
     suppresses: bool = True
@@ -62,6 +63,7 @@ def job_of(context: typer.Context) -> SurvivalJob:
             seed=asked["seed"],
             jobs=asked["jobs"] or available_cpus(),
         ),
+        event_words=asked["event_words"],
         time_unit=_one_of(TimeUnit, asked["time_unit"], option="--time-unit") if asked["time_unit"] else None,
         min_cell=asked["min_cell"],
         suppresses=not asked["no_suppress"],

@@ -96,6 +96,7 @@ def survival_facts(run: RunOfSurvival) -> SurvivalFacts:
     return SurvivalFacts(
         version=__version__,
         outcome=table.outcome_name,
+        outcome_words=job.event_words,
         time_unit=table.time_unit,
         horizon=run.result.horizon,
         per=str(job.settings.per),
