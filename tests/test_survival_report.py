@@ -14,11 +14,11 @@ from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, stands_alone
 
 from cinema_cli.analysis.estimates import SCHEMA, SURVIVAL_ANALYSES, Estimate, table_of
+from cinema_cli.reports.analysis.strokes import ratio_ends, ratio_ticks
+from cinema_cli.reports.analysis.words import p_said, p_words, per_words, ratio, short, title_of
 from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
 from cinema_cli.reports.survival.checklist_items import CHECKLISTS
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
-from cinema_cli.reports.survival.strokes import ratio_ends, ratio_ticks
-from cinema_cli.reports.survival.words import p_said, p_words, per_words, ratio, short, title_of
 
 MADE = Made()
 PLAIN = Made(phenotypes=1, groups=(), competing=False, suppressed=False)

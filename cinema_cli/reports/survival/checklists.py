@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from cinema_cli.reports.analysis.rows import CORRECTED, Rows, standing
+from cinema_cli.reports.analysis.words import count_words, listed, title_of
 from cinema_cli.reports.survival.checklist_items import CHECKLISTS, Item
 from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.rows import CORRECTED, Rows, standing
-from cinema_cli.reports.survival.words import count_words, listed, title_of
 
 Answer = tuple[str, str]  # words, and the section's id
 

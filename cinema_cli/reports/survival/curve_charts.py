@@ -8,10 +8,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from cinema_cli.reports.analysis.strokes import drawn, label_axes, percent_axis, stroke, write
+from cinema_cli.reports.analysis.words import short
 from cinema_cli.reports.drawing import canvas, round_ends
 from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.strokes import drawn, label_axes, percent_axis, stroke, write
-from cinema_cli.reports.survival.words import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

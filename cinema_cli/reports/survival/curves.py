@@ -8,11 +8,11 @@ import numpy as np
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.rows import Rows, at, in_order
+from cinema_cli.reports.analysis.words import model_words, p_said, squared, title_of, with_interval
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
 from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.rows import Rows, at, in_order
-from cinema_cli.reports.survival.words import model_words, p_said, squared, title_of, with_interval
 
 LARGE = 2  # curves by phenotype drawn large; the others are small and folded
 SMALL_SHOWN = 4  # small ones that are not folded

@@ -9,8 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from cinema_cli.reports.drawing import INK, canvas, round_ends
-from cinema_cli.reports.survival.strokes import (
+from cinema_cli.reports.analysis.strokes import (
     drawn,
     key,
     label_axes,
@@ -20,7 +19,8 @@ from cinema_cli.reports.survival.strokes import (
     stroke,
     write,
 )
-from cinema_cli.reports.survival.words import short
+from cinema_cli.reports.analysis.words import short
+from cinema_cli.reports.drawing import INK, canvas, round_ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,13 +2,7 @@
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file that was read; `name` without a path that identifies."""
-
-    name: str
-    sha256: str
+from cinema_cli.reports.analysis.facts import InputFile
 
 
 @dataclass(frozen=True, slots=True)

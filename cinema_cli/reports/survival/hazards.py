@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.effect_charts import ForestRow, forest
-from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.rows import Rows, in_order
-from cinema_cli.reports.survival.words import (
+from cinema_cli.reports.analysis.rows import Rows, in_order
+from cinema_cli.reports.analysis.words import (
     count_words,
     first_up,
     model_words,
@@ -20,6 +17,9 @@ from cinema_cli.reports.survival.words import (
     ratio_interval,
     title_of,
 )
+from cinema_cli.reports.render import number
+from cinema_cli.reports.survival.effect_charts import ForestRow, forest
+from cinema_cli.reports.survival.facts import SurvivalFacts
 
 SENSITIVITIES = (
     ("cox", "age_scale", "Age as time scale"),

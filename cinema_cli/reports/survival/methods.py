@@ -1,10 +1,10 @@
 """Section 8 of the page: what was done, in words that a paper can take over, said only of what was done."""
 
+from cinema_cli.reports.analysis.rows import CORRECTED, HELD_OUT, Rows, standing
+from cinema_cli.reports.analysis.words import listed, model_words, title_of
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import phenotypes_of
-from cinema_cli.reports.survival.rows import CORRECTED, HELD_OUT, Rows, standing
-from cinema_cli.reports.survival.words import listed, model_words, title_of
 
 
 def method_paragraphs(rows: Rows, facts: SurvivalFacts) -> list[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from cinema_cli.reports.analysis.facts import run_facts
+from cinema_cli.reports.analysis.rows import rows_of
 from cinema_cli.reports.render import render_page
 from cinema_cli.reports.survival.assumptions import assumptions_section
 from cinema_cli.reports.survival.checklists import checklists
@@ -11,7 +13,6 @@ from cinema_cli.reports.survival.hazards import hazards_section
 from cinema_cli.reports.survival.methods import method_paragraphs
 from cinema_cli.reports.survival.people import flow_steps, follow_up_sentence, headline, rate_rows, tables_one
 from cinema_cli.reports.survival.prediction import added_section
-from cinema_cli.reports.survival.rows import rows_of
 from cinema_cli.reports.survival.summary import summary_sentences
 from cinema_cli.reports.survival.usefulness import usefulness_section
 
@@ -42,19 +43,14 @@ def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
         usefulness=usefulness_section(rows, facts),
         methods=method_paragraphs(rows, facts),
         checklists=checklists(rows, facts),
-        run=_run_facts(facts),
+        run=run_facts(
+            version=facts.version,
+            started=facts.started,
+            finished=facts.finished,
+            seed=facts.seed,
+            versions=facts.versions,
+            options=facts.options,
+        ),
         version=facts.version,
         generated=facts.finished,
     )
-
-
-def _run_facts(facts: SurvivalFacts) -> list[tuple[str, str]]:
-    said = [
-        ("cinema", facts.version),
-        ("Started", facts.started),
-        ("Finished", facts.finished),
-        ("Seed", str(facts.seed)),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in facts.versions if name != "cinema")),
-        *facts.options,
-    ]
-    return [(name, words) for name, words in said if words]

@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.flow import FlowStep, Left
-from cinema_cli.reports.render import count, number
-from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.rows import Rows, in_order
-from cinema_cli.reports.survival.words import (
+from cinema_cli.reports.analysis.rows import Rows, in_order
+from cinema_cli.reports.analysis.words import (
     SUPPRESSED,
     axis_words,
     count_words,
@@ -18,6 +15,9 @@ from cinema_cli.reports.survival.words import (
     value_words,
     with_interval,
 )
+from cinema_cli.reports.flow import FlowStep, Left
+from cinema_cli.reports.render import count, number
+from cinema_cli.reports.survival.facts import SurvivalFacts
 
 GROUPS_WIDE = 4  # columns of groups in one part of Table 1
 

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.rows import STANDINGS, Rows, in_order, standing
-from cinema_cli.reports.survival.words import (
+from cinema_cli.reports.analysis.rows import STANDINGS, Rows, in_order, standing
+from cinema_cli.reports.analysis.words import (
     NONE,
     model_words,
     p_said,
     title_of,
     with_interval,
 )
+from cinema_cli.reports.render import number
+from cinema_cli.reports.survival.facts import SurvivalFacts
 
 MODELS = ("clinical", "clinical_cmr")
 

@@ -1,11 +1,8 @@
 """The first words of the page: what was found, in sentences no stronger than the evidence."""
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.render import count, number
-from cinema_cli.reports.survival.facts import SurvivalFacts
-from cinema_cli.reports.survival.hazards import decimals_of, main_row, phenotypes_of
-from cinema_cli.reports.survival.rows import APPARENT, Rows, standing
-from cinema_cli.reports.survival.words import (
+from cinema_cli.reports.analysis.rows import APPARENT, Rows, standing
+from cinema_cli.reports.analysis.words import (
     count_words,
     first_up,
     listed,
@@ -16,6 +13,9 @@ from cinema_cli.reports.survival.words import (
     title_of,
     with_interval,
 )
+from cinema_cli.reports.render import count, number
+from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.hazards import decimals_of, main_row, phenotypes_of
 
 LIMIT = 0.05
 NAMED = 3  # phenotypes named in the summary

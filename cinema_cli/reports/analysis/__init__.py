@@ -1,0 +1,1 @@
+"""What the pages of all analyses share: looking up estimates, their words, lines of figures, forests."""
