@@ -43,6 +43,8 @@ def summary_sentences(rows: Rows, facts: SurvivalFacts) -> list[str]:
 
 
 def _people(rows: Rows, facts: SurvivalFacts, rate: Estimate) -> str:
+    if rate.events is None:
+        return f"The people or events ({facts.event}) are too few to be shown."
     people = count(rate.n, one="participant") if rate.n is not None else "The participants"
     said = f"{people} had {count_words(rate.events, rate)} {'event' if rate.events == 1 else 'events'} ({facts.event})"
     median = rows.one("follow_up", term="median")
