@@ -1,6 +1,7 @@
 """Section 3 of the page: survival by quarter of a phenotype and by group, cumulative incidence, restricted means."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,7 +88,8 @@ def _in_order_of_evidence(rows: Rows, analysis: str) -> list[Key]:
         found = rows.one("cox", model="adjusted", term=key[1], group="") or rows.one("log_rank", term=key[1])
         return 2, found.p if found is not None and found.p is not None else 2.0
 
-    return sorted(dict.fromkeys((row.model, row.term) for row in rows.of(analysis)), key=rank)
+    points = Counter((row.model, row.term, row.group) for row in rows.of(analysis) if row.estimate is not None)
+    return sorted(dict.fromkeys(key[:2] for key, n in points.items() if n > 1), key=rank)
 
 
 def _panel(rows: Rows, facts: SurvivalFacts, key: Key, *, narrow: bool = False) -> Panel:
