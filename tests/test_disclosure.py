@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cinema_cli.analysis.disclosure.cells import Cells
+from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
-from cinema_cli.analysis.survival.cells import Cells
-from cinema_cli.analysis.survival.disclosure import suppressed
 from cinema_cli.analysis.survival.table_one import table_one
 
 MIN_CELL = 10

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statistics_golden import STATISTICS, outcome_of, r_data
 
+from cinema_cli.analysis.estimate_words import estimate_words
+from cinema_cli.analysis.estimates import ANALYSES, SCHEMA
 from cinema_cli.analysis.survival.columns import Columns
-from cinema_cli.analysis.survival.dictionary import ESTIMATE_WORDS, table_words
+from cinema_cli.analysis.survival.dictionary import table_words
 from cinema_cli.analysis.survival.door import analysis_table, read_analysis_table
 from cinema_cli.analysis.survival.reading import Source, rows_words
 from cinema_cli.analysis.survival.settings import Embeddings
@@ -395,9 +397,7 @@ def test_row_numbers_in_words() -> None:
 
 
 def test_the_dictionaries_describe_every_column(tmp_path: Path) -> None:
-    from cinema_cli.analysis.estimates import SCHEMA
-
-    assert set(ESTIMATE_WORDS) == set(SCHEMA)
+    assert set(estimate_words(ANALYSES)) == set(SCHEMA)
     table = through(tmp_path, HEARTS, ENDS | {"sex": ["F", "M", "M"]}, covariates=("sex",), groups=("sex",))
     words = table_words(table)
     assert words["sex"]["Roles"] == ["covariate", "group"] and words["time"]["Units"] == "years"

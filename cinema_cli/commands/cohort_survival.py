@@ -9,7 +9,7 @@ from cinema_cli.analysis.survival.reading import read_outcomes
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.survival_asked import SurvivalJob
-from cinema_cli.commands.survival_files import RUN_NAME
+from cinema_cli.commands.survival_files import PLAN
 from cinema_cli.commands.survival_run import Prepared, carry_out, prepare
 from cinema_cli.domain.errors import CinemaError, fault_words
 from cinema_cli.io.hashed import digest
@@ -41,7 +41,7 @@ def cohort_survival(out: Path, clinical: Path, *, command: str, jobs: int, hash_
 def _is_current(out: Path, ready: Prepared) -> bool:
     """Whether the analysis in a folder was made of these files by this version."""
     try:
-        run = json.loads((out / RUN_NAME).read_text(encoding="utf-8"))
+        run = json.loads((out / PLAN.run_name).read_text(encoding="utf-8"))
         made = [one["sha256"] for one in run["inputs"]]
         return bool(run["version"] == __version__ and made == [digest(path)[0] for path in ready.inputs])
     except (OSError, ValueError, LookupError, TypeError):

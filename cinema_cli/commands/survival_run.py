@@ -6,19 +6,19 @@ from pathlib import Path
 
 import polars as pl
 
+from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.survival.analysis import SurvivalResult, analyse_survival
-from cinema_cli.analysis.survival.disclosure import suppressed
 from cinema_cli.analysis.survival.door import read_analysis_table
 from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE
 from cinema_cli.analysis.survival.settings import Embeddings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.analysis.survival.vectors import EMBEDDING_TABLE, read_embeddings
+from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of, digests_of, shown_count
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import logged_run, utc_now
 from cinema_cli.commands.survival_asked import SurvivalJob
-from cinema_cli.commands.survival_files import REPORT_NAME, RunOfSurvival, check_folder_of, write_survival
+from cinema_cli.commands.survival_files import PLAN, RunOfSurvival, write_survival
 from cinema_cli.domain.errors import ExitCode
-from cinema_cli.io.hashed import digest
 from cinema_cli.io.lock import run_lock
 
 
@@ -60,7 +60,7 @@ def run_survival(job: SurvivalJob) -> DoneSurvival:
 def prepare(job: SurvivalJob) -> Prepared:
     """Read the tables; nothing is written. Raises InputError, ConfigError, UsageError."""
     inputs = _inputs(job)
-    check_folder_of(job.out, inputs=inputs)
+    check_folder_of(job.out, inputs=inputs, plan=PLAN)
     table = read_analysis_table(
         job.phenotypes,
         job.outcomes,
@@ -81,8 +81,7 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> DoneSurvival:
     _say_size(table)
     result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=_say_step)
     estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
-    read = tuple((path.name, digest(path)[0]) for path in ready.inputs)
-    write_survival(RunOfSurvival(job, table, result, estimates, started, read))
+    write_survival(RunOfSurvival(job, table, result, estimates, started, digests_of(ready.inputs)))
     return DoneSurvival(job, table, result, estimates)
 
 
@@ -107,7 +106,7 @@ def summary_json(done: DoneSurvival) -> str:
 
 def _shown(count: int, job: SurvivalJob) -> int | None:
     """A count, if it may be shown."""
-    return None if job.suppresses and 0 < count < job.min_cell else count
+    return shown_count(count, min_cell=job.min_cell if job.suppresses else 1)
 
 
 def _inputs(job: SurvivalJob) -> tuple[Path, ...]:

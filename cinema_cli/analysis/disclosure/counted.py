@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from cinema_cli.analysis.survival.cells import Cells, Key
+from cinema_cli.analysis.disclosure.cells import Cells, Key
+from cinema_cli.analysis.estimates import EVALUATION_ANALYSES
 
 Row = Mapping[str, Any]
 _MODELS = ("cox", "fine_gray")
@@ -75,6 +76,8 @@ def scope_of(row: Row) -> str:
         return f"{row['model']}|tenth {group}"
     if analysis == "table_one":
         return "" if row["model"] == "smd" else group
+    if analysis in EVALUATION_ANALYSES:
+        return group if "=" in group else ""
     return group if analysis in ("rate", "person_time") else ""
 
 
@@ -87,7 +90,7 @@ def _named(found: Counted, row: Row, outcome: str) -> RowCells:
         n = cells.add(("n", scope, row["n"]), row["n"])
         found._sizes["n", scope] = max(row["n"], found._sizes.get(("n", scope), 0))
     if row["events"] is not None:
-        of = row["outcome"] or outcome
+        of = row["outcome"] or (f"{row['term']} {row['level']}" if row["analysis"] in EVALUATION_ANALYSES else outcome)
         events = cells.add(("events", of, scope, row["events"]), row["events"])
         found._sizes["events", of, scope] = max(row["events"], found._sizes.get(("events", of, scope), 0))
     if n and events:
@@ -130,8 +133,9 @@ def _families(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
     families: dict[Key, dict[str, None]] = defaultdict(dict)
     for _, row in rows:
         scope = scope_of(row)
-        if scope and row["analysis"] in ("rate", "person_time", "table_one", *_BY_CURVE):
-            family = scope.partition("|" if row["model"] == "quantile" else "=")[0]
+        if scope and row["analysis"] in ("rate", "person_time", "table_one", *_BY_CURVE, *EVALUATION_ANALYSES):
+            parts_of_name = scope.split("|")[:1] if row["model"] == "quantile" else scope.split(" & ")
+            family = " & ".join(part.partition("=")[0] for part in parts_of_name)  # `sex`, `sex & site`
             families[row["model"] == "quantile", family][scope] = None
         elif row["analysis"] == "calibration":
             families["calibration", row["model"]][scope] = None

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from cinema_cli.analysis.disclosure.cells import Key
+from cinema_cli.analysis.disclosure.counted import CURVES, Counted, Row, RowCells, counted
+from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
 from cinema_cli.analysis.estimates import SCHEMA
-from cinema_cli.analysis.survival.cells import Key
-from cinema_cli.analysis.survival.counted import CURVES, Counted, Row, RowCells, counted
-from cinema_cli.analysis.survival.curve_cuts import cut_curves
 
 _NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
 _ADDITIVE = ("rate", "person_time", "calibration", "flow")  # a hidden one is nothing but everybody less the others

@@ -1,0 +1,1 @@
+"""What may be released of a table of estimates: small counts go, and what would give them away."""
