@@ -9,10 +9,10 @@ import numpy as np
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.effect_charts import Smooth, smooth_ratio
 from cinema_cli.reports.analysis.rows import Rows, at
 from cinema_cli.reports.analysis.words import axis_words, model_words, p_said, p_words, title_of
 from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.effect_charts import Smooth, smooth_ratio
 from cinema_cli.reports.survival.facts import SurvivalFacts
 
 LIMIT = 0.05  # p of a test below which its curve is shown unfolded

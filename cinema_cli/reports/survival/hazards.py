@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.effect_charts import ForestRow, forest
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.words import (
     count_words,
@@ -18,7 +19,6 @@ from cinema_cli.reports.analysis.words import (
     title_of,
 )
 from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.effect_charts import ForestRow, forest
 from cinema_cli.reports.survival.facts import SurvivalFacts
 
 SENSITIVITIES = (

@@ -3,6 +3,7 @@
 import polars as pl
 
 from cinema_cli.reports.analysis.facts import run_facts
+from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import rows_of
 from cinema_cli.reports.render import render_page
 from cinema_cli.reports.survival.assumptions import assumptions_section
@@ -11,7 +12,7 @@ from cinema_cli.reports.survival.curves import curves_section
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import hazards_section
 from cinema_cli.reports.survival.methods import method_paragraphs
-from cinema_cli.reports.survival.people import flow_steps, follow_up_sentence, headline, rate_rows, tables_one
+from cinema_cli.reports.survival.people import follow_up_sentence, headline, rate_rows, tables_one
 from cinema_cli.reports.survival.prediction import added_section
 from cinema_cli.reports.survival.summary import summary_sentences
 from cinema_cli.reports.survival.usefulness import usefulness_section

@@ -9,14 +9,12 @@ from cinema_cli.reports.analysis.words import (
     SUPPRESSED,
     axis_words,
     count_words,
-    first_up,
     time_words,
     title_of,
     value_words,
     with_interval,
 )
-from cinema_cli.reports.flow import FlowStep, Left
-from cinema_cli.reports.render import count, number
+from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 
 GROUPS_WIDE = 4  # columns of groups in one part of Table 1
@@ -50,37 +48,6 @@ class TableOne:
 
     column: str
     parts: tuple[tuple[tuple[tuple[str, str], ...], tuple[TableOneRow, ...]], ...]  # (name, n) of columns, and lines
-
-
-def flow_steps(rows: Rows) -> list[FlowStep]:
-    """Boxes of the participant flow; who left stands beside the box that they left from."""
-    steps: list[tuple[Estimate, list[Estimate]]] = []
-    early: list[Estimate] = []  # who left before the first box
-    for row in rows.of("flow"):
-        if row.level == "kept":
-            steps.append((row, early))
-            early = []
-        else:
-            (steps[-1][1] if steps else early).append(row)
-    return [FlowStep(first_up(step.term), _people(step), _left(left)) for step, left in steps]
-
-
-def _people(row: Estimate) -> str:
-    return count_words(row.n, row) if row.n is None else count(row.n, one="participant")
-
-
-def _left(rows: Sequence[Estimate]) -> tuple[Left, ...]:
-    rows = [row for row in rows if row.n != 0]
-    if not rows:
-        return ()
-    known = [row.n for row in rows if row.n is not None]
-    title = "Left out" if len(known) < len(rows) else f"Left out: {number(sum(known), decimals=0)}"
-    return (Left(title, tuple(_reason(row) for row in rows)),)
-
-
-def _reason(row: Estimate) -> str:
-    known = row.n is not None
-    return f"{count_words(row.n, row)} × {row.term}" if known else f"{row.term} ({count_words(None, row)})"
 
 
 def follow_up_sentence(rows: Rows) -> str:

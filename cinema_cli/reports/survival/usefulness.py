@@ -7,10 +7,10 @@ import numpy as np
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.effect_charts import Smooth, calibration, decision_curve
 from cinema_cli.reports.analysis.rows import APPARENT, Rows, at, in_order, standing
 from cinema_cli.reports.analysis.words import first_up, model_words, with_interval
 from cinema_cli.reports.render import number
-from cinema_cli.reports.survival.effect_charts import Smooth, calibration, decision_curve
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.prediction import MODELS, time_of
 
