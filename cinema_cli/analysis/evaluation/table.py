@@ -49,6 +49,8 @@ class Note(StrEnum):
     BOTH_EMPTY = "both_empty"
     NO_PREDICTION = "no_prediction"
     NO_REFERENCE = "no_reference"
+    OTHER_GRID = "other_grid"  # the two masks do not stand on one grid: not compared
+    UNREADABLE = "unreadable"  # a mask could not be read, or has labels that nobody explained
 
 
 PROBABILITY = "probability:"  # before the class, in `metric`
