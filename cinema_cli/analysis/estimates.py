@@ -90,9 +90,11 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
     "specificity, ppv, npv or brier; level the class or threshold, empty for all; events are people of the class.",
     "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class.",
-    "difference": "This system less the other, paired by study: mean with interval and p; model the metric, term and "
-    "level as in evaluation. Model `<metric>_wilcoxon`: the Wilcoxon signed-rank p alone.",
-    "non_inferiority": "The same difference against the margin in level: p of the one-sided test, the verdict in unit.",
+    "difference": "This system less the other, paired by study: mean with the interval and p of the paired t test "
+    "(auc: DeLong's); model the metric (mae: absolute error), term and level as in evaluation. Model "
+    "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling.",
+    "non_inferiority": "The same difference against the margin in level (group the frame): p of the one-sided test, "
+    "the verdict in unit.",
     "repeatability": "Of a phenotype (term) measured twice: model cov_rms, cov_log, wsd, rc, icc21, icc31, bias, "
     "loa_lower or loa_upper; n pairs; group as in evaluation.",
     "group_metric": "A metric (model) of a target (term) in one group (`name=value`, or `a=x & b=y`), n people.",

@@ -1,0 +1,106 @@
+"""From the table of an evaluation to rows of estimates: means with intervals, medians, and who could not be judged."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
+from cinema_cli.analysis.evaluation.table import Kind, Note, System
+
+ALL_FRAMES = "all frames"  # where frames have numbers: a study's mean over them
+MEAN = "mean"  # over structures, or landmarks
+_STUDY = ["participant_id", "session_id"]
+_SIGNED, _ABSOLUTE = "volume_error_ml", "volume_absolute_error_ml"
+_MODELS = {"volume_ml": _SIGNED, "distance_mm": "landmark_mm"}  # metric of the table -> model of the rows
+UNITS = {"hd95_mm": "mm", "asd_mm": "mm", "landmark_mm": "mm", _SIGNED: "ml", _ABSOLUTE: "ml"}
+_MOMENTS = ("", "ed", "es")
+
+
+def judged(table: pl.DataFrame) -> pl.DataFrame:
+    """Masks and landmarks of a table (EVALUATION) as participant_id, session_id, system, model, term, level, value.
+
+    One row a study, structure and frame (numbered frames: one for all of them), then one for the mean over structures
+    whose metric is defined. Volumes are errors: prediction less reference, and the size of that.
+    """
+    metric, is_volume = pl.col("metric"), pl.col("metric") == "volume_ml"
+    frame = pl.col("frame")
+    cells = table.filter(pl.col("kind").is_in([Kind.MASK, Kind.LANDMARK])).select(
+        *_STUDY,
+        "system",
+        "kind",
+        metric.replace(_MODELS).alias("model"),
+        "term",
+        pl.when(frame.is_in(_MOMENTS)).then(frame).otherwise(pl.lit(ALL_FRAMES)).alias("level"),
+        pl.when(is_volume).then(pl.col("prediction") - pl.col("reference")).otherwise(pl.col(VALUE)).alias(VALUE),
+    )
+    keys = [*_STUDY, "system", "kind", "model", "term", "level"]
+    volumes = cells.filter(pl.col("model") == _SIGNED).with_columns(pl.col(VALUE).abs(), model=pl.lit(_ABSOLUTE))
+    cells = pl.concat([cells, volumes])
+    of_terms = cells.filter(pl.col(VALUE).is_not_null()).group_by(keys, maintain_order=True).agg(pl.col(VALUE).mean())
+    over = [key for key in keys if key != "term"]
+    several = of_terms.filter(~pl.col("model").is_in([_SIGNED, _ABSOLUTE]))
+    means = several.group_by(over, maintain_order=True).agg(pl.col(VALUE).mean()).with_columns(term=pl.lit(MEAN))
+    return pl.concat([of_terms, means.select(of_terms.columns)]).drop("kind")
+
+
+def summary_rows(
+    table: pl.DataFrame, *, people: pl.DataFrame | None = None, groups: Sequence[str] = ()
+) -> list[Estimate]:
+    """`evaluation` and `counts` rows of this system, of everybody and by each column of `people` named in `groups`.
+
+    `people` has participant_id (as in the table) and the columns as text; who lacks a value is in no group.
+    """
+    own = table.filter(pl.col("system") == System.THIS)
+    cells = judged(own)
+    rows = _evaluation_rows(cells.with_columns(group=pl.lit("")))
+    if people is not None:
+        for column in groups:
+            rows += _evaluation_rows(_grouped(cells, people, column))
+    return [*rows, *count_rows(own)]
+
+
+def _grouped(cells: pl.DataFrame, people: pl.DataFrame, column: str) -> pl.DataFrame:
+    name = pl.format("{}={}", pl.lit(column), pl.col(column)).alias("group")
+    known = people.filter(pl.col(column).is_not_null()).select("participant_id", name)
+    return cells.join(known, on="participant_id", how="inner", maintain_order="left").sort("group", maintain_order=True)
+
+
+def _evaluation_rows(cells: pl.DataFrame) -> list[Estimate]:
+    found = clustered_means(cells, ["model", "term", "group", "level"])
+    rows = []
+    for row in found.iter_rows(named=True):
+        place = {name: row[name] for name in ("term", "group", "level", "n")}
+        unit = UNITS.get(row["model"], "")
+        rows.append(
+            Estimate(
+                "evaluation", model=row["model"], **place, unit=unit,
+                **{name: row[name] for name in ("estimate", "lower", "upper", "se")},
+            )
+        )  # fmt: skip
+        rows.append(
+            Estimate(
+                "evaluation", model=f"{row['model']}_median", **place, unit=unit,
+                estimate=row["median"], lower=row["q1"], upper=row["q3"],
+            )
+        )  # fmt: skip
+    return rows
+
+
+def count_rows(table: pl.DataFrame) -> list[Estimate]:
+    """`counts` rows: in how many studies a structure at a frame had each note; frames with numbers are counted each."""
+    frame = pl.col("frame")
+    noted = table.filter(pl.col("note") != Note.NONE).with_columns(
+        pl.when(frame.is_in(_MOMENTS)).then(frame).otherwise(pl.lit(ALL_FRAMES)).alias("level")
+    )
+    counts = (
+        noted.select(*_STUDY, "frame", "term", "level", "note")
+        .unique()
+        .group_by("note", "term", "level")
+        .len("n")
+        .sort("note", "term", "level")
+    )
+    return [
+        Estimate("counts", model=row["note"], term=row["term"], level=row["level"], n=row["n"])
+        for row in counts.iter_rows(named=True)
+    ]
