@@ -1,12 +1,12 @@
 """Masks of any program read from NIfTI: onto our axes, in our labels, with where they stand in space."""
 
 from pathlib import Path
+from typing import Any
 from zlib import error as ZlibError
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from numpy.typing import NDArray
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.domain.mask_stack import MaskStack
@@ -23,7 +23,7 @@ def read_mask(path: Path, *, labels: LabelMap) -> MaskStack:
     Raises InputError: not readable, other axes, labels that are not known.
     """
     try:
-        image = nib.Nifti1Image.from_filename(path)
+        image: Any = nib.load(path)  # of several classes, which have this in common
         values = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, np.float64)
     except (OSError, EOFError, ValueError, ZlibError, ImageFileError) as error:
@@ -36,6 +36,6 @@ def read_mask(path: Path, *, labels: LabelMap) -> MaskStack:
         raise InputError(f"{path.name} does not say where its voxels lie", code="affine")
     placed = values.reshape(values.shape + (1,) * (4 - values.ndim)).T  # (frame, slice, row, column)
     mask = np.ascontiguousarray(relabelled(placed, labels, where=path.name))
-    drawn: NDArray[np.bool_] = mask.reshape(len(mask), -1).any(axis=1)
+    drawn = np.array([frame.any() for frame in mask])
     looked = np.tile(drawn | (not drawn.any()), (mask.shape[1], 1)).T
     return MaskStack(mask, affine, dict.fromkeys(labels.classes, looked))
