@@ -1,0 +1,66 @@
+"""A figure with its 95 % confidence limits, however they were found; both unknown (nan) where there are none."""
+
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import numpy as np
+
+from cinema_cli.analysis.statistics.limits import Z95
+from cinema_cli.analysis.statistics.outcome import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure, its 95 % confidence limits, and a p value where a test belongs to it."""
+
+    estimate: float
+    lower: float = nan
+    upper: float = nan
+    p: float = nan
+
+
+def mean_interval(values: Floats, *, low: float = -np.inf) -> Interval:
+    """Mean of values (n,), limits by Student's t and not under `low`, p that it is 0; one value has no limits."""
+    from scipy.stats import t
+
+    n, mean = len(values), float(np.mean(values))
+    if n < 2:
+        return Interval(mean)
+    se = float(np.std(values, ddof=1)) / sqrt(n)
+    width = float(t.ppf(0.975, n - 1)) * se
+    p = 2.0 * float(t.sf(abs(mean) / se, n - 1)) if se > 0 else float(mean == 0)
+    return Interval(mean, max(low, mean - width), mean + width, p)
+
+
+def sd_interval(sd: float, df: int) -> Interval:
+    """A standard deviation of normal values on `df` degrees of freedom, limits by chi-squared."""
+    from scipy.stats import chi2
+
+    if df < 1:
+        return Interval(nan)
+    upper, lower = (float(sd * sqrt(df / share)) for share in chi2.ppf([0.025, 0.975], df))
+    return Interval(sd, lower, upper)
+
+
+def influenced(
+    estimate: float, influence: Floats, *, low: float = -np.inf, high: float = np.inf, log: bool = False
+) -> Interval:
+    """A figure with the influence of each person on it (n,), whose squares sum to its variance; normal limits.
+
+    They are kept within `low`..`high`; for the logarithm where `log` says so. Without influence there are none.
+    """
+    se = float(np.sqrt(influence @ influence))
+    if not se > 0:
+        return Interval(estimate)
+    if log:
+        spread = float(np.exp(Z95 * se / estimate))
+        return Interval(estimate, estimate / spread, estimate * spread)
+    return Interval(estimate, max(low, estimate - Z95 * se), min(high, estimate + Z95 * se))
+
+
+def centred(values: Floats) -> Floats:
+    """Influence of each of n values on their mean: its squares sum to the variance of the mean; nan for one."""
+    n = len(values)
+    if n < 2:
+        return np.full(n, nan)
+    return np.asarray((values - values.mean()) / sqrt(n * (n - 1.0)))
