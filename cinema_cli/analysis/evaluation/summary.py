@@ -49,7 +49,7 @@ def summary_rows(
 ) -> list[Estimate]:
     """`evaluation` and `counts` rows of this system, of everybody and by each column of `people` named in `groups`.
 
-    `people` has participant_id (as in the table) and the columns as text; who lacks a value is in no group.
+    `people` has participant_id (`sub-` or not) and the columns as text; who lacks a value is in no group.
     """
     own = table.filter(pl.col("system") == System.THIS)
     cells = judged(own)
@@ -61,9 +61,11 @@ def summary_rows(
 
 
 def _grouped(cells: pl.DataFrame, people: pl.DataFrame, column: str) -> pl.DataFrame:
+    key = pl.col("participant_id").str.strip_prefix("sub-").alias("_key")
     name = pl.format("{}={}", pl.lit(column), pl.col(column)).alias("group")
-    known = people.filter(pl.col(column).is_not_null()).select("participant_id", name)
-    return cells.join(known, on="participant_id", how="inner", maintain_order="left").sort("group", maintain_order=True)
+    known = people.filter(pl.col(column).is_not_null()).select(key, name)
+    found = cells.with_columns(key).join(known, on="_key", how="inner", maintain_order="left").drop("_key")
+    return found.sort("group", maintain_order=True)
 
 
 def _evaluation_rows(cells: pl.DataFrame) -> list[Estimate]:
