@@ -85,18 +85,20 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "empty_prediction, both_empty, no_prediction or no_reference.",
     "agreement": "Of a phenotype (term), prediction less reference: model bias, mae, rmse, sd, loa_lower, loa_upper, "
     "icc21, icc31, r2 or slope (of the difference on the mean); group as in evaluation.",
-    "bland_altman": "Mean difference (estimate) where the mean of the two is level, of n neighbours in that mean, with "
-    "their 2.5 and 97.5 % in lower and upper; term a phenotype, model `agreement` or `repeatability`.",
+    "bland_altman": "Mean difference (estimate) where the mean of the two is level, of n neighbours in that mean; lower "
+    "and upper 1.96 SD of their differences below and above; term a phenotype, model `agreement` or `repeatability`.",
     "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
-    "specificity, ppv, npv or brier; level the class or threshold, empty for all; events are people of the class.",
+    "specificity, ppv, npv, brier, calibration_slope or calibration_intercept (of the logit of the probability); level "
+    "the class or threshold, empty for all; events are people of the class.",
     "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class.",
     "difference": "This system less the other, paired by study: mean with the interval and p of the paired t test "
     "(auc: DeLong's); model the metric (mae: absolute error), term and level as in evaluation. Model "
     "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling.",
     "non_inferiority": "The same difference against the margin in level (group the frame): p of the one-sided test, "
     "the verdict in unit.",
-    "repeatability": "Of a phenotype (term) measured twice: model cov_rms, cov_log, wsd, rc, icc21, icc31, bias, "
-    "loa_lower or loa_upper; n pairs; group as in evaluation.",
+    "repeatability": "Of a phenotype (term) measured twice: model cov_rms (the paper's), cov_log, cov_wsd (shares, "
+    "not percent), wsd, rc, icc21, icc31, bias (first less second), sd, loa_lower or loa_upper; n pairs; group as in "
+    "evaluation. Who is left out: flow rows of model `repeatability`.",
     "group_metric": "A metric (model) of a target (term) in one group (`name=value`, or `a=x & b=y`), n people.",
     "gap": "Largest less smallest value of a metric (model) of a target (term) between the groups of a column (group); "
     "p by permutation, q over all gaps of the page.",
