@@ -85,7 +85,7 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "empty_prediction, both_empty, no_prediction or no_reference.",
     "agreement": "Of a phenotype (term), prediction less reference: model bias, mae, rmse, sd, loa_lower, loa_upper, "
     "icc21, icc31, r2 or slope (of the difference on the mean); group as in evaluation.",
-    "bland_altman": "Mean difference (estimate) where the mean of the two is level, of n neighbours in that mean; lower "
+    "bland_altman": "Mean difference (estimate) where the mean of both is level, of n neighbours in that mean; lower "
     "and upper 1.96 SD of their differences below and above; term a phenotype, model `agreement` or `repeatability`.",
     "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
     "specificity, ppv, npv, brier, calibration_slope or calibration_intercept (of the logit of the probability); level "
