@@ -5,8 +5,17 @@ from collections.abc import Sequence
 import polars as pl
 
 from cinema_cli.reports.analysis.facts import run_facts
+from cinema_cli.reports.analysis.not_given import not_given
+from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import rows_of
-from cinema_cli.reports.evaluation.facts import EvaluationFacts, WorstCase
+from cinema_cli.reports.evaluation.against import against_section
+from cinema_cli.reports.evaluation.agreement import agreement_section, repeatability_section
+from cinema_cli.reports.evaluation.classes import classes_section
+from cinema_cli.reports.evaluation.compared import counts_table
+from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstCase
+from cinema_cli.reports.evaluation.masks import masks_section
+from cinema_cli.reports.evaluation.methods import method_paragraphs
+from cinema_cli.reports.evaluation.summary import headline, summary_sentences
 from cinema_cli.reports.render import render_page
 
 
@@ -21,7 +30,19 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         "evaluation.html",
         title=f"Evaluation{f': {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
-        rows=rows,
+        summary=summary_sentences(rows, facts),
+        headline=headline(rows),
+        flow=flow_steps(rows),
+        counts=counts_table(rows),
+        masks=masks_section(rows),
+        agreement=agreement_section(rows),
+        classes=classes_section(rows),
+        against=against_section(rows),
+        repeat=repeatability_section(rows),
+        not_given=not_given(rows),
+        n_worst=len(worst),
+        worst_page=WORST_PAGE,
+        methods=method_paragraphs(rows, facts),
         run=run_facts(
             version=facts.version,
             started=facts.started,

@@ -1,0 +1,102 @@
+"""A forest on a plain scale: points with their intervals, what chance alone shows behind them, margins."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.strokes import drawn, write
+from cinema_cli.reports.analysis.words import short
+from cinema_cli.reports.drawing import INK, canvas, round_ends
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
+WIDTH, NAMES, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 168.0, 25.0, 8.0, 44.0  # SVG units
+LETTERS = 27  # of a name
+BEYOND = 12.0  # an interval wider than this many times the others does not stretch the axis
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRow:
+    """A line of the forest; `head` is a heading without a point."""
+
+    name: str
+    interval: Interval | None = None
+    words: str = ""
+    null: Interval | None = None  # drawn as a band with a tick at its middle
+    head: bool = False
+
+
+def interval_of(row: Estimate | None, *, scale: float = 1.0) -> Interval | None:
+    """A row's interval, of no width where it has no limits; None where it has no number."""
+    if row is None or row.estimate is None:
+        return None
+    low, high = (row.estimate if v is None else v for v in (row.lower, row.upper))
+    return scale * low, scale * row.estimate, scale * high
+
+
+def interval_chart(
+    rows: Sequence[IntervalRow], *, x_title: str, line: float | None = None, margin: float | None = None, title: str
+) -> Markup:
+    """Points with intervals on one scale; `line` is a thin line through all of them, `margin` a dashed one."""
+    height = ROW * len(rows)
+    figure, axes = canvas(
+        WIDTH, TOP + height + BOTTOM, left=NAMES, right=WORDS, top=TOP, bottom=BOTTOM, grid=False
+    )  # fmt: skip
+    axes.yaxis.set_visible(False)
+    low, high = _ends(rows, [v for v in (line, margin) if v is not None])
+    axes.set_xlim(low, high)
+    axes.set_ylim(len(rows), 0)
+    axes.set_xlabel(x_title, parse_math=False)
+    axes.grid(axis="x", color=INK["line"], lw=1)
+    axes.set_axisbelow(True)
+    if line is not None:
+        axes.axvline(line, color=INK["soft"], lw=1.2)
+    if margin is not None:
+        axes.axvline(margin, color=INK["lv"], lw=1.6, linestyle=(0, (6.0, 3.0)))
+    plot = WIDTH - NAMES - WORDS
+    for k, row in enumerate(rows):
+        y = 1 - (k + 0.5) / len(rows)
+        indent = 0 if row.head else 10
+        weight = "bold" if row.head else "normal"
+        write(axes, (indent - NAMES) / plot, y, short(row.name, most=LETTERS), colour="ink", weight=weight)
+        write(axes, 1 + 10 / plot, y, row.words, colour="ink")
+        _point(axes, row, k + 0.5, (low, high))
+    return drawn(figure, title=title)
+
+
+def _point(axes: "Axes", row: IntervalRow, y: float, ends: tuple[float, float]) -> None:
+    """The band of chance, the interval over it, the point; an arrow where the interval leaves the axis."""
+    if row.null is not None:
+        low, middle, high = (min(max(v, ends[0]), ends[1]) for v in row.null)
+        axes.fill_betweenx([y - 0.34, y + 0.34], low, high, color=INK["band"], linewidth=0)
+        axes.plot([middle, middle], [y - 0.34, y + 0.34], color=INK["soft"], lw=2.0)
+    if row.interval is None:
+        return
+    low, middle, high = (min(max(v, ends[0]), ends[1]) for v in row.interval)
+    axes.plot([low, high], [y, y], color=INK["accent"], lw=1.8)
+    for beyond, at, marker in ((row.interval[0] < ends[0], low, "<"), (row.interval[2] > ends[1], high, ">")):
+        if beyond:
+            axes.plot([at], [y], marker, color=INK["accent"], ms=6, mew=0, clip_on=False)
+    if ends[0] <= row.interval[1] <= ends[1]:
+        axes.plot([middle], [y], "o", color=INK["accent"], ms=7, mew=0)
+
+
+def _ends(rows: Sequence[IntervalRow], lines: Sequence[float]) -> tuple[float, float]:
+    """Round ends that hold every point and every limit that does not run away."""
+    points = [row.interval[1] for row in rows if row.interval] + [v for row in rows if row.null for v in row.null]
+    points += list(lines)
+    if not points:
+        return 0.0, 1.0
+    widths = sorted(row.interval[2] - row.interval[0] for row in rows if row.interval)
+    usual = widths[len(widths) // 2] if widths else 0.0
+    reach = max(BEYOND * usual, max(points) - min(points))
+    limits = [v for row in rows if row.interval for v in row.interval if math.isfinite(v)]
+    inside = [v for v in limits if min(points) - reach <= v <= max(points) + reach]
+    low, high = min([*points, *inside]), max([*points, *inside])
+    return round_ends([low, high] if high > low else [low, low + 0.0])
