@@ -52,6 +52,7 @@ class Evidence:
     centre_found: bool
     centre_sentence: str
     notes: Sequence[Note] = ()
+    has_cycle: bool = True  # False for single frames that somebody chose
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -84,6 +85,8 @@ def _verdict(name: str, good: bool, value: float | None, *, fine: str, bad: str)
 
 def _enough_frames(e: Evidence) -> Check:
     n = len(e.masks)
+    if not e.has_cycle:
+        return Check("enough_frames", CheckStatus.NOT_RUN, "Single frames were given, no cycle.", float(n))
     return _verdict(
         "enough_frames", n >= MIN_FRAMES, float(n),
         fine=f"{n} frames cover the cycle.",
@@ -165,6 +168,8 @@ def _myo_ring_closed(e: Evidence) -> Check:
 
 
 def _volume_curve_unimodal(e: Evidence) -> Check:
+    if not e.has_cycle:
+        return Check("volume_curve_unimodal", CheckStatus.NOT_RUN, "Single frames were given, no cycle.")
     if e.ed_frame == e.es_frame:
         return Check("volume_curve_unimodal", CheckStatus.FLAG, "The LV volume does not change over the frames.", 0.0)
     return _verdict(

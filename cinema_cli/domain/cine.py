@@ -59,6 +59,16 @@ def grid_places(positions_mm: NDArray[np.float64], *, step_mm: float) -> NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GridFile:
+    """A NIfTI file that images of a cine come from: masks go back onto its grid."""
+
+    name: str  # of the mask, without `_dseg.nii.gz`
+    header: bytes  # of labels on the same grid, as `io.nifti_files` makes it
+    slice_axis: int  # of the file
+    items: NDArray[np.intp]  # (frame, slice): number of the image in the file, frame by frame; -1 where it is elsewhere
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Cine:
     """One view over the cardiac cycle.
 
@@ -78,6 +88,8 @@ class Cine:
     cycle_ms: float | None  # R-R interval; None where the headers do not say
     series_uids: tuple[str, ...]
     notes: tuple[Note, ...] = ()
+    known_frames: Mapping[str, int] = field(default_factory=dict)  # "ed", "es" -> frame, where names of files say it
+    files: tuple[GridFile, ...] = ()  # none where it comes from DICOM
 
     @property
     def n_frames(self) -> int:

@@ -26,6 +26,13 @@ class Moments:
         return (same_moment(source, self.ed_frame, target), same_moment(source, self.es_frame, target))
 
 
+def shown_moments(cine: Cine, ed_frame: int, es_frame: int) -> tuple[int | None, int | None]:
+    """ED and ES frame as volumes may be told of them: a single frame shows a moment only where its name says so."""
+    if cine.n_frames > 1:
+        return ed_frame, es_frame
+    return (ed_frame if "ed" in cine.known_frames else None, es_frame if "es" in cine.known_frames else None)
+
+
 def same_moment(source: Cine, frame: int, target: Cine) -> int:
     """The frame of `target` nearest to a frame of `source` in its share of the R-R interval, round the cycle.
 

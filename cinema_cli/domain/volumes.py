@@ -11,6 +11,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.result import Measurement
 
 MYOCARDIAL_DENSITY_G_ML = 1.05  # SCMR post-processing recommendations, J Cardiovasc Magn Reson 2020;22:19
+NO_FRAME = {"ed": "no frame is known to show end-diastole", "es": "no frame is known to show end-systole"}
 HEART_RATE_LIMITS_BPM = (20.0, 250.0)  # outside, the R-R interval of the header is not one heart beat
 HEIGHT_LIMITS_CM = (40.0, 250.0)  # newborn to the tallest adults; metres entered as centimetres fall outside
 WEIGHT_LIMITS_KG = (1.5, 400.0)
@@ -64,21 +65,28 @@ def measure(
     masks: NDArray[np.uint8],
     *,
     voxel_ml: float,
-    ed_frame: int,
-    es_frame: int,
+    ed_frame: int | None,
+    es_frame: int | None,
     cycle_ms: float | None,
     facts: StudyFacts,
 ) -> tuple[Measurement, ...]:
     """Every phenotype of domain.phenotypes, in its order, each with a value or the reason why there is none.
 
-    `masks` (frame, slice, row, column) holds domain.cine.Label; `cycle_ms` is the R-R interval.
+    `masks` (frame, slice, row, column) holds domain.cine.Label; `cycle_ms` is the R-R interval. `ed_frame` and
+    `es_frame` are None where no frame shows that moment.
     """
     sheet = _Sheet()
-    sheet.put("ed_frame", float(ed_frame))
-    sheet.put("es_frame", float(es_frame))
+    for name, frame in (("ed_frame", ed_frame), ("es_frame", es_frame)):
+        if frame is None:
+            sheet.omit(name, NO_FRAME[name[:2]])
+        else:
+            sheet.put(name, float(frame))
     lv_sv = _chamber(sheet, masks, label=Label.LV, voxel_ml=voxel_ml, frames=(ed_frame, es_frame))
     _chamber(sheet, masks, label=Label.RV, voxel_ml=voxel_ml, frames=(ed_frame, es_frame))
-    _mass(sheet, volume_ml(masks[ed_frame], label=Label.MYO, voxel_ml=voxel_ml))
+    if ed_frame is None:
+        sheet.omit("lvm_g", NO_FRAME["ed"])
+    else:
+        _mass(sheet, volume_ml(masks[ed_frame], label=Label.MYO, voxel_ml=voxel_ml))
     _output(sheet, stroke_ml=lv_sv, cycle_ms=cycle_ms)
     _index(sheet, facts)
     return sheet.measurements()
@@ -118,12 +126,20 @@ class _Sheet:
 
 
 def _chamber(
-    sheet: _Sheet, masks: NDArray[np.uint8], *, label: Label, voxel_ml: float, frames: tuple[int, int]
+    sheet: _Sheet, masks: NDArray[np.uint8], *, label: Label, voxel_ml: float, frames: tuple[int | None, int | None]
 ) -> float | None:
     """Enter EDV, ESV, SV and EF of a chamber; return its stroke volume where there is one."""
-    side = label.name.lower()
-    edv_ml, esv_ml = (volume_ml(masks[frame], label=label, voxel_ml=voxel_ml) for frame in frames)
+    side, (ed_frame, es_frame) = label.name.lower(), frames
     derived = (f"{side}sv_ml", f"{side}ef_pct")
+    if ed_frame is None or es_frame is None:
+        for moment, frame in (("ed", ed_frame), ("es", es_frame)):
+            if frame is not None:
+                sheet.put(f"{side}{moment}v_ml", volume_ml(masks[frame], label=label, voxel_ml=voxel_ml))
+                continue
+            for name in (f"{side}{moment}v_ml", *derived):
+                sheet.omit(name, NO_FRAME[moment])
+        return None
+    edv_ml, esv_ml = (volume_ml(masks[frame], label=label, voxel_ml=voxel_ml) for frame in (ed_frame, es_frame))
     if edv_ml == 0:
         for name in (f"{side}edv_ml", f"{side}esv_ml", *derived):
             sheet.omit(name, f"no {label.name} was found at ED")

@@ -2,8 +2,9 @@
 
 from typing import cast
 
-from cinema_cli.domain.moments import NO_MOMENTS
+from cinema_cli.domain.moments import NO_MOMENTS, shown_moments
 from cinema_cli.domain.prediction import Embedding
+from cinema_cli.domain.volumes import NO_FRAME
 from cinema_cli.inference.head import Head
 from cinema_cli.inference.look import StudyLook
 from cinema_cli.inference.published_run import Features, embed
@@ -16,16 +17,19 @@ def embeddings_said(head: Head, look: StudyLook) -> tuple[Embedding, ...]:
     moments, views = look.moments, [view for view in head.card.views if view in look.study.cines]
     if moments is None:
         return tuple(Embedding(head.name, moment, reasons={CLS: NO_MOMENTS}) for moment in ("ed", "es"))
+    told = shown_moments(look.study.cines[moments.view], moments.ed_frame, moments.es_frame)
     frames = {view: moments.frames(look.study, view) for view in views}
     seen = [look.prepared(view, frames=frames[view]) for view in views]
     reasons = {view: look.missing([view]) for view in head.card.views if view not in views}
     (network,) = head.networks
     features = cast(Features, network.feature_forward)
     return tuple(
-        Embedding(
+        Embedding(head.name, moment, reasons={CLS: NO_FRAME[moment]})
+        if frame is None
+        else Embedding(
             head.name, moment, frame,
             embed(seen, features, frames={v: f[k] for v, f in frames.items()}, device=str(head.device)),
             {str(view): why for view, why in reasons.items()},
         )
-        for k, (moment, frame) in enumerate((("ed", moments.ed_frame), ("es", moments.es_frame)))
+        for k, (moment, frame) in enumerate(zip(("ed", "es"), told, strict=True))
     )  # fmt: skip

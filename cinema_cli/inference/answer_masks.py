@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, Label, View
-from cinema_cli.domain.moments import Moments
+from cinema_cli.domain.moments import Moments, shown_moments
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.domain.prediction import Floats, Prediction, PredictionColumn
 from cinema_cli.domain.result import Measurement
-from cinema_cli.domain.volumes import measure, volumes_per_frame_ml
+from cinema_cli.domain.volumes import NO_FRAME, measure, volumes_per_frame_ml
 from cinema_cli.inference.cards import PublishedCard
 from cinema_cli.inference.cycle import find_frames
 from cinema_cli.inference.head import Head
@@ -70,7 +70,8 @@ def moments_of(cine: Cine, masks: NDArray[np.uint8]) -> Moments | None:
     if lv.max() < MIN_LV[_unit(cine)]:
         return None
     found = find_frames(lv)
-    return Moments(cine.view, found.ed_frame, found.es_frame)
+    told = {"ed": found.ed_frame, "es": found.es_frame, **cine.known_frames}
+    return Moments(cine.view, told["ed"], told["es"])
 
 
 def sizes_said(head: Head, look: StudyLook, seen: SeenLabels) -> Prediction:
@@ -84,8 +85,9 @@ def sizes_said(head: Head, look: StudyLook, seen: SeenLabels) -> Prediction:
     if look.moments is None or sizes[Label.LV].max() < MIN_LV[unit]:
         return Prediction(name, {}, view, frames, NO_LV)
     ed, es = look.moments.frames(look.study, view)
-    values = _volumes(look.study, seen.labels, ed, es) if view is View.SAX else _areas(sizes, ed, es)
-    values += [Measurement("ed_frame", float(ed)), Measurement("es_frame", float(es))]
+    told = shown_moments(cine, ed, es)
+    values = _volumes(look.study, seen.labels, told) if view is View.SAX else _areas(sizes, told)
+    values += [_frame_said(name, frame) for name, frame in zip(("ed", "es"), told, strict=True)]
     reasons = ", ".join(f"{m.name}: {m.reason}" for m in values if m.reason)
     return Prediction(name, {f"{name}_{m.name}": m.value for m in values}, view, frames, reasons)
 
@@ -107,19 +109,31 @@ def _unit_size(cine: Cine) -> float:
     return cine.voxel_ml if cine.view is View.SAX else float(np.prod(cine.pixel_spacing_mm)) / MM2_PER_CM2
 
 
-def _volumes(study: CineStudy, masks: NDArray[np.uint8], ed: int, es: int) -> list[Measurement]:
+def _frame_said(moment: str, frame: int | None) -> Measurement:
+    if frame is None:
+        return Measurement(f"{moment}_frame", None, NO_FRAME[moment])
+    return Measurement(f"{moment}_frame", float(frame))
+
+
+def _volumes(study: CineStudy, masks: NDArray[np.uint8], told: tuple[int | None, int | None]) -> list[Measurement]:
     cine = study.cines[View.SAX]
     measured = measure(
-        masks, voxel_ml=cine.voxel_ml, ed_frame=ed, es_frame=es, cycle_ms=cine.cycle_ms, facts=study.facts
+        masks, voxel_ml=cine.voxel_ml, ed_frame=told[0], es_frame=told[1], cycle_ms=cine.cycle_ms, facts=study.facts
     )
     return [m for m in measured if m.name in VOLUMES]
 
 
-def _areas(sizes: Mapping[Label, Floats], ed: int, es: int) -> list[Measurement]:
+def _areas(sizes: Mapping[Label, Floats], told: tuple[int | None, int | None]) -> list[Measurement]:
     values = []
     for side in (Label.LV, Label.RV):
-        at_ed, at_es = float(sizes[side][ed]), float(sizes[side][es])
         names = [f"{side.name.lower()}_{kind}" for kind in AREAS]
+        ed, es = told
+        if ed is None or es is None:
+            areas = [None if frame is None else float(sizes[side][frame]) for frame in told]
+            why = NO_FRAME["ed" if ed is None else "es"]
+            values += [Measurement(n, a, why if a is None else "") for n, a in zip(names, (*areas, None), strict=True)]
+            continue
+        at_ed, at_es = float(sizes[side][ed]), float(sizes[side][es])
         if not at_ed > 0:
             values += [Measurement(name, None, f"no {side.name} was found at ED") for name in names]
         elif ed == es:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from cinema_cli.domain.checks import Evidence, not_checked, run_checks
 from cinema_cli.domain.cine import CineStudy, View
 from cinema_cli.domain.errors import StudyError, fault_words
-from cinema_cli.domain.moments import NO_MOMENTS
+from cinema_cli.domain.moments import NO_MOMENTS, shown_moments
 from cinema_cli.domain.prediction import Embedding, Prediction, Task
 from cinema_cli.domain.result import HeadUse, StudyResult
 from cinema_cli.domain.volumes import measure, not_measured
@@ -118,8 +118,9 @@ def _measured(look: StudyLook, found: Segmentation) -> StudyResult:
     study, sax = look.study, look.study.cines[View.SAX]
     masks, ed_frame, es_frame = found.masks, found.moments.ed_frame, found.moments.es_frame
     curves = volume_curves(masks, voxel_ml=sax.voxel_ml, times_ms=sax.times_ms)
+    told_ed, told_es = shown_moments(sax, ed_frame, es_frame)
     measurements = measure(
-        masks, voxel_ml=sax.voxel_ml, ed_frame=ed_frame, es_frame=es_frame, cycle_ms=sax.cycle_ms,
+        masks, voxel_ml=sax.voxel_ml, ed_frame=told_ed, es_frame=told_es, cycle_ms=sax.cycle_ms,
         facts=study.facts,
     )  # fmt: skip
     base_first = not usual_display(sax).reverse_slices if axes_are_usual(sax) else None
@@ -127,7 +128,7 @@ def _measured(look: StudyLook, found: Segmentation) -> StudyResult:
         masks=masks, curves=curves, ed_frame=ed_frame, es_frame=es_frame, unimodality=unimodality(curves.lv_smooth_ml),
         slice_positions_mm=sax.origins_mm @ sax.normal, base_first=base_first,
         ring_closed=ring_closed(masks), centre_found=found.centre.found, centre_sentence=found.centre.sentence,
-        notes=(*sax.notes, *study.notes),
+        notes=(*sax.notes, *study.notes), has_cycle=sax.n_frames > 2 or not sax.files,
     )  # fmt: skip
     return StudyResult(
         participant_id=study.participant_id, session_id=study.session_id, study_uid=study.study_uid, facts=study.facts,

@@ -1,6 +1,7 @@
 """What labels the short axis of a study; here the starter head, which looks for the heart itself."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,7 +67,7 @@ class StackSegmenter:
         others = [cine for view, cine in look.study.cines.items() if view is not View.SAX]
         stack = display_stack(sax)
         centre = locate(stack, head=self._head, guess=find_centre(sax, long_axes=others))
-        masks, moments = segment_stack(stack, head=self._head, centre=centre.point)
+        masks, moments = segment_stack(stack, head=self._head, centre=centre.point, known=sax.known_frames)
         return kept(look, Segmentation(masks, moments, centre))
 
 
@@ -80,12 +81,12 @@ def kept(look: StudyLook, found: Segmentation) -> Segmentation:
 
 
 def segment_stack(
-    stack: DisplayStack, *, head: StackHead, centre: tuple[float, float]
+    stack: DisplayStack, *, head: StackHead, centre: tuple[float, float], known: Mapping[str, int] | None = None
 ) -> tuple[NDArray[np.uint8], Moments]:
     """Labels (frame, slice, row, column) on the source grid from a crop of the head's size around `centre`.
 
-    A first look at all frames says which are ED and ES. What is reported is measured on these two, so the head looks at
-    them again, as well as it can.
+    A first look at all frames says which are ED and ES, where these are not `known` ("ed", "es" -> frame). What is
+    reported is measured on these two, so the head looks at them again, as well as it can.
     """
     grid = head.grid
     spacing = (stack.spacing_mm[0], grid.spacing_mm, grid.spacing_mm)
@@ -94,7 +95,8 @@ def segment_stack(
     )
     probabilities = head.probabilities(crop)
     cycle = find_frames(_lv_curve(corrected(probabilities, spacing)))
-    chosen = [cycle.ed_frame, cycle.es_frame]
+    told = {"ed": cycle.ed_frame, "es": cycle.es_frame, **(known or {})}
+    chosen = [told["ed"], told["es"]]
     probabilities[chosen] = head.look_again(crop, probabilities, chosen)
     reach_px = math.ceil(2 * max(1.0, max(stack.pixel_spacing_mm) / grid.spacing_mm))  # of the grid, as the source sees
     masks = _on_source(corrected(probabilities, spacing, margin_px=reach_px), stack, centre, grid)

@@ -20,7 +20,7 @@ from cinema_cli.io.atomic import output_errors, write_atomic
 from cinema_cli.io.clinical import ClinicalFacts, overrule
 from cinema_cli.io.ledger import RECORD_NAME, Failure, Status, StudyIds, record, study_folder, without_uids
 from cinema_cli.io.memory import process_bytes
-from cinema_cli.io.nifti import mask_path, write_mask
+from cinema_cli.io.nifti import write_masks
 from cinema_cli.io.predictions import STUDY_TABLES, write_study_tables
 
 Pages = Callable[[CineStudy, StudyResult, pl.DataFrame], Mapping[str, bytes | str]]
@@ -199,8 +199,8 @@ def _write(study: CineStudy, result: StudyResult, writing: Writing, *, series: p
     """Masks, predictions and pages; the record comes after them, so that a record vouches for its files."""
     write_study_tables(writing.out, result, writing.columns)
     if writing.write_masks:
-        for view, mask in result.masks.items():
-            write_mask(mask_path(writing.out, result, view), mask, cine=study.cines[view])
+        for view in result.masks:
+            write_masks(writing.out, result, study.cines[view])
     if writing.pages:
         for name, content in writing.pages(study, result, series).items():
             write_atomic(study_folder(writing.out, result) / name, content)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from cinema_cli.domain.cine import Note, View
@@ -13,12 +14,14 @@ from cinema_cli.io.keywords import MENTIONED, override, part_keyword, plane_keyw
 from cinema_cli.io.parts import Part, split_parts, to_columns
 from cinema_cli.io.passes import TIME_KEYS, Columns
 from cinema_cli.io.refusals import FRAME_NOTES, SORTED_BY, counted, notes_of, refusal_of
-from cinema_cli.io.screening import is_flow_magnitude, is_three_plane_localizer, screen
+from cinema_cli.io.screening import are_given, is_flow_magnitude, is_three_plane_localizer, screen
 from cinema_cli.io.spares import Aside
 from cinema_cli.io.stack import Stack, are_parallel, extends_on_another_grid, join_parts
 from cinema_cli.io.timing import Timing, time_stack
 from cinema_cli.io.truncated import set_aside, truncated_refusal
 from cinema_cli.io.views import ANOTHER_GRID, ViewGuess, another_grid, classify, is_short_axis_slice
+
+_UNORIENTED = "the file does not say how the patient lay: slices count from base to apex as they stand in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,14 @@ def _first(values: Any) -> str | None:
 
 def _candidate(stack: Stack, guess: ViewGuess, table: Columns, allowed: int) -> Candidate:
     plan, cut = set_aside(plan_frames(stack, table), table)
-    refusal = truncated_refusal(refusal_of(stack, guess, plan, allowed), plan, cut) if guess.view else None
-    return Candidate(stack, guess, plan, refusal, notes_of(stack, guess, plan))
+    rows = np.concatenate([run.rows for run in stack.runs])
+    given = are_given(rows, table)
+    refusal = refusal_of(stack, guess, plan, allowed, given=given)
+    refusal = truncated_refusal(refusal, plan, cut) if guess.view else None
+    notes = tuple(n for n in notes_of(stack, guess, plan) if not (given and n.code.startswith(SORTED_BY)))
+    if any(oriented is False for oriented in table["oriented"][rows].tolist()):
+        notes = (*notes, Note("orientation_unknown", _UNORIENTED))
+    return Candidate(stack, guess, plan, refusal, notes)
 
 
 def _with_slices_left_out(candidates: Sequence[Candidate]) -> list[Candidate]:

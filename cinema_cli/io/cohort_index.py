@@ -79,6 +79,7 @@ class CohortIndex:
     n_read: int = 0  # files and archives that no earlier scan had read
     doubt: str = ""  # why what earlier scans found was not used, where that is to be said
     fault: str = ""  # why the next scan will not know what this one found
+    hides_names: bool = False  # whether ids are hashed
     places: Mapping[str, Mapping[StudyKey, tuple[int, int]]] = field(init=False, repr=False)  # where a study's rows are
 
     def __post_init__(self) -> None:
@@ -102,6 +103,7 @@ class StudyPlan:
     images: pl.DataFrame  # IMAGES_SCHEMA
     facts: pl.DataFrame  # FACTS_SCHEMA: one row
     notes: tuple[Note, ...] = ()  # doubts about the participant
+    hides_names: bool = False  # whether ids are hashed, so that no name of a file may be told
 
 
 def studies(index: CohortIndex) -> tuple[StudyKey, ...]:
@@ -124,7 +126,7 @@ def plan_of(index: CohortIndex, key: StudyKey) -> StudyPlan:
     mine = index.notes.filter(pl.col("participant_id") == key.participant_id)
     mine = mine.filter(pl.col("session_id").is_null() | (pl.col("session_id") == key.session_id))
     notes = tuple(Note(code, sentence) for code, sentence in mine.select("code", "sentence").iter_rows())
-    return StudyPlan(index.root, key, series, stacks, images, facts, notes)
+    return StudyPlan(index.root, key, series, stacks, images, facts, notes, hides_names=index.hides_names)
 
 
 def study_digest(index: CohortIndex, key: StudyKey) -> str:

@@ -9,6 +9,8 @@ from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.folders import FileState, not_opened
 from cinema_cli.io.names import to_path
+from cinema_cli.io.nifti_files import rows_of_file
+from cinema_cli.io.nifti_names import is_nifti
 
 NO_DICOM = ""  # code of a file that is something else
 
@@ -65,6 +67,8 @@ def _described(manifest: Member) -> dict[str, str]:
 
 def _file_rows(source: Path | Member, path: str, mtime_ns: int, *, salt: bytes) -> list[Row]:
     """Rows of one file: of its frames, or of why it has none. Raises OSError where it cannot be opened."""
+    if isinstance(source, Path) and is_nifti(path):
+        return rows_of_file(source, path)
     try:
         rows = read_instances(source, relative=path, salt=salt, mtime_ns=mtime_ns)
     except NotDicomError:

@@ -81,6 +81,10 @@ INSTANCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     # reading
     "has_pixels": pl.Boolean,
     "defect": pl.String,  # why the pixels cannot be used although the header can: the file was cut short
+    # of NIfTI files only
+    "moment": pl.Categorical(),  # that the name of a single frame says: "ed", "es", "frame"
+    "oriented": pl.Boolean,  # whether the axes can be those of the patient
+    "refusal": pl.Categorical(),  # why it is no cine: code and sentence, ": " between
     "file_size": pl.Int64,
     "mtime_ns": pl.Int64,
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from cinema_cli.io.id_units import AGES_AGREE_YEARS, Unit, agree
+from cinema_cli.io.nifti_names import NIFTI_STUDY
 
 Note = tuple[str, str | None, str, str]  # participant_id, session_id, code, sentence
 
@@ -72,7 +73,8 @@ def _people_notes(units: Sequence[Unit]) -> set[Note]:
 def _folder_notes(units: Iterable[Unit]) -> set[Note]:
     folders: dict[str, set[str]] = defaultdict(set)
     for unit in units:
-        folders[unit.folder].add(unit.label)
+        if not unit.study.startswith(NIFTI_STUDY):  # whose names, not folders, tell people apart
+            folders[unit.folder].add(unit.label)
     return {
         (f"sub-{label}", None, "mixed_patients_in_folder", f"One folder holds images of {len(labels)} participants.")
         for labels in folders.values()

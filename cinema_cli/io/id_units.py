@@ -10,6 +10,7 @@ import polars as pl
 from cinema_cli.io.archive import ARCHIVE_END
 from cinema_cli.io.biobank import biobank_name
 from cinema_cli.io.id_mapping import Mapping, Target
+from cinema_cli.io.nifti_names import session_of
 
 UNIT = ("study_uid", "patient_id", "person_key", "directory")
 # The folder in which an image lies; an archive counts as the folder that it would be unpacked to.
@@ -143,6 +144,7 @@ def with_source(unit: Unit, rule: str | Mapping) -> Unit:
     if named and rule != "patient-id":
         source_id, visit = named.participant, named.instance
         return replace(unit, source="file-name", source_id=source_id, visit=visit, by_name=True)
+    unit = replace(unit, visit=session_of(unit.study))
     options = {"patient-id": unit.patient_id, "folder": first_folder}
     order = ("folder", "patient-id") if rule == "folder" else ("patient-id", "folder")
     for source in order:
@@ -159,7 +161,7 @@ def _mapped(unit: Unit, mapping: Mapping) -> Unit:
     if not found:
         return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
     source_id, target = found
-    visit = target.session or (named.instance if named else "")
+    visit = target.session or (named.instance if named else session_of(unit.study))
     by_name = named is not None and not source_id.startswith("study_uid ")
     return replace(unit, source="mapping", source_id=source_id, target=target, visit=visit, by_name=by_name)
 

@@ -30,6 +30,7 @@ from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
 from cinema_cli.io.index_rows import KEY_SCHEMA, SERIES_SCHEMA
 from cinema_cli.io.index_store import DamagedError, Found, IndexStore, Shelved, load, open_index
 from cinema_cli.io.keywords import read_views_file, unused_overrides
+from cinema_cli.io.nifti_names import NIFTI_STUDY
 from cinema_cli.io.problems import check_any, lost_folders
 from cinema_cli.io.processes import Team
 from cinema_cli.io.processors import available_cpus
@@ -138,8 +139,9 @@ def _indexed(
     changes the index meanwhile, and what `scan` raises."""
     found = store.found(options.state) if store else None
     before = recalled(found, store) if found and store else None
+    hidden = options.hash_key is not None
     if found and before and found.tree == tree.digest() and before.studies.equals(found.tables["studies"]):
-        return _cohort_index(root, before, found, store=store, fault=fault)
+        return _cohort_index(root, before, found, hidden=hidden, store=store, fault=fault)
     with Team(jobs) as team:
         parts = header_parts(tree, root=root.resolve(), store=store, team=team, progress=partial(told, "files"))
         problems = problem_table([*tree.problems, *parts.problems])
@@ -147,7 +149,7 @@ def _indexed(
         overrides, unused = _overrides(options, parts.parts)
         ids, notes = _ids(parts.summary, options)
         tables = assemble_all(
-            ids, parts.parts, rules=Rules(overrides, options.allow_missing_frames, options.hash_key is not None),
+            ids, parts.parts, rules=Rules(overrides, options.allow_missing_frames, hidden),
             before=before, folder=store.images if store else None, team=team, progress=partial(told, "studies"),
         )  # fmt: skip
     lost = lost_folders(problems, parts.summary.select(_PLACE).to_series())
@@ -158,14 +160,23 @@ def _indexed(
         facts={"n_files": parts.n_opened, "unused_overrides": unused, "lost_folders": lost},
     )
     fault = _keep(store, options.state, now, complete=parts.are_kept and tables.are_kept) if store else fault
-    return _cohort_index(root, tables, now, n_read=parts.n_read, store=store, fault=fault)
+    return _cohort_index(root, tables, now, hidden=hidden, n_read=parts.n_read, store=store, fault=fault)
 
 
 def _ids(summary: pl.DataFrame, options: _Options) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The summary of all images with UNITS_SCHEMA, and notes on participants."""
+    summary = _without_lone_labels(summary)
     ids = assign_ids(summary.with_columns(in_header="study_uid"), id_from=options.rule, hash_key=options.hash_key)
     own = ids.instances.with_columns(own_study_uid="study_uid", study_uid="in_header", directory=DIRECTORY)
     return own, ids.notes
+
+
+def _without_lone_labels(summary: pl.DataFrame) -> pl.DataFrame:
+    """The summary without NIfTI labels of visits that have no NIfTI image: masks beside a cohort are no study."""
+    nifti = pl.col("study_uid").fill_null("").str.starts_with(NIFTI_STUDY)
+    labels = nifti & (pl.col("modality") == "SEG")
+    seen = summary.filter(nifti & (pl.col("modality") == "MR"))["study_uid"].unique()
+    return summary.filter(~labels.fill_null(value=False) | pl.col("study_uid").is_in(seen.implode()))
 
 
 def _overrides(options: _Options, parts: Iterable[Shelved]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -202,7 +213,14 @@ def _keep(store: IndexStore, name: str, found: Found, *, complete: bool) -> str:
 
 
 def _cohort_index(
-    root: Path, tables: StudyTables, found: Found, *, store: IndexStore | None, fault: str, n_read: int = 0
+    root: Path,
+    tables: StudyTables,
+    found: Found,
+    *,
+    hidden: bool,
+    store: IndexStore | None,
+    fault: str,
+    n_read: int = 0,
 ) -> CohortIndex:
     return CohortIndex(
         root=root,
@@ -219,6 +237,7 @@ def _cohort_index(
         n_read=n_read,
         doubt=store.doubt if store else "",
         fault=fault,
+        hides_names=hidden,
     )
 
 

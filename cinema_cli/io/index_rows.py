@@ -82,6 +82,8 @@ STACKS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "origins_mm": pl.List(pl.Float64),  # (slice * 3,)
     "times_ms": pl.List(pl.Float64),  # (frame,)
     "cycle_ms": pl.Float64,
+    "ed_frame": pl.Int32,  # that the name of a file gives; null where ED and ES are to be found
+    "es_frame": pl.Int32,
     "series_uids": pl.List(pl.String),
     "note_codes": pl.List(pl.String),
     "note_sentences": pl.List(pl.String),
@@ -198,10 +200,19 @@ def stack_row(candidate: Candidate, timing: Timing, study: Assembly) -> dict[str
         "origins_mm": [float(x) for run in stack.runs for x in run.origin_mm],
         "times_ms": timing.times_ms.tolist(),
         "cycle_ms": timing.cycle_ms,
+        "ed_frame": _given(candidate, study, "ed"),
+        "es_frame": _given(candidate, study, "es"),
         "series_uids": sorted({part.series_uid for part in stack.parts if part.index in used}),
         "note_codes": [note.code for note in notes],
         "note_sentences": [note.sentence for note in notes],
     }
+
+
+def _given(candidate: Candidate, study: Assembly, moment: str) -> int | None:
+    """The frame that shows a moment by the name of its file."""
+    rows = candidate.plan.rows[0]
+    named = [int(frame) for frame in np.flatnonzero(rows >= 0) if study.table["moment"][rows[frame]] == moment]
+    return named[0] if len(named) == 1 else None
 
 
 def image_rows(

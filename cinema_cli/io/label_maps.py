@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cinema_cli.domain.cine import Label
 from cinema_cli.domain.errors import InputError, UsageError
 
+UNKNOWN_LABELS = "unknown_labels"  # code of a file whose labels nobody explained
 _PAIR = re.compile(r"\s*(\d{1,5})\s*=\s*(lv|myo|rv|background)\s*", re.IGNORECASE)
 
 
@@ -70,7 +71,7 @@ def relabelled(values: NDArray[np.generic], labels: LabelMap, *, where: str) -> 
         raise InputError(
             f"{where} has labels that `{labels.name}` does not know: {shown}",
             hint="Say what each number means, for example 1=lv,2=myo,3=rv,4=background.",
-            code="unknown_labels",
+            code=UNKNOWN_LABELS,
         )
     out = np.zeros(values.shape, np.uint8)
     for number, label in labels.labels.items():

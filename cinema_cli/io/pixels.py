@@ -19,6 +19,8 @@ from cinema_cli.io.archive import Fault, Member, read_members
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.names import to_path, to_text
+from cinema_cli.io.nifti_files import DAMAGED, NiftiError, read_items
+from cinema_cli.io.nifti_names import is_nifti
 
 Frame = NDArray[np.float32]
 Place = tuple[str, str | None, int]  # path, member of the archive that it is, frame in the file
@@ -104,6 +106,8 @@ def _read_file(source: Path | Member, wanted: _Wanted, *, archive: Path | None =
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # padding and odd values in headers are no concern of the pixels
         try:
+            if isinstance(source, Path) and is_nifti(source.name):
+                return read_items(source, wanted.items)
             return _decode(source, wanted.items)
         except Exception as error:  # the decoders behind pydicom raise many kinds
             failure = _diagnosed(source, shown=wanted.shown, error=error)
@@ -194,6 +198,10 @@ def _diagnosed(source: Path | Member, *, shown: str, error: Exception) -> StudyE
         return _not_opened(shown, error)
     if isinstance(error, BrokenFileError):
         return _broken(shown, str(error), error.code)
+    if isinstance(error, NiftiError):
+        return _broken(shown, str(error), error.code)
+    if isinstance(source, Path) and is_nifti(source.name):
+        return _broken(shown, f"its numbers cannot be read ({type(error).__name__})", DAMAGED)
     if isinstance(error, _ColourError):
         return _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.")
     try:

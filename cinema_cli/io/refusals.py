@@ -43,14 +43,14 @@ def counted(n: int, noun: str, verb: str = "") -> str:
     return " ".join(word for word in words if word)
 
 
-def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int) -> Note | None:
-    """Why a stack of a known view cannot be used."""
+def refusal_of(stack: Stack, guess: ViewGuess, plan: FramePlan, allowed: int, *, given: bool = False) -> Note | None:
+    """Why a stack of a known view cannot be used; `given`: it is of single frames, see `screening.are_given`."""
     if guess.view is View.SAX and len(stack.runs) < MIN_STACK_SLICES:
         said = f"{counted(len(stack.runs), 'short-axis slice')}; a volume needs {MIN_STACK_SLICES}"
         return Note("too_few_slices", said)
     if (refusal := _no_grid(stack)) is not None:
         return refusal
-    if plan.rows.shape[1] < MIN_FRAMES:
+    if plan.rows.shape[1] < MIN_FRAMES and not given:
         return Note("too_few_frames", f"{plan.rows.shape[1]} frames; a cine needs {MIN_FRAMES} to show end-systole")
     if plan.unlike:
         said = f"{_own_frames(stack, plan.unlike)}, the others {plan.rows.shape[1]}"

@@ -8,7 +8,7 @@ from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.dicom_values import image_kind
 from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanings, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Run, is_evenly_timed, median
+from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Ints, Run, is_evenly_timed, median
 from cinema_cli.io.timing import CYCLE_MS, STEP_MS
 from cinema_cli.io.views import is_short_axis_slice
 
@@ -26,6 +26,7 @@ _REASONS: Mapping[str, str] = {
 }
 
 
+MOMENTS = ("ed", "es", "frame")  # what names of single frames say
 ONE_A_BEAT_MS = 300.0  # time between images: longer than any cine's, shorter than a beat at 200 a minute
 
 NOTHING_ORDERS = (
@@ -34,17 +35,26 @@ NOTHING_ORDERS = (
 )
 
 
+def are_given(rows: Ints, table: Columns) -> bool:
+    """Whether images are single frames that somebody chose and named so: not a cycle, and none is asked for."""
+    return len(rows) > 0 and all(moment in MOMENTS for moment in table["moment"][rows])
+
+
 def screen(part: Part, parts: Sequence[Part], table: Columns) -> Note | None:
     """Why a part, one of `parts`, can be no cine of the heart: a code and a sentence; None where it may be one."""
     word = part_keyword(part, table)
     if word == "aorta" and is_short_axis_slice(part, parts):
         word = None  # the disease, not the plane: "pulmonary hypertension"
-    return _not_an_image(part, table) or _other_contrast(part, table, word) or _not_a_cycle(part, table, word)
+    note = _not_an_image(part, table) or _other_contrast(part, table, word)
+    return note if note or are_given(part.rows, table) else _not_a_cycle(part, table, word)
 
 
 def _not_an_image(part: Part, table: Columns) -> Note | None:
     """Other modalities, made-up images, images without pixels or place."""
     first = part.rows[0]
+    if refusal := table["refusal"][first]:
+        code, _, sentence = str(refusal).partition(": ")
+        return Note(code, sentence or code)
     modality = str(table["modality"][first] or "")
     tokens = set(str(table["image_type"][first] or "").upper().split("\\"))
     if modality != "MR":

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Cine, CineStudy, Note, View
 from cinema_cli.domain.errors import CinemaError, StudyError
+from cinema_cli.io.cohort_index import StudyPlan
 from cinema_cli.io.facts import to_facts
-from cinema_cli.io.index import StudyPlan
+from cinema_cli.io.grid_files import grid_files
 from cinema_cli.io.pixels import Place, read_frames
 
 _CUT = "truncated"  # reason code of `io.truncated`
@@ -89,6 +90,8 @@ def _cine(study: StudyPlan, stack: dict[str, Any], frames: list[NDArray[np.float
         cycle_ms=stack["cycle_ms"],
         series_uids=tuple(stack["series_uids"]),
         notes=tuple(map(Note, stack["note_codes"], stack["note_sentences"])),
+        known_frames={name: stack[f"{name}_frame"] for name in ("ed", "es") if stack[f"{name}_frame"] is not None},
+        files=grid_files(study, stack["view"], shape=shape[1::-1]),
     )
 
 
