@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.disclosure.control import suppressed
+from cinema_cli.analysis.estimates import Estimate, table_of
 from cinema_cli.analysis.evaluation.against import NON_INFERIOR, NOT_SHOWN, difference_rows, inferiority_p
 from cinema_cli.analysis.evaluation.means import clustered_means
+from cinema_cli.analysis.evaluation.people import groups_of_people
 from cinema_cli.analysis.evaluation.summary import ALL_FRAMES, judged, summary_rows
 from cinema_cli.analysis.evaluation.table import (
     EVALUATION,
@@ -24,6 +27,9 @@ from cinema_cli.analysis.evaluation.table import (
     checked_evaluation,
     evaluation_table,
 )
+from cinema_cli.analysis.evaluation.worst import worst_cases
+from cinema_cli.analysis.survival.reading import read_source
+from cinema_cli.domain.errors import ConfigError
 
 QUICK = settings(max_examples=25, derandomize=True, deadline=None)
 NUMBERS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=2, max_size=12)
@@ -209,3 +215,63 @@ def test_the_table_is_filled_and_faults_are_refused() -> None:
     with pytest.raises(ValueError, match="no note"):
         checked_evaluation(table.with_columns(note=pl.lit("odd")))
     assert judged(table.clear()).is_empty()
+
+
+def test_the_worst_studies_are_named_once_each_and_worst_first() -> None:
+    table = evaluation_table(
+        [dice(k, 0.9 - 0.1 * k, frame=frame) for k in range(4) for frame in ("ed", "es")]
+        + [dice(9, 0.1, system=System.AGAINST), dice(8, None, note=Note.BOTH_EMPTY)]
+        + [Compared(f"sub-{k}", Kind.VALUE, "lvef_pct", "value", value=-3.0 * k) for k in range(4)]
+    )
+    worst = worst_cases(table, most=2)
+    assert worst["participant_id"].to_list() == ["sub-3", "sub-2", "sub-3", "sub-2"]
+    assert worst["metric"].to_list() == ["dice", "dice", "value", "value"]
+    assert worst["value"].to_list() == pytest.approx([0.6, 0.7, -9.0, -6.0])
+    assert worst_cases(table.clear()).is_empty()
+
+
+def test_groups_come_from_the_first_table_that_has_them(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("patient,sex\n001,F\n002,\n001,M\n")
+    (tmp_path / "q.csv").write_text("participant_id,sex,site\nsub-001,M,a\nsub-003,M,b\n")
+    sources = [
+        read_source(tmp_path / name, called="table", option="--people", code="people") for name in ("p.csv", "q.csv")
+    ]
+    people = groups_of_people(sources, ("sex", "site"))
+    assert set(people.iter_rows()) == {("001", "F", "a"), ("002", None, None), ("003", None, "b")}
+    with pytest.raises(ConfigError, match="no column vendor"):
+        groups_of_people(sources, ("vendor",))
+    (tmp_path / "r.csv").write_text("name,sex\na,F\n")
+    odd = read_source(tmp_path / "r.csv", called="table", option="--people", code="people")
+    with pytest.raises(ConfigError, match="no column participant_id"):
+        groups_of_people([odd], ("sex",))
+    assert groups_of_people([odd], ("sex",), id_column="name").rows() == [("a", "F")]
+
+
+def grouped(sizes: dict[str, int], *, empty: int = 0) -> pl.DataFrame:
+    """Estimates of Dice by sex, with so many studies whose prediction is empty."""
+    sexes = [sex for sex, n in sizes.items() for _ in range(n)]
+    rows = [dice(k, 0.8 + 0.001 * k) for k in range(len(sexes))]
+    rows += [
+        Compared(f"sub-{k}", Kind.MASK, "lv", "hd95_mm", frame="ed", value=None if k < empty else 2.0 + 0.1 * k,
+                 note=Note.EMPTY_PREDICTION if k < empty else Note.NONE) for k in range(len(sexes))
+    ]  # fmt: skip
+    people = pl.DataFrame({"participant_id": [str(k) for k in range(len(sexes))], "sex": sexes})
+    return table_of(summary_rows(evaluation_table(rows), people=people, groups=("sex",)))
+
+
+def test_a_small_group_is_hidden_and_does_not_follow_from_the_others() -> None:
+    shown = suppressed(grouped({"F": 20, "M": 30, "X": 4}), min_cell=10)
+    by_group = {row["group"]: row for row in shown.filter(model="dice", term="lv").iter_rows(named=True)}
+    assert by_group[""]["n"] == 54
+    for hidden in ("sex=X", "sex=F"):
+        assert by_group[hidden]["suppressed"]
+        assert all(by_group[hidden][name] is None for name in ("n", "estimate", "lower", "upper"))
+    assert by_group["sex=M"]["estimate"] is not None
+    assert suppressed(grouped({"F": 20, "M": 30}), min_cell=10).equals(grouped({"F": 20, "M": 30}))
+
+
+def test_few_empty_masks_are_hidden_and_do_not_follow_from_the_numbers_of_studies() -> None:
+    shown = suppressed(grouped({"F": 20, "M": 30}, empty=3), min_cell=10)
+    assert shown.filter(analysis="counts")["n"].to_list() == [None]
+    n = shown.filter(term="lv", group="").select("model", "n")
+    assert dict(n.iter_rows())["hd95_mm"] is None and dict(n.iter_rows())["dice"] == 50

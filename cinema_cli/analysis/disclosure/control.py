@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import polars as pl
 
 from cinema_cli.analysis.disclosure.cells import Key
-from cinema_cli.analysis.disclosure.counted import CURVES, Counted, Row, RowCells, counted
+from cinema_cli.analysis.disclosure.counted import CURVES, Counted, Row, RowCells, columns_of, counted
 from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
 from cinema_cli.analysis.estimates import SCHEMA
 
 _NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
 _ADDITIVE = ("rate", "person_time", "calibration", "flow")  # a hidden one is nothing but everybody less the others
 _SUMMARIES = ("mean", "sd", "median", "q1", "q3")
+_MEANS = ("evaluation", "agreement", "group_metric", "repeatability", "classification")
 _NUMBER = "row"
 
 
@@ -99,22 +100,31 @@ def _loses_all(row: Row, named: RowCells, hidden: set[Key], min_cell: int) -> bo
 
 def _second_means(rows: Sequence[tuple[int, Row]], emptied: set[int], min_cell: int) -> set[int]:
     """Summaries of further groups where those of a small one follow from everybody's and the other groups'."""
-    people: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # of a variable and group column, by group
-    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)  # of a variable and group
+    people: dict[Key, dict[str, int]] = defaultdict(dict)  # of what is summarised and group column, by group
+    numbers: dict[Key, list[int]] = defaultdict(list)  # of what is summarised and group
     for number, row in rows:
-        if row["analysis"] == "table_one" and row["model"] in _SUMMARIES:
-            people[row["term"], row["group"].partition("=")[0]][row["group"]] = row["n"]
-            numbers[row["term"], row["group"]].append(number)
+        if (subject := _summarised(row)) and row["n"] is not None:
+            people[*subject, columns_of(row["group"])][row["group"]] = row["n"]
+            numbers[*subject, row["group"]].append(number)
     taken: set[int] = set()
-    for (term, column), groups in people.items():
+    for place, groups in people.items():
+        subject, column = place[:-1], place[-1]
         if not column:
             continue
-        nobody = people[term, ""].get("", 0) - sum(groups.values())
+        nobody = people.get((*subject, ""), {}).get("", 0) - sum(groups.values())
         small = [n for n in (nobody, *groups.values()) if 0 < n < min_cell]
         for group in sorted(groups, key=lambda name: groups[name]):
             if not small or (len(small) > 1 and sum(small) >= min_cell):
                 break
             if groups[group] >= min_cell:
                 small.append(groups[group])
-                taken.update(numbers[term, group])
+                taken.update(numbers[*subject, group])
     return taken
+
+
+def _summarised(row: Row) -> Key:
+    """What a row tells a mean or the like of; empty where it tells none."""
+    if row["analysis"] == "table_one" and row["model"] in _SUMMARIES:
+        return (row["term"],)
+    told = row["analysis"] in _MEANS and ("=" in row["group"] or not row["group"])
+    return (row["analysis"], row["model"], row["term"], row["level"]) if told else ()

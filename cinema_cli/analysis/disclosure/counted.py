@@ -81,6 +81,11 @@ def scope_of(row: Row) -> str:
     return group if analysis in ("rate", "person_time") else ""
 
 
+def columns_of(group: str) -> str:
+    """`sex` of `sex=F`, `sex & site` of `sex=F & site=a`; empty for everybody."""
+    return " & ".join(part.partition("=")[0] for part in group.split(" & "))
+
+
 def _named(found: Counted, row: Row, outcome: str) -> RowCells:
     scope, cells = scope_of(row), found.cells
     n: Key | None = None
@@ -134,8 +139,7 @@ def _families(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
     for _, row in rows:
         scope = scope_of(row)
         if scope and row["analysis"] in ("rate", "person_time", "table_one", *_BY_CURVE, *EVALUATION_ANALYSES):
-            parts_of_name = scope.split("|")[:1] if row["model"] == "quantile" else scope.split(" & ")
-            family = " & ".join(part.partition("=")[0] for part in parts_of_name)  # `sex`, `sex & site`
+            family = scope.partition("|")[0] if row["model"] == "quantile" else columns_of(scope)
             families[row["model"] == "quantile", family][scope] = None
         elif row["analysis"] == "calibration":
             families["calibration", row["model"]][scope] = None
