@@ -47,7 +47,7 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     wanted = [name for name in _wanted(found) if name not in found.of_outcomes]
     left = people.select(KEY, NAMED, VISIT, _ROWS["phenotypes"], *wanted)
     events = _keyed(outcomes, found.participant_of["outcomes"], row=_ROWS["outcomes"])
-    events = events.with_columns(_matching(events[KEY], known=left[KEY], hash_key=hash_key))
+    events = events.with_columns(matched_ids(events[KEY], known=left[KEY], hash_key=hash_key))
     right, on = _right(events, left, found)
     _refuse_strangers(left, events, phenotypes, outcomes)
     matched = right.filter(pl.col(KEY).is_in(left[KEY].implode()))
@@ -115,7 +115,7 @@ def _refuse_twice(table: pl.DataFrame, on: Sequence[str], source: Source, *, row
     )
 
 
-def _matching(keys: pl.Series, *, known: pl.Series, hash_key: bytes | None) -> pl.Series:
+def matched_ids(keys: pl.Series, *, known: pl.Series, hash_key: bytes | None) -> pl.Series:
     """Ids as the table of phenotypes has them: as they are, else hashed, else by their letters and digits alone."""
     there = known.implode()
     forms = [keys.str.replace_all(r"[^A-Za-z0-9]", "")]
