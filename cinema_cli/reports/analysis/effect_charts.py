@@ -120,8 +120,10 @@ def smooth_ratio(curve: Smooth, *, x_title: str, y_title: str, average: float | 
     return drawn(figure, title=title)
 
 
-def calibration(tenths: Sequence[tuple[float, Interval]], smooth: Smooth | None, *, title: str) -> Markup:
-    """Observed against predicted risk (percent): tenths as points with intervals, the smooth curve with its band."""
+def calibration(
+    tenths: Sequence[tuple[float, Interval]], smooth: Smooth | None, *, title: str, of: str = "risk"
+) -> Markup:
+    """Observed against predicted risk (`of`; percent): tenths as points with intervals, a smooth curve in its band."""
     figure, axes = canvas(330.0, 306.0, left=62, right=18, top=10, bottom=42)
     values = [v for x, several in tenths for v in (x, *several) if math.isfinite(v)]
     values += [] if smooth is None else [float(smooth.x.max()), float(np.nanmax(smooth.y))]
@@ -138,7 +140,7 @@ def calibration(tenths: Sequence[tuple[float, Interval]], smooth: Smooth | None,
     axes.set_ylim(0.0, end)
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
-    label_axes(axes, "predicted risk", "observed risk")
+    label_axes(axes, f"predicted {of}", f"observed {of}")
     return drawn(figure, title=title)
 
 

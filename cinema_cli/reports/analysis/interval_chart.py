@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
-WIDTH, NAMES, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 168.0, 25.0, 8.0, 44.0  # SVG units
+WIDTH, NAMES, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 196.0, 25.0, 8.0, 44.0  # SVG units
 LETTERS = 27  # of a name
 BEYOND = 12.0  # an interval wider than this many times the others does not stretch the axis
 
@@ -99,4 +99,6 @@ def _ends(rows: Sequence[IntervalRow], lines: Sequence[float]) -> tuple[float, f
     limits = [v for row in rows if row.interval for v in row.interval if math.isfinite(v)]
     inside = [v for v in limits if min(points) - reach <= v <= max(points) + reach]
     low, high = min([*points, *inside]), max([*points, *inside])
-    return round_ends([low, high] if high > low else [low, low + 0.0])
+    pad = 0.02 * (high - low)
+    low, high = round_ends([low, high])
+    return low - pad, high + pad

@@ -9,8 +9,8 @@ from cinema_cli.reports.flow import FlowStep, Left
 from cinema_cli.reports.render import count, number
 
 
-def flow_steps(rows: Rows) -> list[FlowStep]:
-    """Boxes of the participant flow; who left stands beside the box that they left from."""
+def flow_steps(rows: Rows, *, one: str = "participant", many: str | None = None) -> list[FlowStep]:
+    """Boxes of the participant flow, counted in `one` or `many`; who left stands beside the box that they left from."""
     steps: list[tuple[Estimate, list[Estimate]]] = []
     early: list[Estimate] = []  # who left before the first box
     for row in rows.of("flow"):
@@ -19,11 +19,11 @@ def flow_steps(rows: Rows) -> list[FlowStep]:
             early = []
         else:
             (steps[-1][1] if steps else early).append(row)
-    return [FlowStep(first_up(step.term), _people(step), _left(left)) for step, left in steps]
+    return [FlowStep(first_up(step.term), _people(step, one, many), _left(left)) for step, left in steps]
 
 
-def _people(row: Estimate) -> str:
-    return count_words(row.n, row) if row.n is None else count(row.n, one="participant")
+def _people(row: Estimate, one: str, many: str | None) -> str:
+    return count_words(row.n, row) if row.n is None else count(row.n, one=one, many=many)
 
 
 def _left(rows: Sequence[Estimate]) -> tuple[Left, ...]:

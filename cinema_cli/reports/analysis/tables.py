@@ -58,7 +58,7 @@ def cell_of(row: Estimate | None, metric: Metric, *, median: Estimate | None = N
     small = [] if row is None or row.estimate is None else [interval_words(row, metric)]
     if median is not None and median.estimate is not None:
         inside = interval_words(median, metric).replace(" to ", ",\u00a0")
-        small.append(f"median {value_of(median, metric)}{f' [{inside}]' if inside else ''}")
+        small.append(f"{value_of(median, metric)}{f' [{inside}]' if inside else ''}")
     if p and row is not None:
         small.append(p_and_q(row))
     return Cell(value_of(row, metric), tuple(s for s in small if s))
@@ -67,3 +67,10 @@ def cell_of(row: Estimate | None, metric: Metric, *, median: Estimate | None = N
 def p_and_q(row: Estimate) -> str:
     """`p < 0.001, q = 0.002`."""
     return ", ".join(p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None)
+
+
+def said_of(row: Estimate, metric: Metric, unit: str = "") -> str:
+    """`2.6% (2.2 to 3.0)`, `8.8 ml (7.5 to 10.1)`: a number in a sentence."""
+    inside = interval_words(row, metric)
+    known = f"{value_of(row, metric)}{unit if unit in ('', '%') else ' ' + unit}"
+    return f"{known} ({inside})" if inside and row.estimate is not None else known

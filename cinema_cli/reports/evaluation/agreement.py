@@ -8,28 +8,32 @@ from markupsafe import Markup
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.metrics import metric_of, target_of, unit_words_of
 from cinema_cli.reports.analysis.rows import Rows, at, in_order
-from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, told, value_of
-from cinema_cli.reports.analysis.words import NONE, axis_words, count_words, title_of, unit_of
+from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, told
+from cinema_cli.reports.analysis.words import axis_words, count_words, title_of, unit_of
 from cinema_cli.reports.evaluation.charts import bland_altman
 from cinema_cli.reports.render import number
 
-AGREEMENT = (
+ERRORS = (
     ("bias", "Bias"),
     ("limits", "Limits of agreement"),
     ("sd", "SD of the difference"),
     ("mae", "MAE"),
     ("rmse", "RMSE"),
+)
+ASSOCIATION = (
     ("icc21", "ICC(2,1)"),
     ("icc31", "ICC(3,1)"),
     ("r2", "R²"),
     ("slope", "Slope on the mean"),
 )
-REPEATABILITY = (
+TWICE = (
     ("cov_rms", "CoV, as in the paper"),
     ("cov_log", "CoV, logarithmic"),
     ("cov_wsd", "CoV, SD over mean"),
     ("wsd", "Within-subject SD"),
     ("rc", "Repeatability coefficient"),
+)
+BETWEEN = (
     ("icc21", "ICC(2,1)"),
     ("icc31", "ICC(3,1)"),
     ("bias", "Bias"),
@@ -52,7 +56,7 @@ class Plot:
 class Agreement:
     """Agreement or repeatability: the table, by group, the figures."""
 
-    table: Told | None
+    tables: tuple[Told, ...]
     by_group: tuple[tuple[str, Told], ...]
     plots: tuple[Plot, ...]
     folded: tuple[Plot, ...]
@@ -60,33 +64,51 @@ class Agreement:
 
 def agreement_section(rows: Rows) -> Agreement:
     """Predictions against references."""
-    return _section(rows, "agreement", AGREEMENT)
+    return _section(rows, "agreement", ERRORS, ASSOCIATION)
 
 
 def repeatability_section(rows: Rows) -> Agreement:
     """The same people twice."""
-    return _section(rows, "repeatability", REPEATABILITY)
+    return _section(rows, "repeatability", TWICE, BETWEEN)
 
 
-def _section(rows: Rows, analysis: str, columns: Sequence[tuple[str, str]]) -> Agreement:
+def _section(rows: Rows, analysis: str, *parts: Sequence[tuple[str, str]]) -> Agreement:
     every = rows.of(analysis)
     terms = in_order(row.term for row in every)
     groups = in_order(row.group for row in every if row.group)
-    heads = ("Phenotype", "n", *(title for _, title in columns))
-    everyone = [_line(rows, analysis, columns, term, "", axis_words(term)) for term in terms]
-    by_group = []
-    for column in in_order(group.partition("=")[0] for group in groups):
-        inside = [g for g in groups if g.partition("=")[0] == column]
-        lines = [
-            [axis_words(term), *_line(rows, analysis, columns, term, group, group.partition("=")[2])]
-            for term in terms
-            for group in inside
-        ]
-        by_group.append((title_of(column), told((heads[0], title_of(column), *heads[1:]), lines, n_words=2)))
+    by_group = [
+        (title_of(column), table)
+        for column in in_order(group.partition("=")[0] for group in groups)
+        for columns in parts
+        if (table := _grouped(rows, analysis, columns, [g for g in groups if g.partition("=")[0] == column]))
+    ]
+    whole = [_whole(rows, analysis, columns) for columns in parts]
     plots = [plot for term in terms if (plot := _plot(rows, analysis, term)) is not None]
     return Agreement(
-        told(heads, everyone) if everyone else None, tuple(by_group), tuple(plots[:SHOWN]), tuple(plots[SHOWN:])
+        tuple(table for table in whole if table), tuple(by_group), tuple(plots[:SHOWN]), tuple(plots[SHOWN:])
     )
+
+
+def _known(rows: Rows, analysis: str, columns: Sequence[tuple[str, str]], groups: Sequence[str]) -> list[str]:
+    """Terms that have any of these columns in these groups."""
+    models = {"loa_lower" if model == "limits" else model for model, _ in columns}
+    return in_order(row.term for row in rows.of(analysis) if row.model in models and row.group in groups)
+
+
+def _whole(rows: Rows, analysis: str, columns: Sequence[tuple[str, str]]) -> Told | None:
+    lines = [
+        _line(rows, analysis, columns, term, "", axis_words(term)) for term in _known(rows, analysis, columns, [""])
+    ]
+    return told(("Phenotype", "n", *(title for _, title in columns)), lines) if lines else None
+
+
+def _grouped(rows: Rows, analysis: str, columns: Sequence[tuple[str, str]], groups: Sequence[str]) -> Told | None:
+    lines = [
+        [axis_words(term), *_line(rows, analysis, columns, term, group, group.partition("=")[2])]
+        for term in _known(rows, analysis, columns, groups)
+        for group in groups
+    ]
+    return told(("Phenotype", "Group", "n", *(title for _, title in columns)), lines, n_words=2) if lines else None
 
 
 def _line(
@@ -136,11 +158,10 @@ def _people(bins: Sequence[Estimate]) -> str:
 
 
 def headline_words(rows: Rows, term: str) -> str:
-    """`mean absolute error 3.3 (2.9 to 3.7) %, bias ...` of a phenotype; "" where there is none."""
+    """`mean absolute error 3.3% (2.9 to 3.7), bias ...` of a phenotype; "" where there is none."""
     said = []
     for model, name in (("mae", "mean absolute error"), ("bias", "bias")):
         row, metric = rows.one("agreement", model=model, term=term, group=""), metric_of(model)
-        if row is not None and value_of(row, metric) not in {"", NONE}:
-            cell, unit = cell_of(row, metric), unit_words_of(metric, term)
-            said.append(f"{name} {cell.words}{f' ({cell.small[0]})' if cell.small else ''} {unit}".rstrip())
+        if row is not None and row.estimate is not None:
+            said.append(f"{name} {said_of(row, metric, unit_words_of(metric, term))}")
     return ", ".join(said)

@@ -117,6 +117,8 @@ def _calibrations(rows: Rows) -> list[Plot]:
             name = ", ".join(w for w in (target_of(term), model) if w)
             hidden = sum(row.estimate is None for row in inside)
             caption = f"Suppressed points: {hidden}." if hidden else ""
-            plot: Markup = calibration(tenths, None, title=f"Observed against predicted probability, {name}")
+            plot: Markup = calibration(
+                tenths, None, title=f"Observed against predicted probability, {name}", of="probability"
+            )
             made.append(Plot(target_of(term), plot, aside=model, caption=caption))
     return made

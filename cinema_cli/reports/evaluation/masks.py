@@ -80,8 +80,18 @@ def _table(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str]) -> 
     lines: list[list[str | Cell]] = []
     for term, level in places:
         at = {"term": term, "group": "", "level": level}
-        lines.append([at_frame(term, level), _size(of_masks, **at), *_cells(rows, metrics, **at)])
+        lines.append(
+            [
+                Cell(target_of(term), (frame_of(level),) if level else ()),
+                _size(of_masks, **at),
+                *_cells(rows, metrics, **at),
+            ]
+        )
     return told(("Structure", "n", *(metric_words(m) for m in metrics)), lines) if lines else None
+
+
+def _what(term: str, level: str) -> Cell:
+    return Cell(target_of(term), (frame_of(level),) if level else ())
 
 
 def _by_group(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str], column: str) -> Told | None:
@@ -89,12 +99,12 @@ def _by_group(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str], 
     inside = [row for row in of_masks if row.group.partition("=")[0] == column and row.group]
     some = [row for row in inside if row.term == MEAN] or inside
     lines: list[list[str | Cell]] = []
-    for term, level, group in dict.fromkeys((row.term, row.level, row.group) for row in some):
+    for level, term, group in sorted(dict.fromkeys((row.level, row.term, row.group) for row in some)):
         at = {"term": term, "group": group, "level": level}
         name = group.partition("=")[2] or group
-        lines.append([name, at_frame(term, level), _size(of_masks, **at), *_cells(rows, metrics, **at)])
-    heads = (title_of(column), "Structure", "n", *(metric_words(m) for m in metrics))
-    return told(heads, sorted(lines, key=lambda line: str(line[1])), n_words=2) if lines else None
+        lines.append([_what(term, level), name, _size(of_masks, **at), *_cells(rows, metrics, **at)])
+    heads = ("Structure", title_of(column), "n", *(metric_words(m) for m in metrics))
+    return told(heads, lines, n_words=2) if lines else None
 
 
 def _others(rows: Rows, means: Sequence[Estimate]) -> Told | None:

@@ -32,7 +32,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         facts=facts,
         summary=summary_sentences(rows, facts),
         headline=headline(rows),
-        flow=flow_steps(rows),
+        flow=flow_steps(rows, one="study", many="studies"),
         counts=counts_table(rows),
         masks=masks_section(rows),
         agreement=agreement_section(rows),

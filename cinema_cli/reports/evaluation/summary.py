@@ -1,9 +1,9 @@
 """The first words of the page of an evaluation: what was found, in sentences no stronger than the evidence."""
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.metrics import at_frame, frame_of, metric_of, target_of, unit_words_of
+from cinema_cli.reports.analysis.metrics import frame_of, metric_of, target_of, unit_words_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
-from cinema_cli.reports.analysis.tables import cell_of, value_of
+from cinema_cli.reports.analysis.tables import said_of, value_of
 from cinema_cli.reports.analysis.words import count_words, first_up, listed, p_said
 from cinema_cli.reports.evaluation.against import difference_metric
 from cinema_cli.reports.evaluation.agreement import headline_words
@@ -53,26 +53,21 @@ def _dice(rows: Rows) -> list[Estimate]:
     return [r for r in every if r.term == "mean"] or every
 
 
-def _figure(row: Estimate, name: str) -> str:
-    cell = cell_of(row, metric_of(row.model))
-    return f"{name} {cell.words}{f' ({cell.small[0]})' if cell.small else ''}"
-
-
 def _overlap(rows: Rows, facts: EvaluationFacts) -> list[str]:
     dice = [row for row in _dice(rows) if row.estimate is not None]
     if not dice:
         return []
     n = dice[0].n
-    people = f"In {count(n, one='study', many='studies')} " if n is not None else ""
-    parts = [_figure(row, _place(row)) for row in dice]
-    return [first_up(f"{people}masks of {facts.this} overlapped with the reference by a mean Dice of {listed(parts)}.")]
+    people = f"in {count(n, one='study', many='studies')}, " if n is not None else ""
+    metric = metric_of("dice")
+    parts = [f"{said_of(row, metric)}{_place(row)}" for row in dice]
+    return [first_up(f"{people}the mean Dice of {facts.this} and the reference was {listed(parts)}.")]
 
 
 def _place(row: Estimate) -> str:
-    """Where a mean Dice is of: `mean of structures, ED`."""
-    if row.term != "mean":
-        return at_frame(row.term, row.level)
-    return ", ".join(w for w in ("over structures", frame_of(row.level)) if w)
+    """Where a mean Dice is of: ` over structures at ED`."""
+    of = " over structures" if row.term == "mean" else f" of the {target_of(row.term)}"
+    return f"{of} at {frame_of(row.level)}" if row.level else of
 
 
 def _numbers(rows: Rows) -> list[str]:
@@ -89,13 +84,16 @@ def _classes(rows: Rows) -> list[str]:
     for term in in_order(row.term for row in rows.of("classification") if not row.level and not row.group):
         found = [rows.one("classification", model=m, term=term, level="", group="") for m in ("accuracy", "mcc", "auc")]
         words = [
-            _figure(row, metric_of(row.model).title) + (" %" if metric_of(row.model).share else "")
+            f"{_NAMES[row.model]} {said_of(row, metric_of(row.model), metric_of(row.model).unit)}"
             for row in found
             if row is not None and row.estimate is not None
         ]
         if words:
             made.append(f"{target_of(term)}: {listed(words)}.")
     return made
+
+
+_NAMES = {"accuracy": "accuracy", "mcc": "MCC", "auc": "AUC"}
 
 
 def _against(rows: Rows, facts: EvaluationFacts) -> list[str]:
@@ -111,9 +109,8 @@ def _against(rows: Rows, facts: EvaluationFacts) -> list[str]:
     main = [r for r in rows.of("difference", model="dice") if r.term == "mean" and r.estimate is not None]
     made = []
     for row in main:
-        cell = cell_of(row, difference_metric("dice"))
         where = f" at {frame_of(row.level)}" if row.level else ""
-        made.append(f"{cell.words}{f' ({cell.small[0]})' if cell.small else ''}{where}, {p_said(row.p)}")
+        made.append(f"{said_of(row, difference_metric('dice'))}{where}, {p_said(row.p)}")
     return [f"Mean Dice less that of {other}: {'; '.join(made)}."] if made else []
 
 
@@ -122,8 +119,8 @@ def _repeat(rows: Rows) -> list[str]:
     for term in NAMED:
         row = rows.one("repeatability", model="cov_rms", term=term, group="")
         if row is not None and row.estimate is not None:
-            made.append(_figure(row, target_of(term)) + " %")
-    return [f"Measured twice in the same people, the coefficient of variation was: {'; '.join(made)}."] if made else []
+            made.append(f"{said_of(row, metric_of('cov_rms'), '%')} for {target_of(term)}")
+    return [f"Measured twice in the same people, the coefficient of variation was {listed(made)}."] if made else []
 
 
 def _missing(rows: Rows) -> str:
@@ -134,4 +131,4 @@ def _missing(rows: Rows) -> str:
     kinds = {"no_prediction": "no prediction", "no_reference": "no reference", "empty_truth": "an empty reference",
              "empty_prediction": "an empty prediction", "both_empty": "both empty"}  # fmt: skip
     found = [kinds.get(model, model) for model in in_order(row.model for row in every)]
-    return f"Some comparisons were not whole ({listed(found)}): they are counted below, and metrics leave them out."
+    return f"Some comparisons were not whole ({listed(found)}): they are counted below."

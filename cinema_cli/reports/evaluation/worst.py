@@ -9,7 +9,7 @@ from PIL import Image
 
 from cinema_cli.domain.cine import Cine, View
 from cinema_cli.reports import pictures
-from cinema_cli.reports.analysis.metrics import at_frame, metric_of, metric_words, unit_words_of
+from cinema_cli.reports.analysis.metrics import at_frame, metric_of, unit_words_of
 from cinema_cli.reports.evaluation.facts import EvaluationFacts, WorstCase
 from cinema_cli.reports.render import data_uri, number, render_page
 
@@ -92,6 +92,6 @@ def _card(case: WorstCase) -> Card:
         link=case.link,
         picture=case.picture or "",
         alt=f"Prediction and reference of {case.participant}, {where}",
-        what=f"{metric_words(case.metric, case.term)}: {where}",
-        value=" ".join(w for w in (number(known, decimals=metric.decimals), unit) if w),
+        what=f"{metric.title}, {where}",
+        value="" if known is None else f"{number(known, decimals=metric.decimals)} {unit}".rstrip(),
     )
