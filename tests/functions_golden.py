@@ -20,3 +20,10 @@ def arrays(name: str) -> dict[str, np.ndarray]:
 def said(name: str) -> Any:
     """An entry of info.json."""
     return json.loads((FUNCTIONS / "info.json").read_text("utf-8"))[name]
+
+
+def masks_of(name: str, prefix: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Predicted and true labels (case, slice, row, column) of an entry of segmentation metrics."""
+    entry = arrays(name)
+    found, truth = entry[f"{prefix}logits"].argmax(axis=1), entry[f"{prefix}labels"][:, 0]
+    return found.transpose(0, 3, 2, 1), truth.transpose(0, 3, 2, 1)
