@@ -18,7 +18,7 @@ from published_files import save_published
 
 pytestmark = pytest.mark.slow
 
-FRAMES = 4
+FRAMES = 8  # the fewest that a cine may have
 SEEDS = {
     "segmentation_mnms2_sax": 1,
     "segmentation_mnms2_lax_4c": 1,
