@@ -62,6 +62,7 @@ def test_version_is_one_line() -> None:
         "report",
         "simulate",
         "slurm",
+        "fairness",
         "status",
         "survival",
         "models",

@@ -16,6 +16,7 @@ from cinema_cli.analysis.fairness.people import People
 from cinema_cli.analysis.fairness.settings import FairnessSettings
 from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
 from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.io.processes import Team
 
 Said = Callable[[str], None]
 
@@ -58,7 +59,8 @@ def audit(
     if followed is not None:
         said("outcomes")
         horizon = followed.horizon(settings.horizon)
-        rows += followed_rows(followed, every, settings, horizon=horizon)
+        with Team(settings.jobs) as team:
+            rows += followed_rows(followed, every, settings, horizon=horizon, team=team)
     return FairnessResult(table_of(with_q(rows)), horizon)
 
 

@@ -27,7 +27,7 @@ def mean_rows(
     """Every metric in everybody and in every group, and its gap in every column, permuted and resampled together."""
     if not metrics:
         return
-    values = np.stack([metric.values for metric in metrics], axis=1)
+    values = np.stack([_where_it_varies(metric.values) for metric in metrics], axis=1)
     gaps = mean_gaps(values, [c.code for c in columns], [m.better for m in metrics], settings.draws)
     for j, metric in enumerate(metrics):
         row = Estimate("group_metric", model=metric.model, term=metric.term, unit=metric.unit)
@@ -42,6 +42,12 @@ def mean_rows(
                 n = int(np.count_nonzero(known & np.isin(column.code, found.groups)))
                 yield from gap_rows(replace(row, analysis="gap", n=n), column, found)
                 yield from _adjusted(metric, column, found.groups, covariates, settings)
+
+
+def _where_it_varies(values: Floats) -> Floats:
+    """The same; nobody's where all are alike, so that nothing is tested where there is nothing to find."""
+    known = values[np.isfinite(values)]
+    return values if len(known) and known.min() < known.max() else np.full(len(values), np.nan)
 
 
 def rank_rows(metric: RankMetric, columns: Sequence[GroupColumn], settings: FairnessSettings) -> Iterator[Estimate]:

@@ -32,6 +32,7 @@ from cinema_cli.analysis.survival.prediction import independent
 from cinema_cli.analysis.survival.settings import Per
 from cinema_cli.analysis.survival.table import PARTICIPANT, AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
+from cinema_cli.io.processes import Team
 
 MOST_DRAWN = 2_000  # people of whom C and observed over expected are permuted and resampled: above, standard errors
 BY_ERRORS = "from standard errors"  # what the unit of such gaps says
@@ -83,7 +84,7 @@ def no_outcome(people: People, followed: Followed) -> Metric:
 
 
 def followed_rows(
-    followed: Followed, columns: Sequence[GroupColumn], settings: FairnessSettings, *, horizon: float
+    followed: Followed, columns: Sequence[GroupColumn], settings: FairnessSettings, *, horizon: float, team: Team
 ) -> Iterator[Estimate]:
     """C, observed over expected, calibration slope and hazard ratios by group; why not where that cannot be."""
     name = followed.table.outcome_name
@@ -94,9 +95,23 @@ def followed_rows(
     else:
         for kind in _kinds(risks, horizon):
             yield from _kind_rows(Estimate("group_metric", name, kind.model, name), kind, risks, settings)
-    for phenotype in followed.table.phenotypes:
-        for column in columns:
-            yield from hazard_ratio_rows(followed.table, followed.people, phenotype, column, fewest=settings.fewest)
+    names = followed.table.phenotypes
+    pieces = ((_for_one(followed, phenotype), phenotype, columns, settings.fewest) for phenotype in names)
+    for rows in team.each(_effects, pieces, total=len(names)):
+        yield from rows
+
+
+def _for_one(followed: Followed, phenotype: str) -> Followed:
+    """The same with one phenotype, to be sent to another process."""
+    table = followed.table
+    others = set(table.phenotypes) - {phenotype, *table.covariates, *table.strata, *table.cluster}
+    return replace(followed, table=replace(table, rows=table.rows.drop(others), phenotypes=(phenotype,)))
+
+
+def _effects(piece: tuple[Followed, str, Sequence[GroupColumn], int]) -> list[Estimate]:
+    followed, phenotype, columns, fewest = piece
+    of_columns = (hazard_ratio_rows(followed.table, followed.people, phenotype, one, fewest=fewest) for one in columns)
+    return [row for rows in of_columns for row in rows]
 
 
 def _risks(followed: Followed, columns: Sequence[GroupColumn], settings: FairnessSettings, horizon: float) -> _Risks:

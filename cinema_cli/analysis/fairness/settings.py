@@ -16,6 +16,7 @@ class FairnessSettings:
     fewest: int = FEWEST  # people, or events, of whom a number is given
     horizon: float | None = None  # of observed against expected; None: from the follow-up
     seed: int = 0
+    jobs: int = 1  # processors
 
     @property
     def draws(self) -> Draws:
