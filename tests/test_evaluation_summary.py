@@ -93,7 +93,6 @@ def test_structures_frames_and_groups_have_their_rows() -> None:
     people = pl.DataFrame({"participant_id": [f"sub-{k}" for k in range(4)], "sex": ["F", "F", "M", None]})
     rows = summary_rows(table, people=people, groups=("sex",))
     assert one(rows, model="dice", term="lv", level="ed", group="").estimate == pytest.approx(0.65)
-    assert one(rows, model="dice", term="mean", level="es", group="").estimate == pytest.approx(0.55)
     women = one(rows, model="dice", term="lv", level="ed", group="sex=F")
     assert (women.n, women.estimate) == (2, pytest.approx(0.55))
     assert one(rows, model="dice", term="lv", level="ed", group="sex=M").n == 1
@@ -107,7 +106,19 @@ def test_numbered_frames_are_one_mean_a_study() -> None:
     assert (row.level, row.n, row.estimate) == (ALL_FRAMES, 2, pytest.approx(0.8))
 
 
-def test_volumes_are_errors_and_have_no_mean_over_structures() -> None:
+def test_landmarks_have_a_mean_a_study() -> None:
+    rows = summary_rows(
+        evaluation_table(
+            Compared(f"sub-{k}", Kind.LANDMARK, name, "distance_mm", frame="ed", value=value + k)
+            for k in range(2)
+            for name, value in (("anterior", 1.0), ("posterior", 3.0))
+        )
+    )
+    mean = one(rows, model="landmark_mm", term="mean")
+    assert (mean.n, mean.estimate, mean.unit) == (2, 2.5, "mm")
+
+
+def test_volumes_are_errors() -> None:
     table = evaluation_table(
         Compared(f"sub-{k}", Kind.MASK, "lv", "volume_ml", frame="ed", prediction=100.0 + error, reference=100.0)
         for k, error in enumerate((-4.0, 2.0))
@@ -115,7 +126,6 @@ def test_volumes_are_errors_and_have_no_mean_over_structures() -> None:
     rows = summary_rows(table)
     assert one(rows, model="volume_error_ml").estimate == -1.0
     assert one(rows, model="volume_absolute_error_ml").estimate == 3.0
-    assert not [row for row in rows if row.term == "mean"]
     assert {row.unit for row in rows} == {"ml"}
 
 

@@ -25,9 +25,9 @@ def clustered_means(rows: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
         spread=value.max() - value.min(),
         **quartiles,
     )
-    apart = known.join(means.select(*cell, "estimate"), on=cell, nulls_equal=True)
-    of_people = apart.group_by(*cell, _PERSON).agg(rest=(value - pl.col("estimate")).sum())
-    squares = of_people.group_by(cell).agg(square=(pl.col("rest") ** 2).sum())
+    apart = known.join(means.select(*cell, "estimate"), on=cell, nulls_equal=True, maintain_order="left")
+    of_people = apart.group_by(*cell, _PERSON, maintain_order=True).agg(rest=(value - pl.col("estimate")).sum())
+    squares = of_people.group_by(cell, maintain_order=True).agg(square=(pl.col("rest") ** 2).sum())
     found = means.join(squares, on=cell, how="left", nulls_equal=True, maintain_order="left")
     people = pl.col("people").cast(pl.Float64)
     variance = pl.when(pl.col("spread") == 0).then(0.0).otherwise(pl.col("square")) * people / (people - 1.0)

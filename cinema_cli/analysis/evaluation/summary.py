@@ -9,7 +9,7 @@ from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
 from cinema_cli.analysis.evaluation.table import Kind, Note, System
 
 ALL_FRAMES = "all frames"  # where frames have numbers: a study's mean over them
-MEAN = "mean"  # over structures, or landmarks
+MEAN = "mean"  # over landmarks; masks have such rows already
 _STUDY = ["participant_id", "session_id"]
 _SIGNED, _ABSOLUTE = "volume_error_ml", "volume_absolute_error_ml"
 _MODELS = {"volume_ml": _SIGNED, "distance_mm": "landmark_mm"}  # metric of the table -> model of the rows
@@ -20,8 +20,8 @@ _MOMENTS = ("", "ed", "es")
 def judged(table: pl.DataFrame) -> pl.DataFrame:
     """Masks and landmarks of a table (EVALUATION) as participant_id, session_id, system, model, term, level, value.
 
-    One row a study, structure and frame (numbered frames: one for all of them), then one for the mean over structures
-    whose metric is defined. Volumes are errors: prediction less reference, and the size of that.
+    One row a study, structure and frame (numbered frames: one for all of them), then one for the mean over landmarks.
+    Volumes are errors: prediction less reference, and the size of that.
     """
     metric, is_volume = pl.col("metric"), pl.col("metric") == "volume_ml"
     frame = pl.col("frame")
@@ -39,7 +39,7 @@ def judged(table: pl.DataFrame) -> pl.DataFrame:
     cells = pl.concat([cells, volumes])
     of_terms = cells.filter(pl.col(VALUE).is_not_null()).group_by(keys, maintain_order=True).agg(pl.col(VALUE).mean())
     over = [key for key in keys if key != "term"]
-    several = of_terms.filter(~pl.col("model").is_in([_SIGNED, _ABSOLUTE]))
+    several = of_terms.filter(pl.col("kind") == Kind.LANDMARK)
     means = several.group_by(over, maintain_order=True).agg(pl.col(VALUE).mean()).with_columns(term=pl.lit(MEAN))
     return pl.concat([of_terms, means.select(of_terms.columns)]).drop("kind")
 

@@ -18,6 +18,8 @@ _NOTES = {
     Note.BOTH_EMPTY: "neither has any",
     Note.NO_PREDICTION: "there is a reference and no prediction",
     Note.NO_REFERENCE: "there is a prediction and no reference",
+    Note.OTHER_GRID: "the two masks do not stand on one grid",
+    Note.UNREADABLE: "a mask could not be read",
 }
 EVALUATION_WORDS: Mapping[str, Entry] = {
     "participant_id": entry("The person."),
