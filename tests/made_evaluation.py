@@ -1,7 +1,7 @@
 """Made estimates of an evaluation and of a fairness audit with every kind of row; no statistics is done for them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,6 @@ DICE = {"lv": 0.94, "myo": 0.86, "rv": 0.89, "mean": 0.897}
 CLASSES = ("DCM", "HCM", "NOR")
 EDITIONS = (("python", "3.11.2"), ("numpy", "2.1.0"))
 INPUTS = (InputFile("evaluation.parquet", "ab12" * 16), InputFile("reference.csv", "cd34" * 16))
-METRICS = (("dice", "mean"), ("lvef_abs_error_pct", "lvef_pct"), ("concordance", "clinical"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def worst_cases(name: str = "sub-0007", picture: str | None = None) -> list[Wors
     return [
         WorstCase(name, "dice", "rv", "es", 0.41, "../../sub-0007/ses-1/study.html", picture),
         WorstCase("sub-0100", "hd95_mm", "lv", "ed", 31.2),
-        WorstCase("sub-0200", "abs_error", "lvef_pct", "", None),
+        WorstCase("sub-0200", "value", "lvef_pct", "", None),
     ]
 
 
@@ -170,8 +169,8 @@ def _classes(made: Made) -> Iterator[Estimate]:
         for model, value in (("accuracy", 0.91), ("mcc", 0.86), ("f1", 0.9), ("auc", 0.96), ("brier", 0.07)):
             yield Estimate("classification", model=model, **n, **_near(value, 0.03))
         for k, level in enumerate(classes):
-            for model, value in (("sensitivity", 0.9), ("specificity", 0.96), ("ppv", 0.88), ("npv", 0.97), ("f1", 0.8),
-                                 ("auc", 0.95)):  # fmt: skip
+            for model, value in (("sensitivity", 0.9), ("specificity", 0.96), ("ppv", 0.88), ("npv", 0.95), ("f1", 0.8),
+                                 ("auc", 0.95), ("brier", 0.05), ("calibration_slope", 0.9)):  # fmt: skip
                 yield Estimate(
                     "classification", model=model, level=level, events=60 + k, **n, **_near(value - 0.02 * k, 0.04)
                 )
@@ -218,81 +217,101 @@ def _repeated(made: Made) -> Iterator[Estimate]:
 
 def fairness_estimates(made: Made = Made()) -> pl.DataFrame:
     """The table of a fairness audit."""
-    return table_of([*_losses(made), *_gaps(made), *_survival(made), *_few(made)])
+    return table_of([*_people(made), *_losses(made), *_right(made), *_crossed(made), *_followed(made), *_few(made)])
 
 
 def _columns(made: Made) -> list[tuple[str, list[str]]]:
     return [(made.column, list(made.groups)), ("site", ["north", "south", "east"])]
 
 
+def _people(made: Made) -> Iterator[Estimate]:
+    yield Estimate("flow", term="people of the phenotype table", level="kept", n=made.n)
+    yield Estimate("group_metric", model="people", term="people", n=made.n)
+    for column, groups in _columns(made):
+        for group in groups:
+            n = made.n // len(groups) - 20
+            yield Estimate("group_metric", model="people", term="people", group=f"{column}={group}", n=n)
+        yield Estimate("group_metric", model="unknown", term=column, n=20 * len(groups))
+
+
+def _values(made: Made, row: Estimate, value: float, step: float, half: float, *, share: bool) -> Iterator[Estimate]:
+    """Of everybody and of each group."""
+    for column, groups in [("", [""]), *_columns(made)]:
+        for k, group in enumerate(groups):
+            n, found = made.n // len(groups), value + k * step
+            events = {"events": round(n * found)} if share else {}
+            few = made.suppressed and row.model == "failed" and k == 2
+            numbers = {"suppressed": True} if few else {"n": n, **events, **_near(found, half)}
+            yield replace(row, group=f"{column}={group}" if column else "", **numbers)
+
+
 def _losses(made: Made) -> Iterator[Estimate]:
-    for column, groups in _columns(made):
-        for model, share in (("failure_rate", 0.03), ("flag_rate", 0.12), ("no_reference", 0.3)):
-            for k, group in enumerate(groups):
-                n = made.n // len(groups)
-                value = share * (1 + 0.3 * k)
-                few = made.suppressed and k == 2 and model == "failure_rate"
-                values = {"suppressed": True} if few else {"events": round(n * value), **_near(value, 0.02)}
-                yield Estimate("group_metric", model=model, group=f"{column}={group}", n=n, **values)
-            yield from _gap_rows(model, "", column, 0.3 * share * (len(groups) - 1), 0.02, 0.21)
+    for model, term, share in (
+        ("no_outcome", "hf_event", 0.05), ("failed", "analysis", 0.03), ("missing", "rvef_pct", 0.08),
+        ("flagged", "any check", 0.12), ("flagged", "gap_in_stack", 0.04), ("no_reference", "reference", 0.3),
+    ):  # fmt: skip
+        row = Estimate("group_metric", model=model, term=term)
+        yield from _values(made, row, share, 0.3 * share, 0.02, share=True)
+        for column, groups in _columns(made):
+            yield from _gap_rows(replace(row, group=column), 0.3 * share * (len(groups) - 1), 0.02, 0.21, made)
+    row = Estimate("group_metric", model="disagreement", term="lv_head", unit="pct")
+    yield from _values(made, row, 0.21, 0.01, 0.02, share=False)
 
 
-def _gap_rows(model: str, term: str, column: str, gap: float, null: float, p: float) -> Iterator[Estimate]:
-    at = {"model": model, "term": term, "group": column}
-    q = min(1.0, 2 * p)
-    yield Estimate("gap", **at, **_near(gap, 0.6 * gap), p=p, q=q)
-    yield Estimate("gap_null", **at, estimate=null, lower=0.2 * null, upper=2.1 * null)
-    yield Estimate("ratio", **at, **_near(0.95, 0.03), p=p)
-    yield Estimate("worst_group", **at, level="M" if column != "site" else "east", **_near(0.88, 0.02), p=p)
-    yield Estimate("skewed_error_ratio", **at, **_near(1.3, 0.2), p=p)
+def _gap_rows(row: Estimate, gap: float, null: float, p: float, made: Made) -> Iterator[Estimate]:
+    worst = f"{made.column}={made.groups[-1]}" if row.group == made.column else "site=east"
+    yield replace(row, analysis="gap", **_near(gap, 0.6 * gap), p=p, q=min(1.0, 2 * p))
+    yield replace(row, analysis="gap_null", estimate=null, lower=0.2 * null, upper=2.1 * null)
+    yield replace(row, analysis="ratio", **_near(0.95, 0.03), p=p)
+    yield replace(row, analysis="worst_group", level=worst, **_near(0.88, 0.02), p=p)
+    yield replace(row, analysis="skewed_error_ratio", **_near(1.3, 0.2), p=p)
 
 
-def _gaps(made: Made) -> Iterator[Estimate]:
-    for column, groups in _columns(made):
-        for model, term, value, step, null in (
-            ("dice", "mean", 0.9, 0.012, 0.006),
-            ("dice", "rv", 0.88, 0.01, 0.009),
-            ("abs_error", "lvef_pct", 3.3, 0.2, 0.4),
-            ("sensitivity", "acdc_head", 0.9, 0.05, 0.03),
-        ):
-            for k, group in enumerate(groups):
-                yield Estimate(
-                    "group_metric", model=model, term=term, group=f"{column}={group}", n=made.n // len(groups),
-                    events=40 if model == "sensitivity" else None, **_near(value - k * step, 0.8 * step),
-                )  # fmt: skip
-            p = 0.002 if model == "dice" and term == "mean" else 0.3
-            yield from _gap_rows(model, term, column, step * (len(groups) - 1), null, p)
-            yield Estimate(
-                "gap_adjusted", model=model, term=term, group=column, level="age_years, bmi", p=p, q=p,
-                **_near(0.8 * step, 0.5 * step),
-            )  # fmt: skip
-    for a in made.groups:
+def _right(made: Made) -> Iterator[Estimate]:
+    for model, term, value, step, null in (
+        ("dice", "lv", 0.93, -0.012, 0.006),
+        ("dice", "rv", 0.88, -0.01, 0.009),
+        ("volume_error_ml", "lv", 6.0, 1.1, 1.0),
+        ("mae", "lvef_pct", 3.3, 0.2, 0.4),
+        ("sensitivity", "acdc_head: DCM", 0.9, -0.05, 0.03),
+        ("auc", "acdc_head: DCM", 0.95, -0.01, 0.02),
+    ):
+        row = Estimate("group_metric", model=model, term=term, unit="%" if term == "lvef_pct" else "")
+        yield from _values(made, row, value, step, 0.8 * abs(step), share=model == "sensitivity")
+        p = 0.002 if term == "lv" and model == "dice" else 0.3
+        for column, groups in _columns(made):
+            of = replace(row, group=column)
+            yield from _gap_rows(of, abs(step) * (len(groups) - 1), null, p, made)
+            adjusted = replace(of, analysis="gap_adjusted", level="age_years, bmi", p=p)
+            yield replace(adjusted, **_near(0.8 * abs(step), 0.5 * abs(step)))
+
+
+def _crossed(made: Made) -> Iterator[Estimate]:
+    row = Estimate("group_metric", model="dice", term="lv")
+    for k, a in enumerate(made.groups):
         for b in ("north", "south"):
-            yield Estimate(
-                "group_metric",
-                model="dice",
-                term="mean",
-                group=f"{made.column}={a} & site={b}",
-                n=60,
-                **_near(0.89, 0.02),
-            )
+            yield replace(row, group=f"{made.column}={a} & site={b}", n=60, **_near(0.9 - 0.01 * k, 0.02))
+    yield from _gap_rows(replace(row, group=f"{made.column} & site"), 0.02, 0.013, 0.4, made)
 
 
-def _survival(made: Made) -> Iterator[Estimate]:
+def _followed(made: Made) -> Iterator[Estimate]:
+    for model, term, value, half in (
+        ("c_index", "hf_event", 0.71, 0.04), ("observed_expected", "hf_event", 1.04, 0.15),
+        ("calibration_slope", "hf_event", 0.98, 0.2), ("hazard_ratio", "lvef_pct", 0.72, 0.1),
+    ):  # fmt: skip
+        row = Estimate("group_metric", "hf_event", model, term, events=44, unit="per SD" if half == 0.1 else "")
+        yield from _values(made, row, value, -0.01, half, share=False)
+        for column, _ in _columns(made) if model != "hazard_ratio" else ():
+            yield from _gap_rows(replace(row, group=column, unit="from standard errors"), 0.02, 0.03, 0.4, made)
     for column, groups in _columns(made):
-        for model, value, half in (("concordance", 0.71, 0.04), ("observed_expected", 1.04, 0.15)):
-            for k, group in enumerate(groups):
-                yield Estimate(
-                    "group_metric", "hf_event", model, "lvef_pct", f"{column}={group}", n=made.n // len(groups),
-                    events=44 - k, **_near(value - 0.01 * k, half),
-                )  # fmt: skip
-            yield from _gap_rows(model, "lvef_pct", column, 0.02, 0.03, 0.4)
-        yield Estimate(
-            "interaction", "hf_event", "adjusted", "lvef_pct", column, str(len(groups) - 1), estimate=1.2, p=0.27, q=0.5
-        )
+        df = str(len(groups) - 1)
+        yield Estimate("interaction", "hf_event", "hazard_ratio", "lvef_pct", column, df, estimate=1.2, p=0.27)
 
 
 def _few(made: Made) -> Iterator[Estimate]:
-    yield Estimate("too_few", model="dice", term="mean", group=f"{made.column}=unknown", level="fewer than 10 people")
-    yield Estimate("too_few", model="concordance", term="lvef_pct", group="site=west", level="fewer than 10 events")
-    yield Estimate("not_estimable", model="mcc", term="acdc_head", level="one class only: MCC is not estimable")
+    for model, term in (("dice", "lv"), ("failed", "analysis")):
+        group = f"{made.column}=unknown"
+        yield Estimate("too_few", model=model, term=term, group=group, level="fewer than 10 people")
+    at = {"model": "c_index", "term": "hf_event", "group": "site=west"}
+    yield Estimate("too_few", "hf_event", level="fewer than 10 events", n=31, **at)
+    yield Estimate("not_estimable", model="gap_adjusted", term="rv", group="site", level="too few people")

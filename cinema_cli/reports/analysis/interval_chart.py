@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.strokes import drawn, write
+from cinema_cli.reports.analysis.strokes import drawn, ratio_axis, ratio_ends, write
 from cinema_cli.reports.analysis.words import short
 from cinema_cli.reports.drawing import INK, canvas, round_ends
 
@@ -41,18 +41,35 @@ def interval_of(row: Estimate | None, *, scale: float = 1.0) -> Interval | None:
 
 
 def interval_chart(
-    rows: Sequence[IntervalRow], *, x_title: str, line: float | None = None, margin: float | None = None, title: str
+    rows: Sequence[IntervalRow],
+    *,
+    x_title: str,
+    line: float | None = None,
+    margin: float | None = None,
+    ratios: bool = False,
+    title: str,
 ) -> Markup:
-    """Points with intervals on one scale; `line` is a thin line through all of them, `margin` a dashed one."""
+    """Points with intervals on one scale; `line` is a thin line through all of them, `margin` a dashed one.
+
+    `ratios` (above 0) are drawn on a logarithmic scale that holds 1.
+    """
+    if ratios:
+        ends = ratio_ends([v for row in rows if row.interval for v in row.interval if v > 0])
+        rows = [replace(row, interval=_log(row.interval, ends), null=_log(row.null, ends)) for row in rows]
+        line = None if line is None else math.log(line)
     height = ROW * len(rows)
     figure, axes = canvas(
         WIDTH, TOP + height + BOTTOM, left=NAMES, right=WORDS, top=TOP, bottom=BOTTOM, grid=False
     )  # fmt: skip
     axes.yaxis.set_visible(False)
-    low, high = _ends(rows, [v for v in (line, margin) if v is not None])
+    low, high = (
+        (math.log(ends[0]), math.log(ends[1])) if ratios else _ends(rows, [v for v in (line, margin) if v is not None])
+    )
     axes.set_xlim(low, high)
     axes.set_ylim(len(rows), 0)
     axes.set_xlabel(x_title, parse_math=False)
+    if ratios:
+        ratio_axis(axes.xaxis, *ends, most=5)
     axes.grid(axis="x", color=INK["line"], lw=1)
     axes.set_axisbelow(True)
     if line is not None:
@@ -85,6 +102,14 @@ def _point(axes: "Axes", row: IntervalRow, y: float, ends: tuple[float, float]) 
             axes.plot([at], [y], marker, color=INK["accent"], ms=6, mew=0, clip_on=False)
     if ends[0] <= row.interval[1] <= ends[1]:
         axes.plot([middle], [y], "o", color=INK["accent"], ms=7, mew=0)
+
+
+def _log(interval: Interval | None, ends: tuple[float, float]) -> Interval | None:
+    """Logarithms; what lies far outside the axis lies a little outside."""
+    if interval is None or interval[1] <= 0:
+        return None
+    low, middle, high = (math.log(min(max(v, ends[0] / 2), 2 * ends[1])) for v in interval)
+    return low, middle, high
 
 
 def _ends(rows: Sequence[IntervalRow], lines: Sequence[float]) -> tuple[float, float]:

@@ -16,6 +16,7 @@ STRUCTURES = {
 }
 FRAMES = {"ed": "ED", "es": "ES", "": ""}
 HIGHER, LOWER = "higher", "lower"
+CATEGORY = "_category"  # end of the name of what classes of a percentage are called
 OF_TERM = "of the term"  # the unit is that of what is measured
 
 
@@ -42,8 +43,6 @@ METRICS: dict[str, Metric] = {
     "distance_mm": Metric("Distance of the landmark", "mm", 1, LOWER),
     "bias": Metric("Bias", OF_TERM, 1),
     "mae": Metric("Mean absolute error", OF_TERM, 1, LOWER),
-    "abs_error": Metric("Absolute error", OF_TERM, 1, LOWER),
-    "error": Metric("Error", OF_TERM, 1),
     "value": Metric("Error", OF_TERM, 1),
     "rmse": Metric("Root mean square error", OF_TERM, 1, LOWER),
     "sd": Metric("SD of the difference", OF_TERM, 1, LOWER),
@@ -62,7 +61,10 @@ METRICS: dict[str, Metric] = {
     "brier": Metric("Brier score", better=LOWER),
     "observed_expected": Metric("Observed / expected", decimals=2),
     "calibration_slope": Metric("Calibration slope", decimals=2),
+    "calibration_intercept": Metric("Calibration in the large", decimals=2),
     "concordance": Metric("Harrell’s C", better=HIGHER),
+    "c_index": Metric("Harrell’s C", better=HIGHER),
+    "hazard_ratio": Metric("Hazard ratio per SD", decimals=2),
     "cov_rms": Metric("Coefficient of variation", "%", 1, LOWER, share=True),
     "cov_log": Metric("Coefficient of variation, logarithmic", "%", 1, LOWER, share=True),
     "cov_wsd": Metric("Coefficient of variation, SD over mean", "%", 1, LOWER, share=True),
@@ -70,16 +72,13 @@ METRICS: dict[str, Metric] = {
     "rc": Metric("Repeatability coefficient", OF_TERM, 1, LOWER),
     "loa_lower": Metric("Lower limit of agreement", OF_TERM, 1),
     "loa_upper": Metric("Upper limit of agreement", OF_TERM, 1),
-    "failed": Metric("Failed", "%", 1, LOWER, share=True),
-    "failure_rate": Metric("Failed", "%", 1, LOWER, share=True),
-    "flagged": Metric("With a quality flag", "%", 1, LOWER, share=True),
-    "flag_rate": Metric("With a quality flag", "%", 1, LOWER, share=True),
-    "missing_label": Metric("Without a reference", "%", 1, LOWER, share=True),
+    "failed": Metric("Analysis failed", "%", 1, LOWER, share=True),
+    "missing": Metric("Value missing", "%", 1, LOWER, share=True),
+    "flagged": Metric("Quality flag", "%", 1, LOWER, share=True),
     "no_reference": Metric("Without a reference", "%", 1, LOWER, share=True),
     "no_prediction": Metric("Without a prediction", "%", 1, LOWER, share=True),
-    "missing_group": Metric("Group not known", "%", 1, LOWER, share=True),
-    "seed_disagreement": Metric("Disagreement between seeds", OF_TERM, 1, LOWER),
-    "event_rate": Metric("Events", "%", 1, share=True),
+    "no_outcome": Metric("Without an outcome", "%", 1, LOWER, share=True),
+    "disagreement": Metric("Disagreement between seeds", decimals=2, better=LOWER),
 }
 _UNITS = {"mm": "mm", "ml": "ml", "pct": "%", "g": "g", "ms": "ms"}
 
@@ -95,8 +94,12 @@ def metric_of(name: str) -> Metric:
 
 
 def target_of(term: str) -> str:
-    """What a metric is of: a structure, a phenotype, or a column as its user wrote it."""
-    return STRUCTURES.get(term) or title_of(term)
+    """What a metric is of: a structure, a phenotype (`lvef_pct`, `lvef_pct ed`), or a column as its user wrote it."""
+    name, _, frame = term.rpartition(" ")
+    if frame in FRAMES and name:
+        return at_frame(name, frame)
+    category = f"{term.removesuffix(CATEGORY)}_pct"
+    return STRUCTURES.get(term) or (f"Category of {title_of(category)}" if term.endswith(CATEGORY) else title_of(term))
 
 
 def at_frame(term: str, frame: str) -> str:
@@ -112,7 +115,8 @@ def frame_of(frame: str) -> str:
 
 def unit_words_of(metric: Metric, term: str) -> str:
     """The unit of a metric of a term as printed; "" where there is none."""
-    return (unit_of(term) or _UNITS.get(term.rpartition("_")[2], "")) if metric.unit == OF_TERM else metric.unit
+    name = term.partition(" ")[0]
+    return (unit_of(name) or _UNITS.get(name.rpartition("_")[2], "")) if metric.unit == OF_TERM else metric.unit
 
 
 def metric_words(name: str, term: str = "") -> str:

@@ -17,7 +17,10 @@ from cinema_cli.reports.evaluation.agreement import Plot
 from cinema_cli.reports.evaluation.charts import LINES, roc_curves
 
 WHOLE = ("accuracy", "mcc", "f1", "auc", "brier", "sensitivity", "specificity", "ppv", "npv")
-EACH = ("sensitivity", "specificity", "ppv", "npv", "f1", "auc", "accuracy", "mcc", "brier")
+EACH = (
+    ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "mcc"),
+    ("auc", "brier", "calibration_slope", "calibration_intercept"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Classes:
     """What heads and categories got right: over all classes, class by class, by group, as figures."""
 
     whole: Told | None
-    each: tuple[tuple[str, Told], ...]
+    each: tuple[tuple[str, tuple[Told, ...]], ...]
     by_group: Told | None
     roc: tuple[Plot, ...]
     calibrations: tuple[Plot, ...]
@@ -37,9 +40,9 @@ def classes_section(rows: Rows) -> Classes:
     return Classes(
         whole=_whole(rows, [row for row in every if not row.level and not row.group]),
         each=tuple(
-            (target_of(term), table)
+            (target_of(term), tables)
             for term in in_order(row.term for row in every if row.level and not row.group)
-            if (table := _each(rows, term)) is not None
+            if (tables := _each(rows, term))
         ),
         by_group=_by_group(rows, [row for row in every if row.group]),
         roc=tuple(_roc(rows)),
@@ -66,13 +69,20 @@ def _whole(rows: Rows, every: Sequence[Estimate]) -> Told | None:
     return told(("What", "n", *(metric_of(m).title for m in models)), lines) if lines else None
 
 
-def _each(rows: Rows, term: str) -> Told | None:
+def _each(rows: Rows, term: str) -> tuple[Told, ...]:
+    """Class by class: what was said, then probabilities."""
     every = [row for row in rows.of("classification", term=term, group="") if row.level]
-    models, lines = _models(every, EACH), []
-    for level in in_order(row.level for row in every):
-        cells = {row.model: row for row in every if row.level == level}
-        lines.append([level, *_line(cells, models, n=True, events=True)])
-    return told(("Class", "n", "Of the class", *(metric_of(m).title for m in models)), lines) if lines else None
+    known = [m for part in EACH for m in part]
+    made = []
+    for part in (*EACH, tuple(m for m in in_order(row.model for row in every) if m not in known)):
+        inside, lines = [row for row in every if row.model in part], []
+        models = _models(inside, part)
+        for level in in_order(row.level for row in inside):
+            cells = {row.model: row for row in inside if row.level == level}
+            lines.append([level, *_line(cells, models, n=True, events=True)])
+        if lines:
+            made.append(told(("Class", "n", "Of the class", *(metric_of(m).title for m in models)), lines))
+    return tuple(made)
 
 
 def _by_group(rows: Rows, every: Sequence[Estimate]) -> Told | None:

@@ -1,11 +1,40 @@
 """The page of a fairness audit put together: each section from the estimates, the frame from the house."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 
+from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.facts import run_facts
-from cinema_cli.reports.analysis.rows import rows_of
+from cinema_cli.reports.analysis.not_given import not_given
+from cinema_cli.reports.analysis.people_flow import flow_steps
+from cinema_cli.reports.analysis.rows import Rows, in_order, rows_of
+from cinema_cli.reports.analysis.tables import Told
 from cinema_cli.reports.fairness.facts import FairnessFacts
+from cinema_cli.reports.fairness.gaps import GapFigure, gap_figures, gap_tables, is_crossed
+from cinema_cli.reports.fairness.groups import (
+    GroupFigure,
+    group_figures,
+    interactions_table,
+    matrix,
+    sizes_table,
+)
+from cinema_cli.reports.fairness.methods import method_paragraphs
+from cinema_cli.reports.fairness.naming import FOLLOWED, LOSSES, SIZES, column_of, column_words
+from cinema_cli.reports.fairness.summary import headline, summary_sentences
 from cinema_cli.reports.render import render_page
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A section of the page: gaps in figures and numbers, and the groups behind them."""
+
+    figures: tuple[GapFigure, ...]
+    gaps: Told | None
+    more_gaps: Told | None
+    groups: tuple[GroupFigure, ...]
+    matrices: tuple[tuple[str, Told], ...] = ()
 
 
 def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
@@ -14,11 +43,27 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
     The table may be the one in memory or estimates.csv read back. The same input gives the same bytes.
     """
     rows = rows_of(estimates)
+    values = [row for row in rows.of("group_metric") if row.model not in SIZES]
+    crossed = [row for row in values if is_crossed(row)]
+    plain = [row for row in values if not is_crossed(row)]
+    lost = [row for row in plain if row.model in LOSSES]
+    followed = [row for row in plain if row.model in FOLLOWED]
+    right = [row for row in plain if row.model not in (*LOSSES, *FOLLOWED)]
     return render_page(
         "fairness.html",
         title=f"Fairness{f': {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
-        rows=rows,
+        summary=summary_sentences(rows, facts),
+        headline=headline(rows, facts),
+        flow=flow_steps(rows),
+        sizes=sizes_table(rows),
+        lost=_part(rows, lost, _gaps(rows, LOSSES), across=True),
+        right=_part(rows, right, [r for r in _gaps(rows, ()) if r.model not in (*LOSSES, *FOLLOWED)]),
+        followed=_part(rows, followed, _gaps(rows, FOLLOWED)),
+        interactions=interactions_table(rows),
+        crossed=_part(rows, crossed, [row for row in rows.of("gap") if is_crossed(row)]),
+        not_given=not_given(rows),
+        methods=method_paragraphs(rows, facts),
         run=run_facts(
             version=facts.version,
             started=facts.started,
@@ -30,3 +75,22 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
         version=facts.version,
         generated=facts.finished,
     )
+
+
+def _gaps(rows: Rows, models: Sequence[str]) -> list[Estimate]:
+    """Gaps of these metrics, of all where none is named, between the groups of single columns."""
+    return [row for row in rows.of("gap") if (not models or row.model in models) and not is_crossed(row)]
+
+
+def _part(rows: Rows, values: Sequence[Estimate], gaps: Sequence[Estimate], *, across: bool = False) -> Part | None:
+    """A section; `across` puts the groups of each column side by side. None where there is nothing."""
+    if not values and not gaps:
+        return None
+    shown, more = gap_tables(rows, gaps)
+    figures = tuple(gap_figures(rows, gaps))
+    if not across:
+        return Part(figures, shown, more, tuple(group_figures(rows, values)))
+    few = [row for row in rows.of("too_few") if row.model in LOSSES]
+    columns = in_order(column_of(row.group) for row in values if row.group)
+    tables = tuple((column_words(c), table) for c in columns if (table := matrix(values, few, c)) is not None)
+    return Part(figures, shown, more, (), tables)

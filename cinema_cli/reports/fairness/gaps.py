@@ -1,0 +1,147 @@
+"""How far groups lie apart: every gap beside what chance alone shows, in figures and in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
+from cinema_cli.reports.analysis.metrics import Metric, scale_of
+from cinema_cli.reports.analysis.rows import Rows, in_order
+from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
+from cinema_cli.reports.analysis.words import p_said, ratio_interval
+from cinema_cli.reports.fairness.naming import (
+    AND,
+    column_words,
+    figure_of,
+    group_words,
+    named,
+    of_words,
+    unit_of_row,
+    value_words,
+)
+
+LIMIT = 0.05
+SHOWN = 12  # gaps of the table that are not folded
+
+
+@dataclass(frozen=True, slots=True)
+class GapFigure:
+    """Gaps of one metric in one unit, each with the band of chance behind it."""
+
+    title: str
+    plot: Markup
+
+
+def evidence(row: Estimate) -> float:
+    """q of a gap, p where there is no q, beyond 1 where there is neither."""
+    value = row.q if row.q is not None else row.p
+    return 2.0 if value is None else value
+
+
+def gap_figures(rows: Rows, gaps: Sequence[Estimate]) -> list[GapFigure]:
+    """A figure for each metric and unit."""
+    made = []
+    for model, unit in dict.fromkeys((row.model, unit_of_row(row)) for row in gaps):
+        inside = [row for row in gaps if (row.model, unit_of_row(row)) == (model, unit)]
+        if any(row.estimate is not None for row in inside):
+            title = ", ".join(w for w in (figure_of(model).title, unit) if w)
+            plot = interval_chart(
+                _lines(rows, inside), x_title=f"gap in {title}", line=0.0,
+                title=f"Gaps in {title} between groups with 95% confidence intervals, beside what chance alone shows",
+            )  # fmt: skip
+            made.append(GapFigure(title, plot))
+    return made
+
+
+def _lines(rows: Rows, inside: Sequence[Estimate]) -> list[IntervalRow]:
+    lines = []
+    for of in in_order(of_words(row) for row in inside):
+        lines += [IntervalRow(of, head=True)] if of else []
+        for row in (r for r in inside if of_words(r) == of):
+            metric, scale = figure_of(row.model), scale_of(figure_of(row.model), row)
+            null = interval_of(_beside(rows, "gap_null", row), scale=scale)
+            said = value_of(row, metric)
+            known = [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
+            words = ", ".join(w for w in (said, *known) if w)
+            lines.append(IntervalRow(column_words(row.group), interval_of(row, scale=scale), words, null=null))
+    return lines
+
+
+def _beside(rows: Rows, analysis: str, gap: Estimate) -> Estimate | None:
+    """The row of another kind about the same metric, target, outcome and column."""
+    same = rows.of(analysis, model=gap.model, term=gap.term, group=gap.group)
+    return next((row for row in same if row.outcome == gap.outcome), None)
+
+
+def gap_tables(rows: Rows, gaps: Sequence[Estimate]) -> tuple[Told | None, Told | None]:
+    """Gaps with the strongest evidence first: those shown and the others."""
+    ordered = sorted(gaps, key=evidence)
+    n = max(SHOWN, sum(evidence(row) < LIMIT for row in ordered))
+    n = len(ordered) if len(ordered) <= n + 3 else n
+    return _table(rows, ordered[:n]), _table(rows, ordered[n:])
+
+
+def _table(rows: Rows, gaps: Sequence[Estimate]) -> Told | None:
+    if not gaps:
+        return None
+    heads = ("Metric", "Between", "Gap", "Chance alone", "Worst group", "Ratio", "Skewed error ratio", "Adjusted gap")
+    return told(heads, [_line(rows, row) for row in gaps], n_words=2)
+
+
+def _line(rows: Rows, row: Estimate) -> list[str | Cell]:
+    metric = figure_of(row.model)
+    unit = unit_of_row(row)
+    null, worst, ratio, skewed, adjusted = (
+        _beside(rows, kind, row) for kind in ("gap_null", "worst_group", "ratio", "skewed_error_ratio", "gap_adjusted")
+    )
+    gap = cell_of(row, metric, p=True)
+    return [
+        Cell(named(row), (unit,) if unit else ()),
+        column_words(row.group),
+        Cell(gap.words, gap.small, flagged=row.q is not None and row.q < LIMIT),
+        cell_of(null, metric),
+        _worst(worst, metric, row.group),
+        _ratio(ratio),
+        _ratio(skewed),
+        cell_of(adjusted, metric, p=True),
+    ]
+
+
+def _worst(row: Estimate | None, metric: Metric, column: str) -> Cell:
+    """The name of the worst group, its value below."""
+    if row is None:
+        return Cell("")
+    said = value_of(row, metric)
+    inside = interval_words(row, metric)
+    return Cell(value_words(row.level) if row.level else said, (f"{said}{f' ({inside})' if inside else ''}",))
+
+
+def _ratio(row: Estimate | None) -> Cell:
+    if row is None:
+        return Cell("")
+    said, _, inside = ratio_interval(row).partition(" (")
+    return Cell(said, (inside.removesuffix(")"),) if inside else ())
+
+
+def gap_sentence(rows: Rows, row: Estimate) -> str:
+    """`Dice, mean of structures, between the groups of sex: gap 0.012 (...), where chance alone shows ...`."""
+    metric, unit = figure_of(row.model), unit_of_row(row)
+    scale = scale_of(metric, row)
+    said = f"{named(row)}, between the groups of {column_words(row.group)}: a gap of {value_of(row, metric)}"
+    said += f" {unit}".rstrip() if scale == 1.0 else " percentage points"
+    inside = interval_words(row, metric)
+    said += f" ({inside})" if inside else ""
+    null = _beside(rows, "gap_null", row)
+    if null is not None and null.estimate is not None:
+        said += f", where chance alone shows {value_of(null, metric)} on average ({interval_words(null, metric)})"
+    worst = _beside(rows, "worst_group", row)
+    if worst is not None and worst.level:
+        said += f"; worst for {group_words(worst.level)}" if "=" in worst.level else f"; worst for {worst.level}"
+    return said
+
+
+def is_crossed(row: Estimate) -> bool:
+    """Whether a row is about two columns together."""
+    return AND in row.group
