@@ -81,9 +81,9 @@ def read_contours(folder: Path, *, images: Path) -> MaskStack:
     known = {label: np.zeros(labels.shape[:2], np.bool_) for label in (Label.MYO, Label.LV)}
     for number, path in files.inner.items():
         frame, place = at[number][0], places[at[number][1]]
-        cavity = filled(_points(path), shape=labels.shape[2:])
+        cavity = filled(read_points(path), shape=labels.shape[2:])
         if number in files.outer:
-            labels[frame, place][filled(_points(files.outer[number]), shape=labels.shape[2:])] = Label.MYO
+            labels[frame, place][filled(read_points(files.outer[number]), shape=labels.shape[2:])] = Label.MYO
             known[Label.MYO][frame, place] = True
         labels[frame, place][cavity] = Label.LV
         known[Label.LV][frame, place] = True
@@ -108,13 +108,13 @@ def filled(points: NDArray[np.float64], *, shape: tuple[int, ...]) -> NDArray[np
     return inside
 
 
-def _points(path: Path) -> NDArray[np.float64]:
-    """(point, 2): column and row of each point, the first pixel's centre at 0 0."""
+def read_points(path: Path) -> NDArray[np.float64]:
+    """(point, 2): column and row of each point of a contour, the first pixel's centre at 0 0. Raises InputError."""
     try:
         points = np.array([line.split()[:2] for line in path.read_text("ascii").splitlines() if line.strip()], float)
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} is not a list of points", code="contour") from error
-    if points.ndim != 2 or len(points) < 3 or not np.isfinite(points).all():
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
         raise InputError(f"{path.name} is not a list of points", code="contour")
     return points - _FIRST_PIXEL
 

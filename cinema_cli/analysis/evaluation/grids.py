@@ -10,6 +10,7 @@ from cinema_cli.domain.mask_stack import MaskStack, spacing_of
 
 OTHER_GRID = "other_grid"  # code of what is refused
 MAX_APART = 0.1  # of a voxel, at the corners: what affines of one grid differ by when they were written twice
+MAX_STEP = 0.02  # of a voxel's step: more is another spacing, also where there is one slice
 
 
 def labels_on(reference: MaskStack, stack: MaskStack) -> NDArray[np.uint8]:
@@ -28,7 +29,7 @@ def labels_on(reference: MaskStack, stack: MaskStack) -> NDArray[np.uint8]:
     met = np.empty(corners.shape)
     met[:, axes] = np.where(flipped, np.array(wanted) - 1 - corners, corners)
     apart = np.abs(corners @ to_stack[:3, :3].T + to_stack[:3, 3] - met)
-    if apart.max() > MAX_APART:
+    if apart.max() > MAX_APART or np.abs(to_stack[:3, :3] - turn).max() > MAX_STEP:
         raise _refused(reference, stack)
     turned = np.flip(stack.labels.T.transpose(*axes, 3), axis=tuple(np.flatnonzero(flipped)))
     return np.ascontiguousarray(turned.T)

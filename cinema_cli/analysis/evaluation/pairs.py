@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import InputError
@@ -16,6 +17,7 @@ from cinema_cli.io.nifti_names import NiftiName, read_name, stem_of
 
 _OWN_MASKS = "sub-*/ses-*/*_dseg.nii*"  # as `cinema infer` and `cinema analyse` write them
 _MOMENTS = ("ed", "es")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,22 @@ def paired(predictions: Sequence[MaskSource], references: Sequence[MaskSource]) 
     return tuple(found)
 
 
+def with_ids_of(first: Sequence[StudyMasks], studies: Sequence[StudyMasks]) -> tuple[StudyMasks, ...]:
+    """The studies of another system under the ids of the first: as it writes a participant, in its only session.
+
+    A visit of somebody with several keeps the session that its files say.
+    """
+    known, own = (_grouped(side, lambda s: s.participant_id.lower()) for side in (first, studies))
+    found = []
+    for study in studies:
+        person = study.participant_id.lower()
+        theirs = known.get(person, [study])
+        same = len(theirs) == len(own[person]) == 1 and not (study.session_id and theirs[0].session_id)
+        session = (theirs[0].session_id or study.session_id) if same else study.session_id
+        found.append(replace(study, participant_id=theirs[0].participant_id, session_id=session))
+    return tuple(found)
+
+
 def _nifti_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", hint="Check the path.", code="no_folder")
@@ -149,8 +167,8 @@ def _source(path: Path, *, folder: Path, is_own: bool) -> MaskSource:
     )
 
 
-def _grouped(sources: Iterable[MaskSource], key: Callable[[MaskSource], str]) -> dict[str, list[MaskSource]]:
-    groups: dict[str, list[MaskSource]] = defaultdict(list)
-    for source in sources:
-        groups[key(source)].append(source)
+def _grouped(these: Iterable[_T], key: Callable[[_T], str]) -> dict[str, list[_T]]:
+    groups: dict[str, list[_T]] = defaultdict(list)
+    for one in these:
+        groups[key(one)].append(one)
     return groups
