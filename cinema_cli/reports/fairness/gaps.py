@@ -13,6 +13,7 @@ from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_wor
 from cinema_cli.reports.analysis.words import p_said, ratio_interval
 from cinema_cli.reports.fairness.naming import (
     AND,
+    LOSSES,
     column_words,
     figure_of,
     group_words,
@@ -41,31 +42,42 @@ def evidence(row: Estimate) -> float:
 
 
 def gap_figures(rows: Rows, gaps: Sequence[Estimate]) -> list[GapFigure]:
-    """A figure for each metric and unit."""
+    """A figure for each metric and unit; shares of who is lost are in one."""
     made = []
-    for model, unit in dict.fromkeys((row.model, unit_of_row(row)) for row in gaps):
-        inside = [row for row in gaps if (row.model, unit_of_row(row)) == (model, unit)]
+    for title in in_order(_figure_title(row) for row in gaps):
+        inside = [row for row in gaps if _figure_title(row) == title]
         if any(row.estimate is not None for row in inside):
-            title = ", ".join(w for w in (figure_of(model).title, unit) if w)
+            unit = unit_of_row(inside[0])
             plot = interval_chart(
-                _lines(rows, inside), x_title=f"gap in {title}", line=0.0,
-                title=f"Gaps in {title} between groups with 95% confidence intervals, beside what chance alone shows",
+                _lines(rows, inside), x_title=f"gap, {unit}" if unit else "gap", line=0.0,
+                title=f"Gaps between groups with 95% confidence intervals, beside what chance alone shows: {title}",
             )  # fmt: skip
             made.append(GapFigure(title, plot))
     return made
 
 
+def _is_lost(row: Estimate) -> bool:
+    return row.model in LOSSES and figure_of(row.model).share
+
+
+def _figure_title(row: Estimate) -> str:
+    if _is_lost(row):
+        return "Who is lost, %"
+    return ", ".join(w for w in (figure_of(row.model).title, unit_of_row(row)) if w)
+
+
 def _lines(rows: Rows, inside: Sequence[Estimate]) -> list[IntervalRow]:
-    lines = []
-    for of in in_order(of_words(row) for row in inside):
-        lines += [IntervalRow(of, head=True)] if of else []
-        for row in (r for r in inside if of_words(r) == of):
-            metric, scale = figure_of(row.model), scale_of(figure_of(row.model), row)
-            null = interval_of(_beside(rows, "gap_null", row), scale=scale)
-            said = value_of(row, metric)
-            known = [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
-            words = ", ".join(w for w in (said, *known) if w)
-            lines.append(IntervalRow(column_words(row.group), interval_of(row, scale=scale), words, null=null))
+    lines: list[IntervalRow] = []
+    heading = ""
+    for row in inside:
+        of = named(row) if _is_lost(row) else of_words(row)
+        lines += [IntervalRow(of, head=True)] if of and of != heading else []
+        heading = of
+        metric, scale = figure_of(row.model), scale_of(figure_of(row.model), row)
+        null = interval_of(_beside(rows, "gap_null", row), scale=scale)
+        known = [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
+        words = ", ".join(w for w in (value_of(row, metric), *known) if w)
+        lines.append(IntervalRow(column_words(row.group), interval_of(row, scale=scale), words, null=null))
     return lines
 
 

@@ -4,7 +4,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.words import count_words, first_up, listed, p_said
 from cinema_cli.reports.fairness.facts import FairnessFacts
-from cinema_cli.reports.fairness.gaps import LIMIT, evidence, gap_sentence
+from cinema_cli.reports.fairness.gaps import LIMIT, evidence, gap_sentence, is_crossed
 from cinema_cli.reports.fairness.naming import FOLLOWED, LOSSES, SIZES, column_words
 from cinema_cli.reports.render import count, number
 
@@ -47,13 +47,14 @@ def headline(rows: Rows, facts: FairnessFacts) -> list[tuple[str, str, str]]:
 
 
 def _compared(rows: Rows, facts: FairnessFacts) -> str:
-    columns = in_order(row.group for row in rows.of("gap")) or list(facts.groups)
+    columns = in_order(row.group for row in rows.of("gap") if not is_crossed(row)) or list(facts.groups)
     values = [row for row in rows.of("group_metric") if row.model not in SIZES]
     n = count(len({(row.model, row.term, row.outcome) for row in values}), one="figure")
     people = rows.one("group_metric", model="people", group="")
     who = f"in {count(people.n, one='person', many='people')}, " if people is not None and people.n is not None else ""
     between = f" between the groups of {listed([column_words(c) for c in columns])}" if columns else ""
-    return f"{first_up(f'{who}{n}')} {'was' if n.startswith('1 ') else 'were'} compared{between}."
+    crossed = ", and of two columns together" if any(is_crossed(row) for row in rows.of("gap")) else ""
+    return f"{first_up(f'{who}{n}')} {'was' if n.startswith('1 ') else 'were'} compared{between}{crossed}."
 
 
 def _found(rows: Rows, gaps: list[Estimate], about: str) -> str:
