@@ -5,7 +5,7 @@ from math import nan, sqrt
 
 import numpy as np
 
-from cinema_cli.analysis.statistics.interval import Interval, centred, influenced, mean_interval, sd_interval
+from cinema_cli.analysis.statistics.interval import Interval, centred, influenced_log, mean_interval, sd_interval
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -21,11 +21,11 @@ class Agreement:
     bias: Interval  # mean of prediction less reference; limits by t, p that it is 0
     sd: Interval  # of the differences, limits by chi-squared
     mae: Interval  # mean absolute error, limits by t
-    rmse: Interval  # limits normal for its logarithm (delta method)
+    rmse: Interval  # limits by t for its logarithm (delta method)
     loa_lower: Interval
     loa_upper: Interval
     slope: Interval  # of the difference on the mean of both (proportional bias), p that it is 0
-    r2: Interval  # share of the reference's variance explained, 1 - SSE / SST; limits normal (delta method)
+    r2: Interval  # share of the reference's variance explained, 1 - SSE / SST
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def agreement(prediction: Floats, reference: Floats) -> Agreement:
         bias=mean_interval(apart),
         sd=sd_interval(sd, n - 1),
         mae=mean_interval(np.abs(apart), low=0.0),
-        rmse=influenced(rmse, of_rmse, log=True),
+        rmse=influenced_log(rmse, of_rmse),
         loa_lower=lower,
         loa_upper=upper,
         slope=proportional_bias(prediction, reference),
@@ -107,13 +107,14 @@ def proportional_bias(prediction: Floats, reference: Floats) -> Interval:
 def r_squared(prediction: Floats, reference: Floats) -> Interval:
     """1 - sum of squared errors / sum of squares about the mean reference; nan where the reference is constant.
 
-    Negative where the mean reference would predict better.
+    Negative where the mean reference would predict better. Limits by t for the logarithm of the rest (delta method).
     """
     if len(reference) < 2 or _is_constant(reference):
         return Interval(nan)
     squares, total = (prediction - reference) ** 2, (reference - reference.mean()) ** 2
     ratio = float(squares.mean() / total.mean())
-    return influenced(1.0 - ratio, centred(squares - ratio * total) / float(total.mean()), high=1.0)
+    rest = influenced_log(ratio, centred(squares - ratio * total) / float(total.mean()))
+    return Interval(1.0 - ratio, 1.0 - rest.upper, 1.0 - rest.lower)
 
 
 def icc21(ratings: Floats) -> Interval:

@@ -42,20 +42,26 @@ def sd_interval(sd: float, df: int) -> Interval:
     return Interval(sd, lower, upper)
 
 
-def influenced(
-    estimate: float, influence: Floats, *, low: float = -np.inf, high: float = np.inf, log: bool = False
-) -> Interval:
-    """A figure with the influence of each person on it (n,), whose squares sum to its variance; normal limits.
+def influenced(estimate: float, influence: Floats, *, low: float = -np.inf, high: float = np.inf) -> Interval:
+    """A figure with the influence of each person on it (n,), whose squares sum to its variance.
 
-    They are kept within `low`..`high`; for the logarithm where `log` says so. Without influence there are none.
+    Normal limits, kept within `low`..`high`; none where nobody has influence.
     """
     se = float(np.sqrt(influence @ influence))
     if not se > 0:
         return Interval(estimate)
-    if log:
-        spread = float(np.exp(Z95 * se / estimate))
-        return Interval(estimate, estimate / spread, estimate * spread)
     return Interval(estimate, max(low, estimate - Z95 * se), min(high, estimate + Z95 * se))
+
+
+def influenced_log(estimate: float, influence: Floats) -> Interval:
+    """The same for a figure above 0 that is skewed in few people: limits of its logarithm, by Student's t."""
+    from scipy.stats import t
+
+    se = float(np.sqrt(influence @ influence))
+    if not se > 0:
+        return Interval(estimate)
+    spread = float(np.exp(t.ppf(0.975, len(influence) - 1) * se / estimate))
+    return Interval(estimate, estimate / spread, estimate * spread)
 
 
 def centred(values: Floats) -> Floats:

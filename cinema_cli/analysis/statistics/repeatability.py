@@ -7,7 +7,7 @@ from math import nan, sqrt
 import numpy as np
 
 from cinema_cli.analysis.statistics.agreement import WIDTH, icc21, icc31, limits_of_agreement
-from cinema_cli.analysis.statistics.interval import Interval, centred, mean_interval, sd_interval
+from cinema_cli.analysis.statistics.interval import Interval, centred, influenced_log, mean_interval, sd_interval
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -104,13 +104,8 @@ def cov_wsd(first: Floats, second: Floats) -> Interval:
 
 def _root(square: float, influence: Floats) -> Interval:
     """Root of a mean square with the influence of each person on that; limits for the logarithm."""
-    from scipy.stats import t
-
-    root, se = sqrt(square), float(np.sqrt(influence @ influence))
-    if not se > 0:
-        return Interval(root)
-    spread = float(np.exp(t.ppf(0.975, len(influence) - 1) * se / (2.0 * square)))
-    return Interval(root, root / spread, root * spread)
+    root = sqrt(square)
+    return influenced_log(root, influence / (2.0 * root)) if root > 0 else Interval(root)
 
 
 def _times(interval: Interval, factor: float) -> Interval:
