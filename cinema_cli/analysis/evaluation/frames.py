@@ -1,6 +1,6 @@
 """Frame by frame, what was predicted beside what is true, on one grid: from the files of a visit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -71,7 +71,8 @@ def compared_frames(
             used.add(partner[0])
             found.append(_compared(reference, predictions[partner[0]][1], at=partner[1]))
         elif not lost:
-            found.append(ComparedFrame(reference.frame, Note.NO_PREDICTION))
+            known = _known(reference, prediction_labels.classes)
+            found.append(ComparedFrame(reference.frame, Note.NO_PREDICTION, known=known))
     if not broken:
         found += [_alone(one) for k, one in enumerate(predictions) if k not in used]
     return tuple(found)
@@ -135,6 +136,8 @@ def _partner(reference: _Moment, predictions: Sequence[Read]) -> tuple[int, int]
             by_place = source.frame is not None and source.frame == reference.place
             if by_place or (source.moment and source.moment == reference.moment) or names == ("", reference.place):
                 return k, 0
+        elif reference.stack.n_frames not in (1, stack.n_frames):
+            return k, 0  # to be refused
         elif reference.place is not None:
             if reference.place < stack.n_frames:
                 return k, reference.place
@@ -152,12 +155,14 @@ def _own_frame(source: MaskSource, stack: MaskStack, moment: str) -> int:
     return int(np.argmax(sizes) if moment == ED else np.argmin(sizes))
 
 
+def _known(reference: _Moment, classes: Collection[Label]) -> dict[Label, NDArray[np.bool_]]:
+    """The classes that the reference knows in its frame and the prediction has: class -> (slice,)."""
+    known = {label: where[reference.at] for label, where in reference.stack.known.items() if label in classes}
+    return {label: slices for label, slices in known.items() if slices.any()}
+
+
 def _compared(reference: _Moment, prediction: MaskStack, *, at: int) -> ComparedFrame:
-    known = {
-        label: where[reference.at]
-        for label, where in reference.stack.known.items()
-        if label in prediction.known and where[reference.at].any()
-    }
+    known = _known(reference, prediction.known)
     frames = (prediction.n_frames, reference.stack.n_frames)
     try:
         if min(frames) > 1 and frames[0] != frames[1]:

@@ -17,6 +17,7 @@ from cinema_cli.io.nifti_names import NiftiName, read_name, stem_of
 
 _OWN_MASKS = "sub-*/ses-*/*_dseg.nii*"  # as `cinema infer` and `cinema analyse` write them
 _MOMENTS = ("ed", "es")
+_LONG_AXIS = frozenset(("la", "lax"))  # words of names
 _T = TypeVar("_T")
 
 
@@ -136,7 +137,10 @@ def _name(path: Path, folder: Path) -> NiftiName:
 
 
 def _may_show(path: Path, folder: Path, view: View) -> bool:
-    said = keyword(_name(path, folder).words)
+    words = _name(path, folder).words
+    said = keyword(words)
+    if said not in set(View) and _LONG_AXIS & set(words.lower().split()):
+        return view is not View.SAX  # one of them, nobody says which
     return said == view or said not in set(View)
 
 
