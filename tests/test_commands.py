@@ -55,6 +55,7 @@ def test_version_is_one_line() -> None:
         "",
         "analyse",
         "doctor",
+        "evaluate",
         "infer",
         "merge",
         "scan",

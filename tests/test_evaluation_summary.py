@@ -247,14 +247,15 @@ def test_groups_come_from_the_first_table_that_has_them(tmp_path: Path) -> None:
         read_source(tmp_path / name, called="table", option="--people", code="people") for name in ("p.csv", "q.csv")
     ]
     people = groups_of_people(sources, ("sex", "site"))
-    assert set(people.iter_rows()) == {("001", "F", "a"), ("002", None, None), ("003", None, "b")}
+    told = {("001", "F", "a"), ("002", None, None), ("003", None, "b")}
+    assert set(people.iter_rows()) == told | {(f"sub-{name}", sex, site) for name, sex, site in told}
     with pytest.raises(ConfigError, match="no column vendor"):
         groups_of_people(sources, ("vendor",))
     (tmp_path / "r.csv").write_text("name,sex\na,F\n")
     odd = read_source(tmp_path / "r.csv", called="table", option="--people", code="people")
     with pytest.raises(ConfigError, match="no column participant_id"):
         groups_of_people([odd], ("sex",))
-    assert groups_of_people([odd], ("sex",), id_column="name").rows() == [("a", "F")]
+    assert groups_of_people([odd], ("sex",), id_column="name").rows() == [("a", "F"), ("sub-a", "F")]
 
 
 def grouped(sizes: dict[str, int], *, empty: int = 0) -> pl.DataFrame:
@@ -265,7 +266,7 @@ def grouped(sizes: dict[str, int], *, empty: int = 0) -> pl.DataFrame:
         Compared(f"sub-{k}", Kind.MASK, "lv", "hd95_mm", frame="ed", value=None if k < empty else 2.0 + 0.1 * k,
                  note=Note.EMPTY_PREDICTION if k < empty else Note.NONE) for k in range(len(sexes))
     ]  # fmt: skip
-    people = pl.DataFrame({"participant_id": [str(k) for k in range(len(sexes))], "sex": sexes})
+    people = pl.DataFrame({"participant_id": [f"sub-{k}" for k in range(len(sexes))], "sex": sexes})
     return table_of(summary_rows(evaluation_table(rows), people=people, groups=("sex",)))
 
 

@@ -13,6 +13,7 @@ from cinema_cli import __version__
 from cinema_cli.commands import (
     analyse,
     doctor,
+    evaluate,
     fairness,
     infer,
     merge,
@@ -50,6 +51,7 @@ app.command("scan", short_help="What each series of a cohort is, and whether it 
 app.command("phenotypes", short_help="The phenotype table, for other programs.")(phenotypes.phenotypes)
 app.command("report", short_help="Make the report again.")(report.report)
 app.command("survival", short_help="Phenotypes against the time to an event, as a report.")(survival.survival)
+app.command("evaluate", short_help="Predictions against a reference, as a report.")(evaluate.evaluate)
 app.command("fairness", short_help="For whom it works: metrics by groups of people.")(fairness.fairness)
 app.command("merge", short_help="Tables and report of a cohort done in parts.")(merge.merge)
 app.command("status", short_help="How far the work is, who does it, how fast.")(status.status)

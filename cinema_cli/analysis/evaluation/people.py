@@ -25,7 +25,7 @@ def participant_column(source: Source, *, asked: str = "") -> str:
 
 
 def groups_of_people(sources: Sequence[Source], columns: Sequence[str], *, id_column: str = "") -> pl.DataFrame:
-    """participant_id (without `sub-`) and the columns as text, each from the first source that has it.
+    """participant_id (under every name, see `by_every_name`) and the columns as text, from the first source with each.
 
     Of several rows of a participant the first counts. Raises ConfigError where no source has a column.
     """
@@ -44,4 +44,13 @@ def groups_of_people(sources: Sequence[Source], columns: Sequence[str], *, id_co
         said = pl.DataFrame([ids, as_text(source.cells[column]).alias(column)]).drop_nulls(KEY)
         said = said.unique(KEY, keep="first", maintain_order=True)
         found = said if found is None else found.join(said, on=KEY, how="full", coalesce=True, maintain_order="left")
-    return pl.DataFrame(schema={KEY: pl.String}) if found is None else found
+    return pl.DataFrame(schema={KEY: pl.String}) if found is None else by_every_name(found)
+
+
+def by_every_name(people: pl.DataFrame) -> pl.DataFrame:
+    """The same rows under each name that tables may have for a participant: `7-1`, `sub-7-1` and `sub-71`."""
+    key = pl.col(KEY)
+    bare = key.str.strip_prefix("sub-")
+    labels = pl.format("sub-{}", bare.str.replace_all(r"[^A-Za-z0-9]", ""))
+    forms = [people.with_columns(form.alias(KEY)) for form in (bare, pl.format("sub-{}", bare), labels)]
+    return pl.concat(forms).unique(KEY, keep="first", maintain_order=True)

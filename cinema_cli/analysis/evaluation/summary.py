@@ -1,11 +1,13 @@
 """From the table of an evaluation to rows of estimates: means with intervals, medians, and who could not be judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
+from cinema_cli.analysis.evaluation.parts import parts_of
 from cinema_cli.analysis.evaluation.table import Kind, Note, System
 
 ALL_FRAMES = "all frames"  # where frames have numbers: a study's mean over them
@@ -49,43 +51,23 @@ def summary_rows(
 ) -> list[Estimate]:
     """`evaluation` and `counts` rows of this system, of everybody and by each column of `people` named in `groups`.
 
-    `people` has participant_id (`sub-` or not) and the columns as text; who lacks a value is in no group.
+    `people` has participant_id as in the table and the columns as text; who lacks a value is in no group.
     """
     own = table.filter(pl.col("system") == System.THIS)
     cells = judged(own)
-    rows = _evaluation_rows(cells.with_columns(group=pl.lit("")))
-    if people is not None:
-        for column in groups:
-            rows += _evaluation_rows(_grouped(cells, people, column))
+    rows: list[Estimate] = []
+    for group, inside in parts_of(cells, people, groups):
+        rows += _evaluation_rows(inside, group)
     return [*rows, *count_rows(own)]
 
 
-def _grouped(cells: pl.DataFrame, people: pl.DataFrame, column: str) -> pl.DataFrame:
-    key = pl.col("participant_id").str.strip_prefix("sub-").alias("_key")
-    name = pl.format("{}={}", pl.lit(column), pl.col(column)).alias("group")
-    known = people.filter(pl.col(column).is_not_null()).select(key, name)
-    found = cells.with_columns(key).join(known, on="_key", how="inner", maintain_order="left").drop("_key")
-    return found.sort("group", maintain_order=True)
-
-
-def _evaluation_rows(cells: pl.DataFrame) -> list[Estimate]:
-    found = clustered_means(cells, ["model", "term", "group", "level"])
+def _evaluation_rows(cells: pl.DataFrame, group: str) -> list[Estimate]:
     rows = []
-    for row in found.iter_rows(named=True):
-        place = {name: row[name] for name in ("term", "group", "level", "n")}
-        unit = UNITS.get(row["model"], "")
-        rows.append(
-            Estimate(
-                "evaluation", model=row["model"], **place, unit=unit,
-                **{name: row[name] for name in ("estimate", "lower", "upper", "se")},
-            )
-        )  # fmt: skip
-        rows.append(
-            Estimate(
-                "evaluation", model=f"{row['model']}_median", **place, unit=unit,
-                estimate=row["median"], lower=row["q1"], upper=row["q3"],
-            )
-        )  # fmt: skip
+    for row in clustered_means(cells, ["model", "term", "level"]).iter_rows(named=True):
+        numbers = {name: row[name] for name in ("model", "term", "level", "n", "estimate", "lower", "upper", "se")}
+        mean = Estimate("evaluation", group=group, unit=UNITS.get(row["model"], ""), **numbers)
+        middle = {"estimate": row["median"], "lower": row["q1"], "upper": row["q3"], "se": None}
+        rows += [mean, replace(mean, model=f"{mean.model}_median", **middle)]
     return rows
 
 
