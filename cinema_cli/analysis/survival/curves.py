@@ -111,7 +111,7 @@ def _curve(
             lower=float(found.lower[k]),
             upper=float(found.upper[k]),
         )
-    if not table.age_scale and not table.has_intervals:
+    if outcome.entry is None and not table.has_intervals:
         yield from _mean(replace(row, analysis="rmst", level=repr(horizon)), outcome, horizon)
     if table.competing_name:
         yield from _incidence(table, split, name, outcome, times)

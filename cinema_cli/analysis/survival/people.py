@@ -8,7 +8,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.kaplan_meier import quantiles, reverse_kaplan_meier
 from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Ints
 from cinema_cli.analysis.statistics.rates import person_time, rate
-from cinema_cli.analysis.survival.table import PARTICIPANT, AnalysisTable
+from cinema_cli.analysis.survival.table import ENTRY, PARTICIPANT, AnalysisTable
 from cinema_cli.analysis.survival.table_one import table_one
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -25,7 +25,8 @@ def people_rows(table: AnalysisTable) -> Iterator[Estimate]:
         texts = table.texts(column)
         for level in sorted(texts.drop_nulls().unique()):
             yield from _rates(table, f"{column}={level}", np.flatnonzero((texts == level).fill_null(False).to_numpy()))
-    people = table.rows.unique(PARTICIPANT, keep="first", maintain_order=True)
+    rows = table.rows.sort(ENTRY, maintain_order=True) if ENTRY in table.rows.columns else table.rows
+    people = rows.unique(PARTICIPANT, keep="first", maintain_order=True)  # the first interval of each
     yield from table_one(people, [*table.covariates, *table.phenotypes], table.groups)
 
 
