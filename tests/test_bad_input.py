@@ -67,7 +67,7 @@ def another_modality(cohort: Path) -> None:
     ("make", "said"),
     [
         (no_file, "is empty"),
-        (no_image, "none of 1 files is a readable DICOM image"),
+        (no_image, "none of 1 files is a readable DICOM or NIfTI image"),
         (another_modality, "only modality CT"),
     ],
 )

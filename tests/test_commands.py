@@ -116,7 +116,7 @@ def test_no_heavy_library_is_imported_for_help() -> None:
         (["analyse", "empty", "--out", "empty/out"], 2, "inside the input"),
         (["analyse", "empty", "--clinical", "nofile.csv"], 66, "is empty"),
         (["analyse", "full", "--clinical", "nofile.csv"], 66, "no clinical file"),
-        (["analyse", "full"], 66, "none of 1 files is a readable DICOM image"),
+        (["analyse", "full"], 66, "none of 1 files is a readable DICOM or NIfTI image"),
         (["analyse", "full/notes.txt"], 66, "full/notes.txt is a file, not a folder"),
         (["analyse", "full", "--out", "."], 2, "holds the input"),
         (["analyse", "full", "--config", "nofile.toml"], 78, "cannot read the settings file"),

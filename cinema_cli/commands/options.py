@@ -56,7 +56,7 @@ def _list_heads(asked: bool) -> None:
 
 
 Cohort = Annotated[  # `io.folders` says why one cannot be read, with the exit code for it
-    Path, typer.Argument(metavar="COHORT", readable=False, help="Folder of DICOM, any layout, only read.")
+    Path, typer.Argument(metavar="COHORT", readable=False, help="Folder of DICOM or NIfTI, any layout, only read.")
 ]
 IdFrom = Annotated[
     str,

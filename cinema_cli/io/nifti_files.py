@@ -107,7 +107,7 @@ def read_head(path: Path) -> NiftiHead:
         raise NiftiError(f"the image has {len(shape)} dimensions, a cine has four", code="not_a_cine")
     if z * t > _MOST_IMAGES:
         raise NiftiError(f"the header names {z * t} images, which no cine has", code="not_a_cine")
-    with suppress(nib.spatialimages.HeaderDataError):
+    with suppress(nib.spatialimages.HeaderDataError, KeyError):
         kind = header.get_data_dtype()
         if kind.names is not None or kind.kind not in "iuf":
             raise NiftiError("the image is in colour or complex, not grey", code="colour")
@@ -218,7 +218,7 @@ def _images(shared: Row, name: NiftiName, head: NiftiHead) -> list[Row]:
     affine = _affine(head)
     steps = np.linalg.norm(affine[:3, :3], axis=0)
     column, row = head.in_plane
-    directions = (affine[:3, :3] / steps).T
+    directions, steps = (affine[:3, :3] / steps).T, np.round(steps, 5)  # float32: 1.2500001
     oriented = _is_oriented(np.cross(directions[column], directions[row]))
     across, origin = affine[:3, head.slice_axis], affine[:3, 3]
     if not oriented:  # in the order of the file: base first, as LV_AXIS_LPS points to falling z

@@ -54,7 +54,7 @@ def _nothing(problems: pl.DataFrame, *, n_files: int) -> InputError:
     hint = "Check that the copy is complete; archives other than zip and tar must be unpacked first."
     if n_denied and n_denied == problems.height:
         hint = "Ask for the right to read the files (chmod, or another account)."
-    return InputError(f"none of {n_files} files is a readable DICOM image{said}", hint=hint, code="no_dicom")
+    return InputError(f"none of {n_files} files is a readable DICOM or NIfTI image{said}", hint=hint, code="no_dicom")
 
 
 def problem_words(problems: pl.DataFrame) -> list[str]:
