@@ -21,7 +21,7 @@ from cinema_cli.analysis.evaluation.values import Answers, compared_values, read
 from cinema_cli.analysis.survival.reading import Source
 from cinema_cli.domain.errors import ConfigError, InputError
 
-LAWS = settings(max_examples=15, deadline=None, derandomize=True)
+LAWS = settings(max_examples=25, deadline=None, derandomize=True)
 CLASSES = ("DCM", "GE MEDICAL", "NOR")
 
 
@@ -180,6 +180,41 @@ def test_one_class_and_nobody() -> None:
     empty = evaluation_table([])
     assert agreement_rows(empty) == class_rows(empty) == []
     assert values_of_masks(empty).is_empty()
+
+
+def test_a_probability_alone_is_cut_at_one_half() -> None:
+    ours, true = cohort(60)
+    rows = class_rows(compared_values(ours, true, names={"sick": "score"}).table)
+    found = one(rows, model="sensitivity", term="score", level=">= 0.5")
+    sick = true.cells["sick"].to_numpy() == 1
+    assert found.estimate == pytest.approx((ours.cells["score"].to_numpy()[sick] >= 0.5).mean())
+    assert found.events == sick.sum()
+
+
+@LAWS
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 12))
+def test_few_people_and_gaps(seed: int, n: int) -> None:
+    """Whatever is missing: no warning, no traceback, no number that is none, limits around each figure."""
+    rng = np.random.default_rng(seed)
+    ours, true = cohort(n, seed)
+    cells, truth = (
+        table.with_columns(
+            pl.when(pl.Series(rng.random(n) < 0.7)).then(pl.col(name)).name.keep()
+            for name in table.columns
+            if name not in keys
+        )
+        for table, keys in ((ours.cells, ("participant_id", "session_id")), (true.cells, ("eid",)))
+    )
+    made = Answers(ours.name, cells.with_columns(lvef_pct=(pl.col("lvef_pct") / 10).round() * 10), ours.answers)
+    people = cells.select("participant_id", "sex")
+    table = compared_values(made, Source("t.csv", truth), names={"EF": "lvef_pct"}).table
+    rows = agreement_rows(table, people=people, groups=["sex"]) + class_rows(
+        table, people=people, groups=["sex"], fewest=2
+    )
+    for row in rows:
+        if row.estimate is not None and row.lower is not None and np.isfinite(row.lower):
+            assert row.lower - 1e-9 <= row.estimate <= (row.upper or 0) + 1e-9
+        assert row.estimate is None or np.isfinite(row.estimate)
 
 
 def test_bins_show_nobody() -> None:

@@ -18,7 +18,8 @@ PREDICTIONS = "predictions.parquet"
 _CLASS, _P = "_class", "_p_"  # ends of a class head's columns: `<head>_class`, `<head>_p_<class>`
 _OURS = tuple(phenotype.name for phenotype in PHENOTYPES if phenotype.unit)
 _NO_ANSWERS = ("view", "frame", "reasons")
-_LISTED = 30  # columns that an error lists
+_LISTED = 30  # columns or classes that an error lists
+_FEW = 10  # people whose classes may all be wrong
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,13 +150,7 @@ def _class_rows(
         for labels in (said, true)
     )
     term = ours.removesuffix(_CLASS)
-    if len(said.drop_nulls()) and len(true.drop_nulls()) and not said.is_in(true.drop_nulls().unique().implode()).any():
-        classes = (", ".join(sorted(labels.drop_nulls().unique())[:_LISTED]) for labels in (said, true))
-        raise ConfigError(
-            "classes of {} are {}, of the true values {}: none in common".format(term, *classes),
-            hint="Write the same words in both tables.",
-            code="evaluation_classes",
-        )
+    _refuse_other_words(term, said, true, [column.partition(_P)[2] for column in probabilities])
     known = said.is_not_null() & true.is_not_null()
     agree = pl.select(pl.when(known).then((said == true).cast(pl.Float64))).to_series()
     rows = _noted(both, Kind.CLASS, term, "class", said, true)
@@ -166,6 +161,21 @@ def _class_rows(
         name = spelling.get(_plain(column.partition(_P)[2]), column.partition(_P)[2])
         is_class = pl.select(pl.when(true.is_not_null()).then((true == name).cast(pl.Float64))).to_series()
         yield _noted(both, Kind.CLASS, term, PROBABILITY + name, as_numbers(both[f"p:{column}"]), is_class)
+
+
+def _refuse_other_words(term: str, said: pl.Series, true: pl.Series, answers: list[str]) -> None:
+    """Raise ConfigError where no true class is among those that are said, or could be said."""
+    sides = [sorted(labels.drop_nulls().unique()) for labels in (said, true)]
+    known = {_plain(label) for label in (*sides[0], *answers)}
+    few = not answers and min(said.count(), true.count()) < _FEW
+    if few or not all(sides) or any(_plain(label) in known for label in sides[1]):
+        return
+    raise ConfigError(
+        f"classes of {term} are {', '.join(answers or sides[0])}, of the true values {', '.join(sides[1][:_LISTED])}: "
+        "none in common",
+        hint="Write the same words in both tables.",
+        code="evaluation_classes",
+    )
 
 
 def _noted(both: pl.DataFrame, kind: Kind, term: str, metric: str, said: pl.Series, true: pl.Series) -> pl.DataFrame:

@@ -1,0 +1,29 @@
+"""Rows of `classification`: what they are about, and no row where there is no figure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.statistics.interval import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What rows are about."""
+
+    term: str
+    group: str
+    n: int
+
+    def row(self, model: str, interval: Interval, *, level: str = "", events: int | None = None) -> Iterator[Estimate]:
+        """A row of `classification`; none where there is no figure."""
+        if isfinite(interval.estimate):
+            yield Estimate(
+                "classification", model=model, term=self.term, group=self.group, level=level, n=self.n, events=events,
+                estimate=interval.estimate, lower=interval.lower, upper=interval.upper,
+            )  # fmt: skip
+
+    def too_few(self, model: str, reason: str) -> Estimate:
+        """A row that says why there is no figure."""
+        return Estimate("too_few", model=model, term=self.term, group=self.group, level=reason, n=self.n)
