@@ -60,13 +60,8 @@ def cell_of(row: Estimate | None, metric: Metric, *, median: Estimate | None = N
         inside = interval_words(median, metric).replace(" to ", ",\u00a0")
         small.append(f"{value_of(median, metric)}{f' [{inside}]' if inside else ''}")
     if p and row is not None:
-        small.append(p_and_q(row))
+        small += [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
     return Cell(value_of(row, metric), tuple(s for s in small if s))
-
-
-def p_and_q(row: Estimate) -> str:
-    """`p < 0.001, q = 0.002`."""
-    return ", ".join(p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None)
 
 
 def said_of(row: Estimate, metric: Metric, unit: str = "") -> str:

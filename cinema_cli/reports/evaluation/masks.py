@@ -102,9 +102,9 @@ def _by_group(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str], 
     for level, term, group in sorted(dict.fromkeys((row.level, row.term, row.group) for row in some)):
         at = {"term": term, "group": group, "level": level}
         name = group.partition("=")[2] or group
-        lines.append([_what(term, level), name, _size(of_masks, **at), *_cells(rows, metrics, **at)])
-    heads = ("Structure", title_of(column), "n", *(metric_words(m) for m in metrics))
-    return told(heads, lines, n_words=2) if lines else None
+        what = Cell(name, (at_frame(term, level),))
+        lines.append([what, _size(of_masks, **at), *_cells(rows, metrics, **at)])
+    return told((title_of(column), "n", *(metric_words(m) for m in metrics)), lines) if lines else None
 
 
 def _others(rows: Rows, means: Sequence[Estimate]) -> Told | None:

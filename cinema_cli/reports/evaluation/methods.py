@@ -139,7 +139,8 @@ def _against(rows: Rows, facts: EvaluationFacts) -> str:
     if any(m.endswith("_wilcoxon") for m in models):
         said.append("Beside it stands the Wilcoxon signed-rank test.")
     if any(m.endswith("_bootstrap") for m in models):
-        said.append("The second interval is by bootstrap over people.")
+        times = f" ({number(facts.n_resamples, decimals=0)} resamples)" if facts.n_resamples else ""
+        said.append(f"The second interval is by bootstrap over people{times}.")
     if rows.of("non_inferiority"):
         said.append(
             "Non-inferiority is a one-sided test at 2.5% that the system is not worse by the margin or more: it is "

@@ -127,7 +127,7 @@ def _worst(row: Estimate | None, metric: Metric, column: str) -> Cell:
         return Cell("")
     said = value_of(row, metric)
     inside = interval_words(row, metric)
-    return Cell(value_words(row.level) if row.level else said, (f"{said}{f' ({inside})' if inside else ''}",))
+    return Cell(value_words(row.level), (said, inside) if inside else (said,)) if row.level else Cell(said)
 
 
 def _ratio(row: Estimate | None) -> Cell:

@@ -1,0 +1,247 @@
+"""The page of an evaluation and that of its worst cases: what they say, that they stand alone, whom they show."""
+
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from made_estimates import STRANGE, made_estimates
+from made_evaluation import (
+    Made,
+    evaluation_estimates,
+    evaluation_facts,
+    fairness_estimates,
+    worst_cases,
+)
+from markupsafe import escape
+from test_pages import BROWSER, PAPER_PX, browse, probe
+from test_reports import Page, check_golden, disk_heart, stands_alone
+
+from cinema_cli.analysis.estimates import ANALYSES, SCHEMA, Estimate, table_of
+from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
+from cinema_cli.reports.analysis.metrics import METRICS, metric_of, metric_words, target_of
+from cinema_cli.reports.analysis.tables import Cell, cell_of, told
+from cinema_cli.reports.evaluation import against, agreement, classes, masks, render_evaluation, render_worst
+from cinema_cli.reports.evaluation.worst import comparison_picture
+
+MADE = Made()
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return render_evaluation(evaluation_estimates(), evaluation_facts(), worst_cases())
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are what they would be drawn from, in words: for tests of words."""
+    charts = {masks: ["interval_chart"], against: ["interval_chart"], agreement: ["bland_altman"]}
+    for module, names in (charts | {classes: ["roc_curves", "calibration"]}).items():
+        for name in names:
+            monkeypatch.setattr(module, name, lambda *data, **words: escape(f"{data} {words}"))
+
+
+def text_of(table: pl.DataFrame, **changes: object) -> str:
+    return stands_alone(render_evaluation(table, evaluation_facts(**changes))).text()
+
+
+def test_golden_text_of_the_page(html: str) -> None:
+    check_golden("evaluation.txt", stands_alone(html).text())
+
+
+def test_the_same_table_gives_the_same_bytes(html: str) -> None:
+    csv = io.BytesIO(evaluation_estimates().write_csv().encode())
+    table = pl.read_csv(csv, schema_overrides=SCHEMA)
+    assert render_evaluation(table, evaluation_facts(), worst_cases()) == html
+
+
+def test_every_kind_of_row_is_on_some_page() -> None:
+    made = (made_estimates(), evaluation_estimates(), fairness_estimates())
+    assert set(pl.concat(made)["analysis"]) == set(ANALYSES)
+
+
+@pytest.mark.usefixtures("quick")
+def test_every_kind_of_row_has_its_place_on_the_page() -> None:
+    table, facts = evaluation_estimates(), evaluation_facts()
+    whole = render_evaluation(table, facts)
+    for kind in dict.fromkeys(table["analysis"]):
+        part = render_evaluation(table.filter(pl.col("analysis") != kind), facts)
+        assert part != whole, kind
+        stands_alone(part)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", ["evaluation", "agreement", "classification", "repeatability", "counts"])
+def test_every_figure_of_a_kind_is_told(kind: str) -> None:
+    """No metric is dropped because the page has no column for it."""
+    table = evaluation_estimates()
+    for model in dict.fromkeys(table.filter(pl.col("analysis") == kind)["model"]):
+        less = table.filter((pl.col("analysis") != kind) | (pl.col("model") != model))
+        assert text_of(less) != text_of(table), model
+    unknown = [Estimate(kind, model="my_own_mm", term="lvef_pct", n=321, estimate=4.25)]
+    if kind in {"evaluation", "classification", "counts"}:
+        assert "321" in text_of(pl.concat([table, table_of(unknown)]))
+
+
+@pytest.mark.usefixtures("quick")
+def test_every_link_leads_somewhere(html: str) -> None:
+    page = Page(html)
+    ids = {attrs.get("id") for _, attrs in page.tags}
+    links = {a for a in page.addresses if not re.fullmatch(r"#[mC]\w*[0-9a-f]{8,}\w*", a)}
+    assert {a.removeprefix("#") for a in links if a.startswith("#")} <= ids
+    assert {a for a in links if not a.startswith("#")} == {"individual/worst.html"}
+
+
+def test_names_of_users_are_words_not_code() -> None:
+    made = Made(groups=(STRANGE, "左室 $x$"), column=STRANGE)
+    strange = pl.col("term").replace({"lvef_pct": STRANGE, "acdc_head": STRANGE, "rv": STRANGE, "apex": STRANGE})
+    table = evaluation_estimates(made).with_columns(strange)
+    reason = Estimate("not_estimable", model=STRANGE, term=STRANGE, group=STRANGE, level=STRANGE)
+    facts = evaluation_facts(
+        made, cohort_name=STRANGE, system=STRANGE, against=STRANGE, reference=STRANGE, labels=STRANGE,
+        repeats=STRANGE, command=STRANGE, options=((STRANGE, STRANGE),),
+    )  # fmt: skip
+    html = render_evaluation(pl.concat([table, table_of([reason])]), facts)
+    assert "<script" not in html
+    assert stands_alone(html).text().count(STRANGE) > 30
+    worst = render_worst(worst_cases(name=STRANGE), facts)
+    assert "<script" not in worst and STRANGE in Page(worst).text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_page_for_release_shows_no_person_and_says_what_is_hidden(html: str) -> None:
+    text = Page(html).text()
+    assert "sub-" not in html and "Not cleared for release" not in text
+    assert "of 1 to 9 people" in text and "Suppressed points: 1." in text and "\nsuppressed\n" in text
+    shown = text_of(evaluation_estimates(replace(MADE, suppressed=False)), suppressed=False)
+    assert "Not cleared for release." in shown and "suppressed" not in shown
+
+
+def test_worst_cases_have_a_page_that_is_not_for_release() -> None:
+    cine, labels = disk_heart()
+    masks_of = (labels[0], labels[3])
+    picture = comparison_picture(cine.pixels[0], *masks_of, pixel_spacing_mm=cine.pixel_spacing_mm)
+    assert picture == comparison_picture(cine.pixels[0], *masks_of, pixel_spacing_mm=cine.pixel_spacing_mm)
+    assert len(picture) < 40_000
+    html = render_worst(worst_cases(picture=picture), evaluation_facts())
+    page = stands_alone(html)
+    assert "Not for release." in page.text() and html.count(picture) == 1
+    assert page.addresses[:3] == ["../report.html", picture, "../../sub-0007/ses-1/study.html"]
+    for words in ("Dice, RV cavity, ES", "0.410", "31.2 mm", "no picture"):
+        assert words in page.text()
+    assert "No case was listed." in Page(render_worst([], evaluation_facts())).text()
+
+
+def test_a_picture_needs_no_image_and_no_label() -> None:
+    nothing = np.zeros((2, 40, 30), np.uint8)
+    some = nothing.copy()
+    some[1, 10:20, 10:20] = 3
+    for one, other in ((nothing, nothing), (some, nothing), (nothing, some)):
+        assert comparison_picture(None, one, other, pixel_spacing_mm=(1.4, 1.4)).startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.usefixtures("quick")
+def test_wording_claims_no_more_than_the_evidence(html: str) -> None:
+    text = Page(html).text().lower()
+    for word in ("signific", "proves", "accurate", "excellent", "outperform"):
+        assert word not in text
+    assert "is not accuracy" in text and "research use only" in text
+    assert "where it was not shown, that does not show inferiority" in text
+    without = evaluation_estimates().filter(pl.col("analysis") != "non_inferiority")
+    said = text_of(without)
+    assert "Mean Dice less that of nnU-Net: \u22120.0040" in said and "Dashed: the margin" not in said
+
+
+@pytest.mark.usefixtures("quick")
+def test_methods_define_only_what_was_done() -> None:
+    said = text_of(evaluation_estimates())
+    methods = said[said.index("\nMethods\nComparison") :]
+    for words in ("95th percentile", "Dice and IoU are not defined", "both are 0", "((a − b)² / 2) / ((a + b) / 2)²",
+                  "DeLong", "Wilson", "Shrout and Fleiss", "signed-rank"):  # fmt: skip
+        assert words in methods
+    few = text_of(evaluation_estimates().filter(pl.col("analysis") == "agreement"))
+    for words in ("Hausdorff", "DeLong", "signed-rank", "CineMA paper", "Empty masks"):
+        assert words not in few[few.index("\nMethods\n") :]
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_empty_table_says_that_there_is_nothing() -> None:
+    text = text_of(table_of([]))
+    assert "Nothing could be compared" in text and "None" not in text.split()
+    for words in (
+        "no comparison of masks",
+        "no comparison of volumes",
+        "no comparison of classes",
+        "no second measure",
+    ):
+        assert words in text
+    assert "No list of worst cases was made." in text and "Two systems" not in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_margin_is_drawn_on_the_side_of_worse() -> None:
+    table = evaluation_estimates()
+    html = render_evaluation(table, evaluation_facts())
+    drawn = re.findall(r"&#39;margin&#39;: (-?[\d.]+|None)", html)
+    assert drawn == ["-0.01", "1.0"]  # Dice: higher is better; a distance: lower
+    two = table.with_columns(
+        pl.when((pl.col("analysis") == "non_inferiority") & (pl.col("group") == "es"))
+        .then(pl.lit("0.02"))
+        .otherwise("level")
+        .alias("level")
+    )
+    assert "&#39;margin&#39;: None" in render_evaluation(two, evaluation_facts())
+
+
+def test_a_point_outside_runs_into_an_arrow_and_stretches_no_axis() -> None:
+    rows = [IntervalRow(str(k), (0.9, 1.0, 1.1), "w") for k in range(4)]
+    far = IntervalRow("far", (-4000.0, 1.0, 4000.0))
+    drawn = str(interval_chart([*rows, far], x_title="x", title="t"))
+    ticks = [float(t.replace("\u2212", "-")) for t in re.findall(r">([\u2212\d.]+)</text>", drawn) if "." in t]
+    assert max(ticks) < 20
+    assert str(interval_chart([*rows, far], x_title="x", title="t")) == drawn
+    assert "NaN" not in str(interval_chart([IntervalRow("none")], x_title="x", title="t"))
+    ratios = str(interval_chart([IntervalRow("hr", (0.01, 0.5, 400.0))], x_title="x", line=1.0, ratios=True, title="t"))
+    assert ">1</text>" in ratios and ">5</text>" in ratios
+
+
+def test_words_of_metrics_and_cells() -> None:
+    assert metric_words("mae", "lvef_pct") == "Mean absolute error, %" and metric_words("hd95_mm") == (
+        "95% Hausdorff distance, mm"
+    )
+    assert metric_words("my_distance_mm") == "My distance, mm" and metric_of("odd").decimals == 3
+    assert target_of("lvef_pct ed") == "LV ejection fraction, ED" and target_of("rv") == "RV cavity"
+    assert target_of("lvef_category") == "Category of LV ejection fraction" and target_of("a head") == "a head"
+    share = Estimate("classification", model="accuracy", estimate=0.9, lower=0.85, upper=0.94)
+    assert cell_of(share, METRICS["accuracy"]) == Cell("90.0", ("85.0 to 94.0",))
+    assert cell_of(replace(share, unit="%", estimate=90.0), METRICS["accuracy"]).words == "90.0"
+    hidden = replace(share, estimate=None, suppressed=True)
+    assert cell_of(hidden, METRICS["accuracy"]) == Cell("suppressed") and interval_of(hidden) is None
+    assert told(("a", "b", "c"), [["x", "", "1"], ["y", "–", ""]]).heads == ("a", "c")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here: .ci/packages installs it")
+@pytest.mark.parametrize("width", [390, 1280, PAPER_PX])
+def test_the_page_fits_phone_desk_and_paper(html: str, width: int, tmp_path: Path) -> None:
+    open_page = html.replace("<details>", "<details open>")
+    if width == PAPER_PX:
+        open_page = open_page.replace("@media print", "@media all")
+    page = tmp_path / "evaluation.html"
+    page.write_text(open_page, encoding="utf-8")
+    scroll_width, inner_width, wide, asked, cut = probe(page, width=width, html=open_page, profile=tmp_path / "p")
+    assert (inner_width, wide, asked) == (width, "none", 0)
+    assert scroll_width <= width
+    assert width == 390 or cut == 0
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here: .ci/packages installs it")
+def test_the_page_prints_on_a4(html: str, tmp_path: Path) -> None:
+    page, paper = tmp_path / "evaluation.html", tmp_path / "evaluation.pdf"
+    page.write_text(html, encoding="utf-8")
+    browse(page, f"--print-to-pdf={paper}", "--no-pdf-header-footer", profile=tmp_path / "profile")
+    boxes = re.findall(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paper.read_bytes())
+    assert 4 < len(boxes) < 20
+    assert all(float(w) == pytest.approx(595, abs=2) for w, _ in boxes)
