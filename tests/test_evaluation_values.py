@@ -81,11 +81,13 @@ def test_columns_by_name_and_by_map() -> None:
 def test_rows_of_everybody_and_of_groups() -> None:
     ours, true = cohort()
     table = compared_values(ours, true, names={"EF": "lvef_pct", "sick": "score"}).table
-    people = ours.cells.select(pl.col("participant_id").str.strip_prefix("sub-"), "sex")
+    known = ours.cells.select("participant_id", "sex")
+    people = pl.concat([known, known.with_columns(pl.col("participant_id").str.strip_prefix("sub-"))])  # both names
     rows = agreement_rows(table, people=people, groups=["sex"]) + class_rows(table, people=people, groups=["sex"])
     bias = one(rows, analysis="agreement", model="bias", term="lvef_pct", group="")
     assert (bias.n, bias.unit) == (200, "%")
     assert 0 < bias.lower < 1 < bias.upper < 2
+    assert sum(row.n or 0 for row in rows if row.model == "mae" and row.group) == 200
     of_sexes = [one(rows, analysis="agreement", model="mae", term="lvef_pct", group=f"sex={s}") for s in "FM"]
     both = one(rows, analysis="agreement", model="mae", term="lvef_pct", group="").estimate
     assert_allclose(sum(row.n * row.estimate for row in of_sexes) / 200, both)
