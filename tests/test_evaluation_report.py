@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from made_estimates import STRANGE, made_estimates
+from made_estimates import STRANGE
 from made_evaluation import (
     Made,
     evaluation_estimates,
@@ -20,7 +20,7 @@ from markupsafe import escape
 from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, disk_heart, stands_alone
 
-from cinema_cli.analysis.estimates import ANALYSES, SCHEMA, Estimate, table_of
+from cinema_cli.analysis.estimates import EVALUATION_ANALYSES, SCHEMA, Estimate, table_of
 from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
 from cinema_cli.reports.analysis.metrics import METRICS, metric_of, metric_words, target_of
 from cinema_cli.reports.analysis.tables import Cell, cell_of, told
@@ -59,8 +59,8 @@ def test_the_same_table_gives_the_same_bytes(html: str) -> None:
 
 
 def test_every_kind_of_row_is_on_some_page() -> None:
-    made = (made_estimates(), evaluation_estimates(), fairness_estimates())
-    assert set(pl.concat(made)["analysis"]) == set(ANALYSES)
+    made = pl.concat([evaluation_estimates(), fairness_estimates()])
+    assert set(made["analysis"]) >= set(EVALUATION_ANALYSES)
 
 
 @pytest.mark.usefixtures("quick")
