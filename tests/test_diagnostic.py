@@ -34,6 +34,7 @@ from cinema_cli.analysis.statistics.probability import (
     brier_classes,
     calibration_in_the_large,
     calibration_slope,
+    merged_bins,
     probability_bins,
 )
 from cinema_cli.domain.errors import NotEstimableError
@@ -211,6 +212,20 @@ def test_bins_hold_everybody(seed: int) -> None:
     assert sum(b.n for b in bins) == 40
     assert sum(b.events for b in bins) == (label == 1).sum()
     assert np.all(np.diff([b.predicted for b in bins]) > 0)
+
+
+@LAWS
+@given(seed=SEEDS, fewest=st.integers(1, 12))
+def test_merged_bins_hold_everybody_and_enough_of_each(seed: int, fewest: int) -> None:
+    score, label = made(seed)
+    bins = probability_bins(1 / (1 + np.exp(-score)), label == 1)
+    merged = merged_bins(bins, fewest=fewest)
+    assert sum(b.n for b in merged) == 40
+    assert_allclose(sum(b.n * b.predicted for b in merged), sum(b.n * b.predicted for b in bins))
+    small = [b for b in merged if 0 < b.events < fewest or 0 < b.n - b.events < fewest]
+    assert not small or len(merged) == 1
+    if fewest == 1:
+        assert merged == bins
 
 
 def test_one_class_only() -> None:

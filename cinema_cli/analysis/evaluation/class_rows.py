@@ -37,9 +37,10 @@ def class_rows(
 ) -> list[Estimate]:
     """`classification` rows of a system's classes and of categories of its ejection fractions, overall and by group.
 
-    `roc` and `calibration` (tenths of the probability, or fewer so that each has `fewest` people) are of everybody. Of
-    a participant with several studies the first counts. Categories of EF: the paper's, term `lvef_category` of
-    `lvef_pct`. A probability of one class alone is cut at one half. `people` and `groups` as in `parts.parts_of`.
+    `roc` and `calibration` are of everybody, the latter in tenths of the probability, neighbours together where one has
+    fewer than `fewest` people with the class or without it. Of a participant with several studies the first counts.
+    Categories of EF: the paper's, term `lvef_category` of `lvef_pct`. A probability of one class alone is cut at one
+    half. `people` and `groups` as in `parts.parts_of`.
     """
     rows: list[Estimate] = []
     for term, classes, labels in _labelled(table, system):

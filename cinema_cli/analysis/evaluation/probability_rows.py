@@ -20,6 +20,7 @@ from cinema_cli.analysis.statistics.probability import (
     brier_classes,
     calibration_in_the_large,
     calibration_slope,
+    merged_bins,
     probability_bins,
 )
 from cinema_cli.domain.errors import NotEstimableError
@@ -130,7 +131,8 @@ def drawn_rows(place: Place, classes: Sequence[str], known: pl.DataFrame, fewest
         bins = min(_TENTHS, place.n // max(fewest, 1))
         if not bins or not np.all((probability >= 0) & (probability <= 1)):
             continue
-        for number, part in enumerate(probability_bins(probability, positive, bins=bins), start=1):
+        shown = merged_bins(probability_bins(probability, positive, bins=bins), fewest=fewest)
+        for number, part in enumerate(shown, start=1):
             yield Estimate(
                 "calibration", model=name, term=place.term, group=str(number), level=f"{part.predicted:.6g}", n=part.n,
                 events=part.events, estimate=part.observed.estimate, lower=part.observed.lower,

@@ -1,5 +1,6 @@
 """Whether predicted probabilities of a class are as large as they should be: Brier score, intercept, slope, bins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,32 @@ def probability_bins(probability: Floats, positive: NDArray[np.bool_], *, bins: 
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins)) if len(probability) else np.empty(0)
     place = np.searchsorted(edges, probability, side="left")
     return tuple(_bin(probability[place == k], positive[place == k]) for k in np.unique(place))
+
+
+def merged_bins(bins: Sequence[Bin], *, fewest: int) -> tuple[Bin, ...]:
+    """Neighbouring bins together until each has `fewest` people with the class and without it, or none of either.
+
+    What remains at the end joins the last; one bin where all are too small.
+    """
+    done: list[Bin] = []
+    small: Bin | None = None
+    for one in bins:
+        small = _together(small, one) if small else one
+        if not _is_small(small, fewest):
+            done.append(small)
+            small = None
+    while small and done and _is_small(small, fewest):
+        small = _together(done.pop(), small)
+    return (*done, small) if small else tuple(done)
+
+
+def _is_small(one: Bin, fewest: int) -> bool:
+    return any(0 < count < fewest for count in (one.events, one.n - one.events))
+
+
+def _together(a: Bin, b: Bin) -> Bin:
+    n, events = a.n + b.n, a.events + b.events
+    return Bin(n, events, (a.n * a.predicted + b.n * b.predicted) / n, wilson(events, n))
 
 
 def _bin(probability: Floats, positive: NDArray[np.bool_]) -> Bin:
