@@ -50,7 +50,7 @@ class Note(StrEnum):
     NO_PREDICTION = "no_prediction"
     NO_REFERENCE = "no_reference"
     OTHER_GRID = "other_grid"  # the two masks do not stand on one grid: not compared
-    UNREADABLE = "unreadable"  # a mask could not be read, or has labels that nobody explained
+    UNREADABLE = "unreadable"  # a mask could not be read, or the images of contours were not found
 
 
 PROBABILITY = "probability:"  # before the class, in `metric`
