@@ -106,6 +106,11 @@ def test_numbered_frames_are_one_mean_a_study() -> None:
     assert (row.level, row.n, row.estimate) == (ALL_FRAMES, 2, pytest.approx(0.8))
 
 
+def test_limits_of_a_mean_stay_within_what_the_metric_can_be() -> None:
+    row = one(summary_rows(evaluation_table([dice(1, 0.2), dice(2, 0.9)])), model="dice")
+    assert (row.lower, row.upper) == (0.0, 1.0)
+
+
 def test_landmarks_have_a_mean_a_study() -> None:
     rows = summary_rows(
         evaluation_table(

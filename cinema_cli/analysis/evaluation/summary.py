@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 import polars as pl
 
@@ -16,6 +17,10 @@ _STUDY = ["participant_id", "session_id"]
 _SIGNED, _ABSOLUTE = "volume_error_ml", "volume_absolute_error_ml"
 _MODELS = {"volume_ml": _SIGNED, "distance_mm": "landmark_mm"}  # metric of the table -> model of the rows
 UNITS = {"hd95_mm": "mm", "asd_mm": "mm", "landmark_mm": "mm", _SIGNED: "ml", _ABSOLUTE: "ml"}
+_RANGES = {  # that limits of a mean are kept within
+    **dict.fromkeys(("dice", "iou"), (0.0, 1.0)),
+    **dict.fromkeys(("hd95_mm", "asd_mm", "landmark_mm", _ABSOLUTE), (0.0, inf)),
+}
 _MOMENTS = ("", "ed", "es")
 
 
@@ -65,6 +70,9 @@ def _evaluation_rows(cells: pl.DataFrame, group: str) -> list[Estimate]:
     rows = []
     for row in clustered_means(cells, ["model", "term", "level"]).iter_rows(named=True):
         numbers = {name: row[name] for name in ("model", "term", "level", "n", "estimate", "lower", "upper", "se")}
+        low, high = _RANGES.get(row["model"], (-inf, inf))
+        if row["lower"] is not None:
+            numbers |= {"lower": max(low, row["lower"]), "upper": min(high, row["upper"])}
         mean = Estimate("evaluation", group=group, unit=UNITS.get(row["model"], ""), **numbers)
         middle = {"estimate": row["median"], "lower": row["q1"], "upper": row["q3"], "se": None}
         rows += [mean, replace(mean, model=f"{mean.model}_median", **middle)]
