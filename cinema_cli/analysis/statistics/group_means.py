@@ -9,7 +9,7 @@ import numpy as np
 from cinema_cli.analysis.statistics.group_bootstrap import resamples
 from cinema_cli.analysis.statistics.group_gaps import Apart, Better, GroupGaps, apart, deviations, group_gaps
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
-from cinema_cli.analysis.statistics.permutation import permutations
+from cinema_cli.analysis.statistics.permutation import Places, permutations
 
 FEWEST = 10  # people (or events) of whom a figure is given
 
@@ -103,11 +103,10 @@ def _permuted(panels: Sequence[_Panel], n: int, draws: Draws) -> Iterator[tuple[
     """Means (b, k) of permuted people by place."""
     places, cells = [], []
     for panel in panels:
-        place = np.full(n, -1)
+        place = np.full(n, -1, dtype=np.int32)
         place[panel.rows] = np.arange(len(panel.rows))
         places.append(place)
-        joint = np.stack([column.code for column in panel.columns], axis=1)
-        cells.append(np.unique(joint, axis=0, return_counts=True))  # one sum a combination serves all columns
+        cells.append(_combinations(panel.columns))  # one sum a combination serves all columns
     if not panels:
         return
     for block in permutations(n, draws.n_permutations, seed=draws.seed):
@@ -120,6 +119,15 @@ def _permuted(panels: Sequence[_Panel], n: int, draws: Draws) -> Iterator[tuple[
                 yield from _by_figure(panel, column, (belongs @ sums) / (belongs @ sizes)[:, None])
 
 
+def _combinations(columns: Sequence[_Column]) -> tuple[Ints, Ints]:
+    """Groups that occur together, (c, columns), and how many people are in each combination, (c,)."""
+    joint = np.zeros(len(columns[0].code), dtype=np.int64)
+    for column in columns:
+        joint = np.unique(joint * len(column.kept) + column.code, return_inverse=True)[1]
+    _, first, sizes = np.unique(joint, return_index=True, return_counts=True)
+    return np.stack([column.code[first] for column in columns], axis=1), sizes
+
+
 def _resampled(panels: Sequence[_Panel], draws: Draws) -> Iterator[tuple[Place, Floats]]:
     """Means (b, k) of people drawn within their groups by place."""
     for panel in panels:
@@ -129,12 +137,12 @@ def _resampled(panels: Sequence[_Panel], draws: Draws) -> Iterator[tuple[Place, 
                 yield from _by_figure(panel, column, _sums(panel.x, block, sizes) / sizes[:, None])
 
 
-def _sums(x: Floats, order: Ints, sizes: Ints) -> Floats:
+def _sums(x: Floats, order: Places, sizes: Ints) -> Floats:
     """Sums of rows of x (r, m), taken in each of some orders (b, r), over runs of these sizes (c,): (b, c, m)."""
     from scipy.sparse import csr_array
 
     n_orders = len(order)
-    bounds = np.append(0, np.cumsum(np.tile(sizes, n_orders)))
+    bounds = np.append(0, np.cumsum(np.tile(sizes, n_orders))).astype(np.int32)
     runs: Any = csr_array((np.ones(order.size), order.ravel(), bounds), shape=(len(bounds) - 1, len(x)))
     return np.asarray(runs @ x).reshape(n_orders, len(sizes), x.shape[1])
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cinema_cli.analysis.statistics.outcome import Floats, Ints
+from cinema_cli.analysis.statistics.outcome import Floats
 
+Places = NDArray[np.int32]
 AT_ONCE = 1_000_000  # people times permutations in memory
 _ROUNDING = 1e-12  # relative: a permutation that gives the same groups again is as extreme
 
@@ -21,11 +23,11 @@ class Null:
     p: float  # (1 + permutations as extreme) / (1 + permutations): Phipson and Smyth, Stat Appl Genet 2010;9:39
 
 
-def permutations(n: int, n_permutations: int, *, seed: int) -> Iterator[Ints]:
+def permutations(n: int, n_permutations: int, *, seed: int) -> Iterator[Places]:
     """Permutations of 0 .. n - 1, some (b, n) at a time."""
     rng = np.random.default_rng([seed, 0])
     size = max(1, AT_ONCE // max(n, 1))
-    people = np.arange(n)
+    people = np.arange(n, dtype=np.int32)
     for start in range(0, n_permutations, size):
         block = np.tile(people, (min(size, n_permutations - start), 1))
         yield rng.permuted(block, axis=1, out=block)
