@@ -147,6 +147,9 @@ def test_sessions() -> None:
     each = compared_values(ours, source(participant_id=["a", "a"], session_id=["10", "2"], lvef_pct=[53.0, 51.0]))
     assert each.table.filter(pl.col("note") == "")["value"].to_list() == [-1.0, -1.0]
     assert not each.notes
+    bare = answers("lvef_pct", participant_id=["a"], lvef_pct=[50.0])
+    with pytest.raises(ConfigError, match="several rows"):
+        compared_values(bare, source(participant_id=["a", "a"], session_id=["1", "2"], lvef_pct=[53.0, 51.0]))
     other_name = compared_values(ours, source(participant_id=["b"], session_id=["visit9"], lvef_pct=[1.0]))
     assert other_name.table["note"].to_list() == ["no_reference"] * 3 + ["no_prediction"]
 
@@ -293,14 +296,23 @@ def test_output_folder(tmp_path: Path) -> None:
         tmp_path / "phenotypes.parquet"
     )
     said = pl.DataFrame(
-        keys | {"view": [None, None], "frame": [None, None], "age_years": [61.0, None], "age_disagreement": [1.0, None]}
+        keys
+        | {
+            "view": [None, None],
+            "frame": [None, None],
+            "age_years": [61.0, None],
+            "age_disagreement": [1.0, None],
+            "sex_class": ["F", None],
+            "sex_p_f": [0.9, None],
+        }
     )
     frame = pl.DataFrame(
         {"participant_id": ["sub-1"], "session_id": ["ses-1"], "view": ["lax_4c"], "frame": [0], "h_apex_x_mm": [1.0]}
     )
     pl.concat([said, frame], how="diagonal_relaxed").write_parquet(tmp_path / "predictions.parquet")
     found = read_answers(tmp_path)
-    assert found.answers == ("lvef_pct", "age_years")
+    assert found.answers == ("lvef_pct", "age_years", "sex_class")
+    assert found.has("sex_p_f")
     points = read_points(tmp_path)
     assert points is not None
     assert points.cells.height == 1

@@ -46,7 +46,7 @@ def joined(
     _refuse_strangers(left, right, ours, theirs)
     frame, notes = [FRAME] * by_frame, []
     on = [KEY, *frame]
-    if _has_twice(left, on) or _has_twice(right, on):
+    if ours.has(IDS[1]) and (_has_twice(left, on) or _has_twice(right, on)):
         if theirs.has(IDS[1]):
             on = [KEY, VISIT, *frame]
         else:

@@ -1,7 +1,7 @@
 """Rows of the evaluation table from two tables: values and classes, as predicted and as they should be."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,9 @@ def read_answers(path: Path) -> Answers:
     said = of_study.select(s for s in of_study if s.null_count() < len(s) or s.name in IDS)
     heads = tuple(name for name in said.columns if name not in IDS and not source.has(name))
     cells = source.cells.join(said.select(*IDS, *heads), on=IDS, how="left", maintain_order="left")
-    return Answers(source.name, cells, (*names, *(name for name in heads if not name.endswith("_disagreement"))))
+    beside = {p for name in heads for p in _probability_columns(said.columns, name)}
+    shown = (name for name in heads if name not in beside and not name.endswith("_disagreement"))
+    return Answers(source.name, cells, (*names, *shown))
 
 
 def read_reference(path: Path) -> Source:
@@ -75,7 +77,7 @@ def compared_values(
     Raises ConfigError for a column that is nowhere or does not go with its partner, else as `joined`.
     """
     pairs = _pairs(prediction, reference, names or {})
-    beside = [p for ours in pairs for p in _probability_columns(prediction, ours)]
+    beside = [p for ours in pairs for p in _probability_columns(prediction.names, ours)]
     found = joined(
         prediction, reference, predicted=[*pairs, *beside], true=pairs, id_column=id_column, hash_key=hash_key
     )
@@ -110,9 +112,10 @@ def _pairs(prediction: Answers, reference: Source, names: Mapping[str, str]) -> 
     return pairs
 
 
-def _probability_columns(prediction: Source, ours: str) -> list[str]:
+def _probability_columns(names: Sequence[str], ours: str) -> list[str]:
+    """The columns that belong to a class column of ours."""
     start = ours.removesuffix(_CLASS) + _P
-    return [name for name in prediction.names if name.startswith(start)] if ours.endswith(_CLASS) else []
+    return [name for name in names if name.startswith(start)] if ours.endswith(_CLASS) else []
 
 
 def _rows(both: pl.DataFrame, ours: str, theirs: str, prediction: Source) -> Iterator[pl.DataFrame]:
@@ -135,7 +138,7 @@ def _rows(both: pl.DataFrame, ours: str, theirs: str, prediction: Source) -> Ite
             hint="Compare columns of the same kind.",
             code="evaluation_columns",
         )
-    yield from _class_rows(both, ours, as_text(p), as_text(r), _probability_columns(prediction, ours))
+    yield from _class_rows(both, ours, as_text(p), as_text(r), _probability_columns(prediction.names, ours))
 
 
 def _class_rows(
