@@ -11,8 +11,10 @@ from made_people import a_folder
 
 from cinema_cli.analysis.estimates import ANALYSES, SCHEMA
 from cinema_cli.commands.app import run
+from cinema_cli.commands.cohort_fairness import cohort_fairness
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.io.identity import keyed_hash
 
 FEW = ["--permutations", "39", "--bootstrap", "39", "--no-progress"]
 
@@ -131,6 +133,19 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert run(["fairness", str(cohort), "-o", str(out), *named, *FEW]) == code
     assert words in capsys.readouterr().err
     assert not (out / "report.html").exists()
+
+
+def test_a_cohort_may_be_audited_by_its_clinical_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ids of the folder are hashed, those of the clinical file are not."""
+    key = b"secret"
+    out = a_folder(tmp_path / "out", evaluated=False)
+    table = pl.read_parquet(out / "phenotypes.parquet")
+    hashed = [f"sub-{keyed_hash(name.removeprefix('sub-'), key)}" for name in table["participant_id"]]
+    table.with_columns(participant_id=pl.Series(hashed)).write_parquet(out / "phenotypes.parquet")
+    cohort_fairness(out, out / "people.csv", command="cinema analyse", jobs=1, hash_key=key)
+    assert "site=south" in set(pl.read_parquet(out / "fairness" / "estimates.parquet")["group"])
+    cohort_fairness(out, out / "nowhere.csv", command="cinema analyse", jobs=1, hash_key=key)
+    assert "no audit of fairness" in capsys.readouterr().err
 
 
 def test_a_folder_without_tables_and_a_table_without_anything(

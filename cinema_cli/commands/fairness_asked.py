@@ -35,6 +35,7 @@ class FairnessJob:
     event_words: str = ""
     min_cell: int = 10
     suppresses: bool = True
+    hash_key: bytes | None = None  # with which ids of the phenotypes were hashed
     command: str = ""  # as typed, without folders
     options: Mapping[str, Any] | None = None  # as resolved from command line, environment and file
 

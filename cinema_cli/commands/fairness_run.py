@@ -79,11 +79,16 @@ def prepare(job: FairnessJob) -> Prepared:
         )
     inputs = _inputs(job, folder if evaluation is not None else None)
     check_folder_of(job.out, inputs=inputs, plan=PLAN)
-    people = read_people(job.source, job.people, age_bands=job.age_bands)
+    people = read_people(job.source, job.people, age_bands=job.age_bands, hash_key=job.hash_key)
+    for name in job.settings.adjust:
+        people.column(name)  # that it is there is checked before anything is written
     followed = None
     if job.outcomes is not None:
-        table = read_analysis_table(job.source, job.outcomes, columns=job.columns, time_unit=job.time_unit)
+        table = read_analysis_table(
+            job.source, job.outcomes, columns=job.columns, time_unit=job.time_unit, hash_key=job.hash_key
+        )
         followed = followed_people(people, table)
+        followed.horizon(job.settings.horizon)  # that something can be said of it is checked here too
     metrics: list[Metric | RankMetric] = [*failure_metrics(people), *disagreement_metrics(people, job.source)]
     if evaluation is not None:
         metrics += evaluation_metrics(people, evaluation)

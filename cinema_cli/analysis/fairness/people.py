@@ -12,6 +12,7 @@ from cinema_cli.analysis.survival.columns import AGES, PARTICIPANT_NAMES
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
 from cinema_cli.analysis.survival.reading import Source, as_numbers, as_text, read_phenotypes, read_source
 from cinema_cli.domain.errors import ConfigError, InputError
+from cinema_cli.io.identity import keyed_hash
 from cinema_cli.io.ledger import Status
 
 KEY = "_key"  # who, without prefix
@@ -57,10 +58,13 @@ class People:
         return pl.DataFrame({KEY: keys}).join(places, on=KEY, how="left", maintain_order="left")["place"]
 
 
-def read_people(source: Path, people: Path | None = None, *, age_bands: Sequence[float] = ()) -> People:
+def read_people(
+    source: Path, people: Path | None = None, *, age_bands: Sequence[float] = (), hash_key: bytes | None = None
+) -> People:
     """People of an output folder (or a table of phenotypes), with the columns of `people` before those of the folder.
 
-    `age_bands`: ages in years that bands begin with; none: decades. Raises InputError, ConfigError.
+    `age_bands`: ages in years that bands begin with; none: decades. `hash_key`: with which ids of the folder were
+    hashed. Raises InputError, ConfigError.
     """
     own = read_phenotypes(source)
     flow = [kept("rows of the phenotype table", own.cells.height)]
@@ -68,7 +72,7 @@ def read_people(source: Path, people: Path | None = None, *, age_bands: Sequence
     notes: tuple[str, ...] = ()
     if people is not None:
         other = read_source(people, called="table of people", option="--people", code="people")
-        rows, notes = _with_others(rows, own, other)
+        rows, notes = _with_others(rows, own, other, hash_key)
     return People(_derived(rows, age_bands), (*flow, kept("people compared", rows.height)), notes)
 
 
@@ -113,9 +117,13 @@ def _first_visits(rows: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
     return first
 
 
-def _with_others(rows: pl.DataFrame, own: Source, other: Source) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _with_others(
+    rows: pl.DataFrame, own: Source, other: Source, hash_key: bytes | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """The columns of another table too; where both have one, its cells first."""
     said = _keyed(other)
+    if hash_key is not None:
+        said = said.with_columns(_hashed(said[KEY], rows[KEY], hash_key))
     if said[KEY].n_unique() < said.height:
         twice = said.filter(pl.col(KEY).is_duplicated())[KEY][0]
         raise ConfigError(
@@ -136,6 +144,13 @@ def _with_others(rows: pl.DataFrame, own: Source, other: Source) -> tuple[pl.Dat
     dropped = [name for name in matched.columns if name.endswith("_said")]
     notes = (f"participants of {own.name} without a row in {other.name}: {rows.height - n_matched}",)
     return matched.drop(dropped), notes if n_matched < rows.height else ()
+
+
+def _hashed(keys: pl.Series, known: pl.Series, hash_key: bytes) -> pl.Series:
+    """Ids as the folder has them: as they are, or hashed with or without their prefix."""
+    there = set(known)
+    forms = ([key, keyed_hash(key, hash_key), keyed_hash(f"sub-{key}", hash_key)] for key in keys)
+    return pl.Series(KEY, [next((form for form in of_one if form in there), of_one[0]) for of_one in forms])
 
 
 def _first_known(one: pl.Series, other: pl.Series, name: str) -> pl.Series:
