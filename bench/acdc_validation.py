@@ -2,8 +2,8 @@
 
     python bench/acdc_validation.py [FOLDER] [--heads FOLDER] [--out FILE]
 
-The patients are for validation only: nothing here trains. Each patient is a cine of two frames (ED, ES); the images are
-turned to the usual display (their files carry no orientation); the heart's centre is not given.
+The patients are for validation only: nothing here trains. Each patient is a cine of two frames (ED, ES), read as
+`cinema infer` reads NIfTI; their files carry no orientation; the heart's centre is not given.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import nibabel as nib
@@ -24,32 +24,36 @@ from cinema_cli.inference.locate import locate
 from cinema_cli.inference.orientation import display_stack
 from cinema_cli.inference.segmenters import segment_stack
 from cinema_cli.inference.stack_head import StackHead, load_stack_head
+from cinema_cli.io.index import CohortIndex, plan_of, scan, studies
+from cinema_cli.io.study import read_study
 
 NAMES = {Label.RV: "rv", Label.MYO: "myo", Label.LV: "lv"}
 
 
+@cache
+def index_of(folder: Path) -> CohortIndex:
+    """What `cinema infer` finds in the folder."""
+    return scan(folder)
+
+
 def read_patient(folder: Path, patient: str) -> tuple[Cine, np.ndarray]:
-    """Cine of two frames and labels (frame, slice, row, column) of one patient."""
-    images = [nib.load(folder / f"{patient}_{moment}.nii.gz") for moment in ("ed", "es")]
-    truth = [nib.load(folder / f"{patient}_{moment}_gt.nii.gz") for moment in ("ed", "es")]
-    pixels = np.stack([np.asarray(i.dataobj, dtype=np.float32).T for i in images])
-    labels = np.stack([np.asarray(t.dataobj).T.astype(np.uint8) for t in truth])
-    column, row, depth = (float(v) for v in images[0].header.get_zooms()[:3])
-    n_slices = pixels.shape[1]
-    cine = Cine(
-        view=View.SAX, pixels=pixels, pixel_spacing_mm=(row, column), slice_spacing_mm=depth, thickness_mm=depth,
-        origins_mm=np.stack([np.array([0.0, 0.0, depth * k]) for k in range(n_slices)]),
-        row_direction=np.array([1.0, 0.0, 0.0]), column_direction=np.array([0.0, 1.0, 0.0]),
-        times_ms=np.array([0.0, 300.0]), cycle_ms=None, series_uids=(patient,),
-    )  # fmt: skip
-    return cine, labels
+    """Cine of two frames, as `cinema infer` reads it, and labels (frame, slice, row, column) of one patient."""
+    index = index_of(folder)
+    (key,) = (key for key in studies(index) if key.participant_id == f"sub-{patient}")
+    cine = read_study(plan_of(index, key)).cines[View.SAX]
+    truth = np.zeros(cine.pixels.shape, np.uint8)
+    for file in cine.files:
+        labels = np.asarray(nib.load(folder / f"{file.name}_gt.nii.gz").dataobj).T  # (slice, row, column)
+        for frame, place in np.argwhere(file.items >= 0):
+            truth[frame, place] = labels[file.items[frame, place]]
+    return cine, truth
 
 
 def masks_of(cine: Cine, *, head: StackHead) -> np.ndarray:
     """What the engine makes of a cine: labels on the source grid."""
     stack = display_stack(cine)
     centre = locate(stack, head=head, guess=find_centre(cine))
-    return segment_stack(stack, head=head, centre=centre.point)[0]
+    return segment_stack(stack, head=head, centre=centre.point, known=cine.known_frames)[0]
 
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
