@@ -20,13 +20,17 @@ TABLE_FILES = (
     DESCRIPTION,
 )
 _FORMULA_START = r"^[=+\-@\t\r]"  # what a spreadsheet would run
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
 
 def to_csv(table: pl.DataFrame, *, na: str = "") -> str:
-    """CSV text: `.` decimal, missing (and NaN) as `na`, text that a spreadsheet would run led by an apostrophe."""
+    """CSV text: `.` decimal, missing (and NaN) as `na`, text that a spreadsheet would run led by an apostrophe.
+
+    A text that is a number, such as `-1.5`, stays one.
+    """
     text = pl.col(pl.String)
     safe = table.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(
-        pl.when(text.str.contains(_FORMULA_START)).then("'" + text).otherwise(text).name.keep()
+        pl.when(text.str.contains(_FORMULA_START) & ~text.str.contains(_NUMBER)).then("'" + text).otherwise(text).name.keep()
     )
     return safe.write_csv(null_value=na)
 
@@ -172,6 +176,8 @@ _BIDSIGNORE = """\
 /studies.json
 /report/
 /survival/
+/evaluation/
+/fairness/
 /logs/
 sub-*/ses-*/*_dseg.nii.gz
 sub-*/ses-*/status.json
@@ -191,6 +197,7 @@ notes.csv               doubts about participants: two under one id, one under t
 <table>.json            what each column of that table means
 sub-*/ses-*/            study.html, masks (labels 0 background, 1 RV, 2 myocardium, 3 LV), status.json (the record)
 survival/               report and tables of survival, where a clinical file told events; individual/ is not for release
+evaluation/  fairness/  what `cinema evaluate` and `cinema fairness` made of this folder; the same holds there
 logs/                   settings and messages of each run
 
 Tables are rebuilt from the records by every run: change nothing here by hand. They hold the studies that the last
