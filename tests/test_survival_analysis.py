@@ -8,6 +8,7 @@ import pytest
 from statistics_golden import r_data, r_values
 
 from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
+from cinema_cli.analysis.statistics.rounding import rounded_times
 from cinema_cli.analysis.survival.analysis import analyse_survival
 from cinema_cli.analysis.survival.flow import kept
 from cinema_cli.analysis.survival.settings import Embeddings, SurvivalSettings
@@ -102,9 +103,9 @@ def test_one_event_ends_in_words_or_numbers_never_an_error(rotterdam: AnalysisTa
 
 
 def test_late_entry_has_no_horizon_and_says_so(rotterdam: AnalysisTable) -> None:
-    rows = rotterdam.rows.with_columns(
-        entry=pl.col("age_years"), time=pl.col("age_years") + pl.col("time")
-    ).drop("age_years")  # fmt: skip
+    ages = rotterdam.floats("age_years")
+    entry, time = rounded_times(np.column_stack([ages, ages + rotterdam.floats("time")])).T
+    rows = rotterdam.rows.drop("age_years").with_columns(entry=pl.Series(entry), time=pl.Series(time))
     table = replace(rotterdam, rows=rows, covariates=("size",), origin_name="birth")
     found = rows_of(table)
     assert not {"auc", "brier", "calibration", "rmst"} & set(found["analysis"])

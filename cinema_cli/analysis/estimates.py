@@ -45,9 +45,10 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "e_value": "Risk ratio that an unmeasured confounder needs with both to explain the hazard ratio of term away; "
     "lower: to move its nearer limit to 1.",
     "fine_gray": "Subdistribution hazard ratio, as cox.",
-    "model_fit": "Term aic, loglik, events_per_term or concordance_lifelines; model and group as in cox.",
+    "model_fit": "Term aic, loglik or events_per_term; model and group as in cox.",
     "likelihood_ratio": "Chi-squared of a model against the one without term (clinical_cmr: against clinical); level "
     "its degrees of freedom.",
+    "wald": "Robust Wald chi-squared of term in a model of clustered or weighted rows, as likelihood_ratio elsewhere.",
     "concordance": "Harrell's C of a model; level `apparent` or `optimism-corrected`; group the phenotype.",
     "concordance_uno": "Uno's C up to the horizon; otherwise as concordance.",
     "concordance_difference": "C of a model less that of the clinical model; level and group as in concordance.",

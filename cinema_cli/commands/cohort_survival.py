@@ -33,7 +33,7 @@ def cohort_survival(out: Path, clinical: Path, *, command: str, jobs: int, hash_
         if not _is_current(job.out, ready):
             CONSOLE.info(f"survival: {carry_out(job, ready).report}")
     except CinemaError as error:  # its words may name people
-        CONSOLE.warn("no survival analysis", aside=f": {error.message} ({error.hint})" if error.hint else error.message)
+        CONSOLE.warn("no survival analysis", aside=f": {error.message}{f' ({error.hint})' if error.hint else ''}")
     except Exception as error:
         CONSOLE.warn(f"no survival analysis: {fault_words(error)}")
 

@@ -10,7 +10,7 @@ from cinema_cli.analysis.statistics.cox import fit_cox
 from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier, value_at
 from cinema_cli.analysis.statistics.known_status import known_status
 from cinema_cli.analysis.statistics.limits import Z95, probability_limits
-from cinema_cli.analysis.statistics.outcome import Floats, Outcome
+from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.splines import harrell_knots, restricted_cubic
 
 CERTAIN = 1e-9  # predicted risks are kept this far from 0 and 1, where the complementary log-log has no value
@@ -67,12 +67,15 @@ def calibration(outcome: Outcome, risk: Floats, *, horizon: float, groups: int =
     return Calibration(everybody, parts, ratio, ratio / spread, ratio * spread)
 
 
-def calibration_slope(outcome: Outcome, predictor: Floats) -> Figure:
+def calibration_slope(
+    outcome: Outcome, predictor: Floats, *, strata: Ints | None = None, cluster: Ints | None = None
+) -> Figure:
     """Slope of a linear predictor (n,), by Cox regression on it alone: below 1 where predictions are too extreme.
 
+    Within `strata` (n,) where its model has them; with a robust error where rows belong together in `cluster` (n,).
     Raises NotEstimableError as `fit_cox`.
     """
-    fit = fit_cox(outcome, predictor[:, None], names=["linear predictor"])
+    fit = fit_cox(outcome, predictor[:, None], names=["linear predictor"], strata=strata, cluster=cluster)
     return Figure(float(fit.coef[0]), float(fit.se[0]))
 
 

@@ -6,7 +6,7 @@ from math import erfc, sqrt
 import numpy as np
 
 from cinema_cli.analysis.statistics.limits import Z95
-from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.analysis.statistics.outcome import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,13 @@ class Score:
     def upper(self) -> float:
         """Upper 95 % confidence limit, normal."""
         return self.estimate + Z95 * self.se
+
+
+def clustered(score: Score, cluster: Ints | None) -> Score:
+    """A score whose influence is summed over the rows of each cluster (n,): rows of one belong together."""
+    if cluster is None:
+        return score
+    return Score(score.estimate, np.bincount(np.unique(cluster, return_inverse=True)[1], score.influence))
 
 
 def difference(a: Score, b: Score) -> Difference:

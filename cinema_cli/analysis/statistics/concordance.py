@@ -90,12 +90,14 @@ def harrell_c(outcome: Outcome, risk: Floats, *, strata: Ints | None = None) -> 
     return _share_in_order(lower, same, higher)[0]
 
 
-def uno_concordance(outcome: Outcome, risk: Floats, *, up_to: float, cluster: Ints | None = None) -> Concordance:
+def uno_concordance(
+    outcome: Outcome, risk: Floats, *, up_to: float, strata: Ints | None = None, cluster: Ints | None = None
+) -> Concordance:
     """Uno's C up to a time: pairs weighted so that it does not depend on when people were censored.
 
     Raises NotEstimableError as `concordance`.
     """
-    return concordance(outcome, risk, cluster=cluster, time_weight="n/G2", up_to=up_to)
+    return concordance(outcome, risk, strata=strata, cluster=cluster, time_weight="n/G2", up_to=up_to)
 
 
 def concordance_difference(a: Concordance, b: Concordance) -> Difference:

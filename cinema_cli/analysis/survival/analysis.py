@@ -1,6 +1,6 @@
 """A whole survival analysis: from its table to its estimates, section by section."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -8,14 +8,14 @@ import polars as pl
 from cinema_cli.analysis.estimates import Estimate, table_of
 from cinema_cli.analysis.survival.associations import phenotype_rows, with_q
 from cinema_cli.analysis.survival.curves import curve_rows
-from cinema_cli.analysis.survival.horizon import default_horizon
+from cinema_cli.analysis.survival.horizon import checked_horizon
 from cinema_cli.analysis.survival.imputed import complete_case, pooled_rows
+from cinema_cli.analysis.survival.models import Place, told
 from cinema_cli.analysis.survival.people import people_rows
 from cinema_cli.analysis.survival.prediction import default_resamples, prediction_rows
 from cinema_cli.analysis.survival.settings import Embeddings, SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.analysis.survival.unseen import embedding_rows, forest_rows
-from cinema_cli.domain.errors import NotEstimableError
 from cinema_cli.io.processes import Team
 
 Said = Callable[[str], None]
@@ -41,7 +41,8 @@ def analyse_survival(
 
     What cannot be estimated is a row that says why, never an error.
     """
-    horizon = settings.horizon if settings.horizon is not None else default_horizon(table.outcome())
+    horizon = checked_horizon(table.outcome(), settings.horizon)
+    whole = Place(table.outcome_name, "")
     n_resamples = default_resamples(table.n) if settings.n_resamples is None else settings.n_resamples
     said("people")
     rows = list(people_rows(table))
@@ -55,18 +56,18 @@ def analyse_survival(
         associations = _associations(table, settings, team)
         if settings.n_imputations:
             said("imputations")
-            associations = complete_case(associations) + list(_told(table, pooled_rows(table, settings)))
+            associations = complete_case(associations) + list(told(whole, pooled_rows(table, settings)))
         rows += with_q(associations, table.phenotypes)
         said("prediction")
         able = _able(table, associations)
         predicted = prediction_rows(able, settings, horizon=horizon, n_resamples=n_resamples, team=team)
-        rows += _told(table, predicted)
+        rows += told(whole, predicted)
     if embeddings is not None:
         said("embeddings")
-        rows += _told(table, embedding_rows(table, embeddings, seed=settings.seed))
+        rows += told(whole, embedding_rows(table, embeddings, seed=settings.seed))
     if settings.forest:
         said("forest")
-        rows += _told(table, forest_rows(table, seed=settings.seed))
+        rows += told(whole, forest_rows(table, seed=settings.seed))
     return SurvivalResult(table_of(rows), horizon, n_resamples)
 
 
@@ -91,14 +92,6 @@ def _able(table: AnalysisTable, associations: Sequence[Estimate]) -> AnalysisTab
     model = "adjusted" if table.covariates else "unadjusted"
     found = {row.term for row in associations if row.analysis == "cox" and row.model.startswith(model)}
     return replace(table, phenotypes=tuple(name for name in table.phenotypes if name in found))
-
-
-def _told(table: AnalysisTable, rows: Iterator[Estimate]) -> Iterator[Estimate]:
-    """The rows of a section, and where it cannot go on a row that says why."""
-    try:
-        yield from rows
-    except NotEstimableError as error:
-        yield Estimate("not_estimable", table.outcome_name, level=error.message)
 
 
 def _without_events(table: AnalysisTable) -> Estimate:

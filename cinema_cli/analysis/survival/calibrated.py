@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,17 +14,16 @@ from cinema_cli.analysis.statistics.calibration import (
 from cinema_cli.analysis.statistics.decision import net_benefit
 from cinema_cli.analysis.statistics.held_out import HeldOut, held_out_predictions
 from cinema_cli.analysis.statistics.limits import Z95
-from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.analysis.statistics.outcome import EVENT, Floats
+from cinema_cli.analysis.survival.effects import PEOPLE_BEYOND, inner_range
 from cinema_cli.domain.errors import NotEstimableError
 
-if TYPE_CHECKING:
-    from cinema_cli.analysis.survival.prediction import Predicting
-
 HELD_OUT = "held-out"  # what the unit of these rows says of their predictions
+MOST_POINTS = 99  # of a smooth calibration curve
 THRESHOLDS, MOST_AT = 40, 0.95  # of a decision curve: up to this quantile of the predicted risks
 
 
-def calibration_rows(models: "Mapping[str, Predicting]", *, horizon: float, seed: int) -> Iterator[Estimate]:
+def calibration_rows(models: Mapping[str, FittedModel], *, horizon: float, seed: int) -> Iterator[Estimate]:
     """Observed against predicted risk at the horizon, and net benefit, by model. Raises NotEstimableError."""
     risks: dict[str, Floats] = {}
     for name, model in models.items():
@@ -61,17 +59,17 @@ def calibration_rows(models: "Mapping[str, Predicting]", *, horizon: float, seed
     yield from _decisions(models, risks, horizon)
 
 
-def _unseen(model: "Predicting", horizon: float, seed: int) -> HeldOut:
+def _unseen(model: FittedModel, horizon: float, seed: int) -> HeldOut:
     d = model.data
     return held_out_predictions(
         d.outcome, d.design.x, names=d.design.names, horizons=[horizon], seed=seed, strata=d.strata, cluster=d.cluster
     )
 
 
-def _slope(row: Estimate, model: "Predicting", predicted: HeldOut) -> Estimate:
+def _slope(row: Estimate, model: FittedModel, predicted: HeldOut) -> Estimate:
     """How far the hazard follows the linear predictor."""
-    outcome = model.data.outcome
-    found = calibration_slope(outcome, predicted.predictor)
+    data, outcome = model.data, model.data.outcome
+    found = calibration_slope(outcome, predicted.predictor, strata=data.strata, cluster=data.cluster)
     return replace(
         row,
         n=outcome.n,
@@ -83,12 +81,16 @@ def _slope(row: Estimate, model: "Predicting", predicted: HeldOut) -> Estimate:
     )
 
 
-def _smooth(row: Estimate, model: "Predicting", risk: Floats, horizon: float) -> Iterator[Estimate]:
+def _smooth(row: Estimate, model: FittedModel, risk: Floats, horizon: float) -> Iterator[Estimate]:
+    """The smooth curve at as many predicted risks as leave PEOPLE_BEYOND people between two, and beyond the last."""
+    most = min(MOST_POINTS, len(risk) // PEOPLE_BEYOND)
+    low, high = inner_range(risk, 0.01) if most > 1 else (1.0, 0.0)
     try:
-        curve = smooth_calibration(model.data.outcome, risk, horizon=horizon)
+        curve = smooth_calibration(model.data.outcome, risk, horizon=horizon, n_points=max(most, 1))
     except NotEstimableError:  # tenths remain
         return
-    for k, predicted in enumerate(curve.predicted):
+    for k in np.flatnonzero((curve.predicted >= low) & (curve.predicted <= high)):
+        predicted = curve.predicted[k]
         yield replace(
             row,
             analysis="calibration_smooth",
@@ -99,16 +101,24 @@ def _smooth(row: Estimate, model: "Predicting", risk: Floats, horizon: float) ->
         )
 
 
-def _decisions(models: "Mapping[str, Predicting]", risks: Mapping[str, Floats], horizon: float) -> Iterator[Estimate]:
-    """Net benefit of each model, of acting on all and on none, at the same thresholds."""
+def _decisions(models: Mapping[str, FittedModel], risks: Mapping[str, Floats], horizon: float) -> Iterator[Estimate]:
+    """Net benefit of each model, of acting on all and on none, at the same thresholds.
+
+    n and events (by the horizon) are of people above the threshold, for all and none of everybody.
+    """
     most = max(float(np.quantile(risk, MOST_AT)) for risk in risks.values())
     thresholds = np.linspace(0.0, min(most, 0.99), THRESHOLDS + 1)[1:]
     some = next(iter(models.values()))
     outcome = some.data.outcome
-    row = Estimate("decision_curve", some.place.outcome, n=outcome.n, events=outcome.n_events, unit=HELD_OUT)
+    row = Estimate("decision_curve", some.place.outcome, n=outcome.n, unit=HELD_OUT)
+    had_event = (outcome.event == EVENT) & (outcome.time <= horizon)
+    row = replace(row, events=int(np.count_nonzero(had_event)))
     for name in models:
         found = net_benefit(outcome, risks[name], horizon=horizon, thresholds=thresholds)
-        yield from _benefits(replace(row, model=name), thresholds, found.model)
+        for benefit in _benefits(replace(row, model=name), thresholds, found.model):
+            above = risks[name] > float(benefit.level)
+            events = int(np.count_nonzero(above & had_event))
+            yield replace(benefit, n=int(np.count_nonzero(above)), events=events)
     yield from _benefits(replace(row, model="all"), thresholds, found.everybody)
     yield from _benefits(replace(row, model="none"), thresholds, np.zeros(len(thresholds)))
 

@@ -99,7 +99,12 @@ def _number(table: AnalysisTable, term: str, rows: Ints | None, *, per: Per) -> 
             hint="Leave it out with --phenotypes.",
             code="constant",
         )
-    return _Column(term, values / scale, term, scale, f"SD ({scale:.3g} {unit})".replace(" )", ")"))
+    return _Column(term, values / scale, term, scale, sd_words(term, scale))
+
+
+def sd_words(term: str, scale: float) -> str:
+    """A standard deviation as what a hazard ratio is per: `SD (9.8 %)`."""
+    return f"SD ({scale:.3g} {unit_of(term)})".replace(" )", ")")
 
 
 def _categories(table: AnalysisTable, term: str, rows: Ints | None) -> list[_Column]:

@@ -11,6 +11,8 @@ from cinema_cli.analysis.statistics.cox import CoxFit
 from cinema_cli.analysis.statistics.imputation import Covariate, impute
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.statistics.pooling import pool
+from cinema_cli.analysis.survival.associations import confounding_row, is_rare
+from cinema_cli.analysis.survival.design import Design, sd_words
 from cinema_cli.analysis.survival.models import ModelData, Place, model_data, term_rows
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
@@ -28,7 +30,7 @@ def pooled_rows(table: AnalysisTable, settings: SurvivalSettings) -> Iterator[Es
         for model, terms in models.items():
             place = Place(table.outcome_name, model, phenotype)
             try:
-                yield from _pooled(place, [model_data(one, terms, per=settings.per) for one in tables])
+                yield from _pooled(table, place, [model_data(one, terms, per=settings.per) for one in tables])
             except NotEstimableError as error:
                 yield place.cannot(error)
 
@@ -46,15 +48,11 @@ def completed(table: AnalysisTable, *, n: int, seed: int) -> list[AnalysisTable]
 
 
 def complete_case(rows: Sequence[Estimate]) -> list[Estimate]:
-    """Hazard ratios of complete cases, named as such, to stand beside the pooled ones."""
-    pooled = {"unadjusted", "adjusted"}
-    return [
-        replace(row, model=row.model + COMPLETE_CASE) if row.analysis == "cox" and row.model in pooled else row
-        for row in rows
-    ]
+    """Rows of complete cases, their models named as such, to stand beside the pooled ones."""
+    return [replace(row, model=row.model + COMPLETE_CASE) if row.model else row for row in rows]
 
 
-def _pooled(place: Place, data: Sequence[ModelData]) -> Iterator[Estimate]:
+def _pooled(table: AnalysisTable, place: Place, data: Sequence[ModelData]) -> Iterator[Estimate]:
     fits = [one.fit() for one in data]
     scales = np.array([one.design.scales for one in data])
     mean_scale = scales.mean(axis=0)  # filled-in tables have standard deviations of their own
@@ -65,14 +63,33 @@ def _pooled(place: Place, data: Sequence[ModelData]) -> Iterator[Estimate]:
         df_complete=float(max(fits[0].n_events - len(fits[0].coef), 1)),
     )
     pooled = _as_fit(fits[0], found.estimate, found.variance)
-    for k, row in enumerate(term_rows(place, pooled, data[0])):
+    shown = replace(data[0], design=replace(data[0].design, units=_units(data[0].design, mean_scale)))
+    rare = is_rare(table, shown)
+    for k, row in enumerate(term_rows(place, pooled, shown)):
+        lower, upper = np.exp(found.lower[k]), np.exp(found.upper[k])
+        row = replace(row, lower=float(lower), upper=float(upper), p=float(found.p[k]))
+        yield row
         yield replace(
-            row, lower=float(np.exp(found.lower[k])), upper=float(np.exp(found.upper[k])), p=float(found.p[k])
-        )
-        yield Estimate(
-            "imputation", place.outcome, place.model, row.term, row.group,
-            level=str(len(fits)), n=row.n, events=row.events, estimate=float(found.fmi[k]),
+            row, analysis="imputation", level=str(len(fits)), estimate=float(found.fmi[k]), lower=None, upper=None,
+            se=None, p=None, unit="",
         )  # fmt: skip
+        if row.term == place.group:
+            yield confounding_row(row, rare=rare)
+    events = fits[0].n_events
+    yield Estimate(
+        "model_fit", place.outcome, place.model, "events_per_term", place.group,
+        n=fits[0].n, events=events, estimate=events / len(pooled.coef),
+    )  # fmt: skip
+
+
+def _units(design: Design, scales: Floats) -> tuple[str, ...]:
+    """What hazard ratios are per, with the standard deviation that the filled-in tables have on average."""
+    return tuple(
+        unit if scale == 1 or design.is_level(k) else sd_words(term, float(mean))
+        for k, (unit, scale, term, mean) in enumerate(
+            zip(design.units, design.scales, design.terms, scales, strict=True)
+        )
+    )
 
 
 def _as_fit(fit: CoxFit, coef: Floats, variance: Floats) -> CoxFit:

@@ -27,7 +27,12 @@ class ModelData:
     cluster: Ints | None  # (n,)
 
     def fit(self, *, start: Floats | None = None) -> CoxFit:
-        """The Cox model of all columns. Raises NotEstimableError."""
+        """The Cox model of all columns. Raises NotEstimableError, also where events are no more than columns."""
+        if 0 < self.outcome.n_events <= len(self.design.names):
+            raise NotEstimableError(
+                f"too few events for a model of {', '.join(self.design.names)}: no more than columns",
+                hint="Use fewer covariates, or wait for more follow-up.",
+            )
         return fit_cox(
             self.outcome,
             self.design.x,
@@ -80,6 +85,14 @@ class Place:
         term = term or self.group
         group = "" if term == self.group else self.group
         return Estimate("not_estimable", self.outcome, self.model, term, group, level=error.message)
+
+
+def told(place: Place, rows: Iterator[Estimate]) -> Iterator[Estimate]:
+    """The rows of a section, and where it cannot go on a row that says why."""
+    try:
+        yield from rows
+    except NotEstimableError as error:
+        yield place.cannot(error)
 
 
 def term_rows(place: Place, fit: CoxFit, data: ModelData, *, analysis: str = "cox") -> Iterator[Estimate]:

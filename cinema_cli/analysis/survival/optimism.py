@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.optimism import Corrected, optimism_corrected
 from cinema_cli.analysis.statistics.outcome import Floats
+from cinema_cli.analysis.survival.fitted import FittedModel
 from cinema_cli.io.processes import Team
-
-if TYPE_CHECKING:
-    from cinema_cli.analysis.survival.prediction import Predicting
 
 CORRECTED = "optimism-corrected"
 _AT_TIMES = {"auc": "auc", "brier": "brier", "ipa": "ipa"}  # figures at a time -> analysis
 
 
-def optimism_rows(model: "Predicting", times: Floats, *, n_resamples: int, seed: int, team: Team) -> Iterator[Estimate]:
+def optimism_rows(model: FittedModel, times: Floats, *, n_resamples: int, seed: int, team: Team) -> Iterator[Estimate]:
     """Corrected figures of a model, and their optimism. Raises NotEstimableError."""
     data = model.data
     if data.weights is not None or n_resamples == 0:

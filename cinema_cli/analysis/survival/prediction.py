@@ -1,30 +1,36 @@
 """What phenotypes add to a clinical model, and whether its risks hold: the last of section 4, and section 5."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.analysis.statistics.baseline import baseline_hazard, predicted_survival
-from cinema_cli.analysis.statistics.comparison import Score
-from cinema_cli.analysis.statistics.concordance import Concordance, concordance_difference, uno_concordance
-from cinema_cli.analysis.statistics.cox import CoxFit, likelihood_ratio, linear_predictor
+from cinema_cli.analysis.statistics.comparison import clustered
+from cinema_cli.analysis.statistics.concordance import uno_concordance
 from cinema_cli.analysis.statistics.estimable import dependent
-from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.statistics.prediction import (
     NULL_MODEL,
-    PredictionScores,
+    Scores,
     integrated_brier,
     prediction_scores,
     score_differences,
 )
 from cinema_cli.analysis.statistics.second_opinion import second_opinion
-from cinema_cli.analysis.survival.associations import APPARENT, difference_row, model_concordance
 from cinema_cli.analysis.survival.calibrated import calibration_rows
 from cinema_cli.analysis.survival.effects import proportional_rows
-from cinema_cli.analysis.survival.models import ModelData, Place, fit_rows, model_data, term_rows
+from cinema_cli.analysis.survival.fitted import (
+    APPARENT,
+    FittedModel,
+    added_rows,
+    concordance_row,
+    difference_row,
+    figure_row,
+    fitted_model,
+    fitted_rows,
+)
+from cinema_cli.analysis.survival.models import ModelData, Place, model_data, told
 from cinema_cli.analysis.survival.optimism import optimism_rows
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
@@ -33,27 +39,6 @@ from cinema_cli.io.processes import Team
 
 CLINICAL, WITH_CMR = "clinical", "clinical_cmr"
 INTEGRATED = 50  # steps of an integrated Brier score
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Predicting:
-    """A model that predicts risks."""
-
-    place: Place
-    data: ModelData
-    fit: CoxFit
-    c: Concordance
-
-    @property
-    def predictor(self) -> Floats:
-        """Log hazard ratio (n,) of each of its people."""
-        return linear_predictor(self.fit, self.data.design.x)
-
-    def risks(self, times: Floats) -> Floats:
-        """Risk (n, k) by each time of the people it was fitted to: apparent."""
-        d = self.data
-        baseline = baseline_hazard(self.fit, d.outcome, d.design.x, weights=d.weights, strata=d.strata)
-        return 1.0 - predicted_survival(self.fit, baseline, d.design.x, times, strata=d.strata)
 
 
 def prediction_rows(
@@ -68,31 +53,34 @@ def prediction_rows(
             "rows are intervals of people: risks at a horizon are not estimable", hint="Give one row a person."
         )
     if not table.phenotypes:
-        raise NotEstimableError("no phenotype has a hazard ratio: there is no model to predict with", hint="")
+        raise NotEstimableError("no phenotype has a hazard ratio in its main model: nothing predicts", hint="")
     covariates = table.covariates
     terms = list(dict.fromkeys([*covariates, *table.phenotypes]))
     data = model_data(table, terms, per=settings.per)
     data, left_out = independent(data)
     yield from (replace(row, outcome=table.outcome_name, model=WITH_CMR) for row in left_out)
-    models = {WITH_CMR: _predicting(table, WITH_CMR, data)}
+    models = {WITH_CMR: fitted_model(Place(table.outcome_name, WITH_CMR), data)}
     if covariates:
-        models = {CLINICAL: _predicting(table, CLINICAL, data.only(*covariates))} | models
+        models = {CLINICAL: fitted_model(Place(table.outcome_name, CLINICAL), data.only(*covariates))} | models
     for model in models.values():
-        yield from _model_rows(model, horizon)
+        yield from fitted_rows(model)
+        yield from proportional_rows(model.place, model.fit, model.data)
     if covariates:
-        yield from _added_rows(models[CLINICAL], models[WITH_CMR])
+        yield from added_rows(models[WITH_CMR], models[CLINICAL], term="")
     yield from _second_opinion(models[WITH_CMR])
     hindrance = _hindrance(data)
     times = np.array([]) if hindrance else np.array([horizon / 2, horizon])
-    if not hindrance:
-        scores = prediction_scores(data.outcome, {name: model.risks(times) for name, model in models.items()}, times)
-        yield from _score_rows(models, scores)
-        yield from _integrated_rows(models, horizon)
     for model in models.values():
-        yield from optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed, team=team)
+        corrected = optimism_rows(model, times, n_resamples=n_resamples, seed=settings.seed, team=team)
+        yield from told(model.place, corrected)
     if hindrance:
-        raise NotEstimableError(f"{hindrance}: how risks at a horizon hold is not estimated", hint="")
-    yield from calibration_rows(models, horizon=horizon, seed=settings.seed)
+        raise NotEstimableError(f"{hindrance}: how risks at a horizon hold is not estimated")
+    for model in models.values():
+        yield from told(model.place, _uno_rows(model, horizon))
+    joint = models[WITH_CMR].place
+    yield from told(joint, _score_rows(models, times))
+    yield from told(joint, _integrated_rows(models, horizon))
+    yield from told(joint, calibration_rows(models, horizon=horizon, seed=settings.seed))
 
 
 def default_resamples(n_rows: int) -> int:
@@ -121,19 +109,6 @@ def independent(data: ModelData) -> tuple[ModelData, list[Estimate]]:
         data = data.only(*(term for term in dict.fromkeys(terms) if term != terms[column]))
 
 
-def _predicting(table: AnalysisTable, model: str, data: ModelData) -> Predicting:
-    fit = data.fit()
-    return Predicting(
-        Place(table.outcome_name, model), data, fit, model_concordance(data, linear_predictor(fit, data.design.x))
-    )
-
-
-def _row(model: Predicting, analysis: str) -> Estimate:
-    return Estimate(
-        analysis, model.place.outcome, model.place.model, level=APPARENT, n=model.fit.n, events=model.fit.n_events
-    )
-
-
 def _hindrance(data: ModelData) -> str:
     """Why risks at a horizon cannot be judged; empty where they can."""
     if data.outcome.entry is not None:
@@ -141,68 +116,57 @@ def _hindrance(data: ModelData) -> str:
     return "rows have weights" if data.weights is not None else ""
 
 
-def _model_rows(model: Predicting, horizon: float) -> Iterator[Estimate]:
-    yield from term_rows(model.place, model.fit, model.data)
-    yield from fit_rows(model.place, model.fit, model.data)
-    yield from proportional_rows(model.place, model.fit, model.data)
-    found = {"concordance": model.c}
-    if model.data.weights is None and model.data.outcome.entry is None:
-        found["concordance_uno"] = uno_concordance(
-            model.data.outcome, model.predictor, up_to=horizon, cluster=model.data.cluster
-        )
-    for analysis, c in found.items():
-        low, high = max(c.c - Z95 * c.se, 0.0), min(c.c + Z95 * c.se, 1.0)
-        yield replace(_row(model, analysis), estimate=c.c, lower=low, upper=high, se=c.se)
+def _uno_rows(model: FittedModel, horizon: float) -> Iterator[Estimate]:
+    d = model.data
+    c = uno_concordance(d.outcome, model.predictor, up_to=horizon, strata=d.strata, cluster=d.cluster)
+    yield concordance_row(model.row("concordance_uno"), c)
 
 
-def _added_rows(clinical: Predicting, with_cmr: Predicting) -> Iterator[Estimate]:
-    test = likelihood_ratio(clinical.fit, with_cmr.fit)
-    yield replace(_row(with_cmr, "likelihood_ratio"), level=str(test.df), estimate=test.statistic, p=test.p)
-    yield difference_row(_row(with_cmr, "concordance_difference"), concordance_difference(with_cmr.c, clinical.c))
-
-
-def _second_opinion(model: Predicting) -> Iterator[Estimate]:
+def _second_opinion(model: FittedModel) -> Iterator[Estimate]:
     """What lifelines finds, where it is to be trusted: it has other errors with weights, and ignores late entry."""
     d = model.data
     if d.weights is not None or d.strata is not None or d.outcome.entry is not None:
         return
-    row = replace(_row(model, "second_opinion"), term="lifelines", level="")
+    row = replace(model.row("second_opinion"), term="lifelines", level="")
     try:
         yield replace(row, estimate=second_opinion(model.fit, d.outcome, d.design.x))
     except NotEstimableError as error:
         yield model.place.cannot(error, term="lifelines")
 
 
-def _score_rows(models: Mapping[str, Predicting], scores: PredictionScores) -> Iterator[Estimate]:
+def _score_rows(models: Mapping[str, FittedModel], times: Floats) -> Iterator[Estimate]:
     """AUC, Brier and IPA of each model, apparent, with the differences from the clinical one."""
-    some = next(iter(models.values()))
+    joint = models[WITH_CMR]
+    scores = prediction_scores(joint.data.outcome, {name: m.risks(times) for name, m in models.items()}, times)
     kinds = {"auc": scores.auc, "brier": scores.brier, "ipa": scores.ipa}
+    kinds = {analysis: _by_cluster(joint, of_model) for analysis, of_model in kinds.items()}
     for analysis, of_model in kinds.items():
+        row = replace(joint.row(analysis), group=APPARENT)
         for name, values in of_model.items():
             if name == NULL_MODEL and analysis == "ipa":
                 continue  # 0 by definition
-            row = replace(_row(some, analysis), model=name, group=APPARENT)
-            for time, score in zip(scores.times, values, strict=True):
-                yield _score_row(row, score, time)
+            for time, score in zip(times, values, strict=True):
+                yield replace(figure_row(row, score), model=name, level=repr(float(time)))
     if CLINICAL not in models:
         return
-    for analysis, of_model in (("auc_difference", scores.auc), ("brier_difference", scores.brier)):
-        row = replace(_row(models[WITH_CMR], analysis), group=APPARENT)
-        found = score_differences(of_model, WITH_CMR, reference=CLINICAL)
-        for time, value in zip(scores.times, found, strict=True):
+    for analysis in ("auc", "brier"):
+        row = replace(joint.row(f"{analysis}_difference"), group=APPARENT)
+        found = score_differences(kinds[analysis], WITH_CMR, reference=CLINICAL)
+        for time, value in zip(times, found, strict=True):
             yield replace(difference_row(row, value), level=repr(float(time)))
 
 
-def _integrated_rows(models: Mapping[str, Predicting], horizon: float) -> Iterator[Estimate]:
+def _by_cluster(model: FittedModel, scores: Scores) -> Scores:
+    """Scores whose errors know which rows belong together."""
+    cluster = model.data.cluster
+    return {name: tuple(clustered(score, cluster) for score in values) for name, values in scores.items()}
+
+
+def _integrated_rows(models: Mapping[str, FittedModel], horizon: float) -> Iterator[Estimate]:
     """Brier score from 0 to the horizon, apparent."""
     times = np.linspace(0.0, horizon, INTEGRATED + 1)
-    some = next(iter(models.values()))
-    found = integrated_brier(some.data.outcome, {name: m.risks(times) for name, m in models.items()}, times)
+    joint = models[WITH_CMR]
+    found = integrated_brier(joint.data.outcome, {name: m.risks(times) for name, m in models.items()}, times)
+    row = replace(joint.row("brier_integrated"), group=APPARENT, level=repr(horizon))
     for name, score in found.items():
-        yield _score_row(replace(_row(some, "brier_integrated"), model=name, group=APPARENT), score, horizon)
-
-
-def _score_row(row: Estimate, score: Score, time: float) -> Estimate:
-    return replace(
-        row, level=repr(float(time)), estimate=score.estimate, lower=score.lower, upper=score.upper, se=score.se
-    )
+        yield replace(figure_row(row, clustered(score, joint.data.cluster)), model=name)
