@@ -108,6 +108,27 @@ def test_ed_and_es_files_are_one_study_whose_moments_are_given(tmp_path: Path, c
     assert index.notes.is_empty()
 
 
+def test_a_cine_beats_its_own_frames_and_files_are_never_joined(tmp_path: Path, cine: Cine) -> None:
+    plain = np.diag([1.25, 1.5, 8.0, 1.0])  # which puts every file at one place
+    write_cine(tmp_path / "P1_4d.nii.gz", cine, affine=plain)
+    for frame in (0, 4):
+        write_cine(tmp_path / f"P1_frame{frame:02d}.nii.gz", cine, frames=frame, affine=plain)
+    write_cine(tmp_path / "P1_LA_ed.nii.gz", replace(cine, pixels=cine.pixels[:, :1]), frames=0, affine=plain)
+    index = scan(tmp_path, jobs=1)
+    said = index.series.select("slices", "frames", "verdict", "reason_code").rows()
+    assert sorted(said) == [(1, 1, "rejected", "unknown_view"), (6, 2, "rejected", "repeated"), (6, 10, "used", "")]
+    found = study_of(index).cines[View.SAX]
+    assert found.n_slices == 6 and [file.name for file in found.files] == ["P1_4d"]
+
+
+def test_two_frames_of_unknown_moments_are_taken_as_they_are(tmp_path: Path, cine: Cine) -> None:
+    for frame in (9, 2):
+        write_cine(tmp_path / f"P1_frame{frame:02d}.nii.gz", cine, frames=frame)
+    found = study_of(scan(tmp_path, jobs=1)).cines[View.SAX]
+    assert found.known_frames == {}
+    np.testing.assert_array_equal(found.pixels, cine.pixels[[2, 9]])
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

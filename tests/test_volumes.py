@@ -28,11 +28,12 @@ def sheet(
     masks: np.ndarray,
     *,
     voxel_ml: float = 0.1,
-    es_frame: int = 1,
+    ed_frame: int | None = 0,
+    es_frame: int | None = 1,
     cycle_ms: float | None = 1000.0,
     facts: StudyFacts = ADULT,
 ) -> dict[str, Measurement]:
-    found = measure(masks, voxel_ml=voxel_ml, ed_frame=0, es_frame=es_frame, cycle_ms=cycle_ms, facts=facts)
+    found = measure(masks, voxel_ml=voxel_ml, ed_frame=ed_frame, es_frame=es_frame, cycle_ms=cycle_ms, facts=facts)
     assert [m.name for m in found] == [p.name for p in PHENOTYPES]
     assert all((m.value is None) == bool(m.reason) for m in found)
     return {m.name: m for m in found}
@@ -50,6 +51,19 @@ def test_every_formula_by_hand() -> None:
             "ed_frame": 0.0, "es_frame": 1.0,
         }
     )  # fmt: skip
+
+
+def test_a_moment_that_no_frame_shows_has_no_numbers() -> None:
+    masks = masks_of(lv=(1500, 600), rv=(800, 500), myo=(900, 850))
+    only_ed, only_es, neither = (
+        {n: m.value for n, m in sheet(masks, ed_frame=ed, es_frame=es).items() if m.value is not None}
+        for ed, es in ((0, None), (None, 1), (None, None))
+    )
+    assert (only_ed["lvedv_ml"], only_ed["rvedv_ml"], only_ed["lvm_g"]) == pytest.approx((150.0, 80.0, 94.5))
+    assert (only_es["lvesv_ml"], only_es["rvesv_ml"]) == pytest.approx((60.0, 50.0))
+    apart = {"lvesv_ml", "lvef_pct", "rvef_pct", "lvsv_ml", "lvco_l_min", "es_frame"}
+    assert not apart & only_ed.keys() and not {"lvedv_ml", "lvef_pct", "lvm_g", "lvmi_g_m2"} & only_es.keys()
+    assert neither.keys() == {"heart_rate_bpm", "bsa_m2"}
 
 
 def test_mosteller_published_example() -> None:

@@ -111,6 +111,7 @@ def _join(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> t
     """Stacks of the parts that may be cines; parts named as long-axis views are never joined with others.
 
     Unless they lie across the ventricle, with parallel slices enough for a stack, and only their description says so.
+    A NIfTI file holds a whole stack, and may not tell where it lies beside others.
     """
     planes = {View.LAX_2C, View.LAX_3C, View.LAX_4C, "lvot"}
     alone = [
@@ -119,8 +120,9 @@ def _join(parts: Sequence[Part], table: Columns, forced: Mapping[int, str]) -> t
         if forced.get(part.index, plane_keyword(part, table)) in planes
         and (part.index in forced or not is_short_axis_slice(part, parts))
     ]
-    together = [p for p in parts if p not in alone]
-    stacks = join_parts(together, preferred=forced.keys())
+    whole = [p for p in parts if p not in alone and table["oriented"][p.rows[0]] is not None]
+    together = [p for p in parts if p not in alone and p not in whole]
+    stacks = (*join_parts(together, preferred=forced.keys()), *(s for part in whole for s in join_parts([part])))
     return (*stacks, *(_middle(stack) for part in alone for stack in join_parts([part])))
 
 
