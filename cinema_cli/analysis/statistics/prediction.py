@@ -22,8 +22,7 @@ class PredictionScores:
 
     times: Floats  # (k,)
     auc: Scores
-    brier: Scores  # of NULL_MODEL too, as the next two
-    integrated_brier: Scores  # mean from 0 to each time; a score holds until the next time, and is 0 before the first
+    brier: Scores  # of NULL_MODEL too, as ipa
     ipa: Scores  # 1 - Brier / Brier of the null model
 
 
@@ -45,9 +44,8 @@ def prediction_scores(outcome: Outcome, risks: Mapping[str, Floats], times: Floa
         model: tuple(_brier(status, risk[:, k]) for k, status in enumerate(statuses))
         for model, risk in {NULL_MODEL: null, **risks}.items()
     }
-    integrated = {model: _integrated(scores, times) for model, scores in brier.items()}
     ipa = {model: tuple(map(_accuracy, scores, brier[NULL_MODEL])) for model, scores in brier.items()}
-    return PredictionScores(times, auc, brier, integrated, ipa)
+    return PredictionScores(times, auc, brier, ipa)
 
 
 def integrated_brier(outcome: Outcome, risks: Mapping[str, Floats], times: Floats) -> dict[str, Score]:
@@ -112,16 +110,6 @@ def _brier(status: KnownStatus, risk: Floats) -> Score:
 
 def _residuals(status: KnownStatus, risk: Floats) -> Floats:
     return np.asarray(status.weight * (status.had_event - risk) ** 2)
-
-
-def _integrated(scores: tuple[Score, ...], times: Floats) -> tuple[Score, ...]:
-    """The score of each time holds until the next, as riskRegression integrates."""
-    estimates, influences = np.array([s.estimate for s in scores]), np.stack([s.influence for s in scores])
-    out = []
-    for k, time in enumerate(times):
-        share = np.diff(times[: k + 1]) / time
-        out.append(Score(float(share @ estimates[:k]), share @ influences[:k]))
-    return tuple(out)
 
 
 def _accuracy(score: Score, null: Score) -> Score:
