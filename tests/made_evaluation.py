@@ -290,6 +290,8 @@ def _crossed(made: Made) -> Iterator[Estimate]:
     row = Estimate("group_metric", model="dice", term="lv")
     for k, a in enumerate(made.groups):
         for b in ("north", "south"):
+            size = Estimate("group_metric", model="people", term="people", n=60)
+            yield replace(size, group=f"{made.column}={a} & site={b}")
             yield replace(row, group=f"{made.column}={a} & site={b}", n=60, **_near(0.9 - 0.01 * k, 0.02))
     yield from _gap_rows(replace(row, group=f"{made.column} & site"), 0.02, 0.013, 0.4, made)
 

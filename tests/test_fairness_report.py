@@ -103,8 +103,12 @@ def test_no_gap_found_is_never_called_fair() -> None:
 def test_who_is_too_few_is_named_without_a_number() -> None:
     text = text_of(fairness_estimates())
     few = text[text.index("\nToo few to tell\n") : text.index("\nMethods\nGroups\n")]
-    assert "Dice, LV cavity, sex = unknown: fewer than 10 people" in few
-    assert "Harrell’s C, hf_event, site = west: fewer than 10 events" in few
+    assert "sex = unknown, fewer than 10 people: Dice, LV cavity; Analysis failed." in few
+    assert "site = west, fewer than 10 events: Harrell’s C, hf_event." in few
+    many = [
+        Estimate("too_few", model="dice", term=f"t{k}", group="sex=F", level="fewer than 10 people") for k in range(9)
+    ]
+    assert "sex = F, fewer than 10 people: Dice, t0; Dice, t1; Dice, t2; 6 more figures." in text_of(table_of(many))
     assert "2 groups were too small for some figures" in text
     assert "too few\nfewer than 10 people" in text  # in the table of the group's metric
 

@@ -6,6 +6,7 @@ from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.tables import Told, told
 from cinema_cli.reports.analysis.words import count_words
 
+ALIKE = 3  # more lines than these that say the same are one
 KINDS = (
     ("compared", "Compared"),
     ("no_prediction", "No prediction"),
@@ -27,6 +28,8 @@ def counts_table(rows: Rows) -> Told | None:
     kinds = [*KINDS, *((m, m.replace("_", " ")) for m in others)]
     places = dict.fromkeys((row.term, row.level) for row in every if not row.group)
     lines = [[at_frame(*place), *(_count(cells.get((*place, model))) for model, _ in kinds)] for place in places]
+    if len(lines) > ALIKE and len({tuple(line[1:]) for line in lines}) == 1:
+        lines = [[f"Each of {len(lines)} structures and values", *lines[0][1:]]]
     return told(("What", *(title for _, title in kinds)), lines)
 
 

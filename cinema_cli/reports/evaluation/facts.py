@@ -45,5 +45,5 @@ class WorstCase:
     term: str  # lv, lvef_pct, ...
     frame: str = ""  # ed, es, ...
     value: float | None = None
-    link: str = ""  # address of the study's page from individual/; "" where there is none
+    link: str = ""  # path of the study's page from individual/; "" where there is none
     picture: str | None = None  # data URI (see comparison_picture)

@@ -144,7 +144,7 @@ def _against(rows: Rows, facts: EvaluationFacts) -> str:
     if rows.of("non_inferiority"):
         said.append(
             "Non-inferiority is a one-sided test at 2.5% that the system is not worse by the margin or more: it is "
-            "shown where the 95% interval stays within the margin, which was chosen before."
+            "shown where the 95% interval stays within the margin. A margin must be chosen before the data are seen."
         )
     return " ".join(said)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def _card(case: WorstCase) -> Card:
     where = at_frame(case.term, case.frame)
     return Card(
         name=case.participant,
-        link=case.link,
+        link=quote(case.link, safe="/-_.~%"),
         picture=case.picture or "",
         alt=f"Prediction and reference of {case.participant}, {where}",
         what=f"{metric.title}, {where}",

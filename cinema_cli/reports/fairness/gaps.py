@@ -141,7 +141,10 @@ def gap_sentence(rows: Rows, row: Estimate) -> str:
     """`Dice, mean of structures, between the groups of sex: gap 0.012 (...), where chance alone shows ...`."""
     metric, unit = figure_of(row.model), unit_of_row(row)
     scale = scale_of(metric, row)
-    said = f"{named(row)}, between the groups of {column_words(row.group)}: a gap of {value_of(row, metric)}"
+    said = f"{named(row)}, between the groups of {column_words(row.group)}: "
+    if row.estimate is None:
+        return f"{said}a gap whose size is suppressed"
+    said += f"a gap of {value_of(row, metric)}"
     said += f" {unit}".rstrip() if scale == 1.0 else " percentage points"
     inside = interval_words(row, metric)
     said += f" ({inside})" if inside else ""

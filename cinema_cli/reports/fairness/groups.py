@@ -10,8 +10,9 @@ from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_cha
 from cinema_cli.reports.analysis.metrics import scale_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
-from cinema_cli.reports.analysis.words import count_words, p_words, title_of
+from cinema_cli.reports.analysis.words import count_words, first_up, p_words, title_of
 from cinema_cli.reports.fairness.naming import (
+    AND,
     RATIOS,
     SIZES,
     column_of,
@@ -22,9 +23,10 @@ from cinema_cli.reports.fairness.naming import (
     unit_of_row,
     value_words,
 )
-from cinema_cli.reports.render import number
+from cinema_cli.reports.render import count, number
 
 Key = tuple[str, str, str]  # model, term, outcome
+FIGURES_NAMED = 3  # of a group that is too small for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,38 +100,54 @@ def _table(whole: Sequence[Estimate], values: Sequence[Estimate], few: Sequence[
 
 
 def matrix(values: Sequence[Estimate], few: Sequence[Estimate], column: str) -> Told | None:
-    """Metrics down, groups of a column across: for shares of who is lost."""
-    inside = [row for row in values if row.group and column_of(row.group) == column]
-    groups = in_order(row.group for row in [*inside, *(r for r in few if column_of(r.group) == column)])
-    if not inside:
-        return None
+    """Metrics down, groups of a column across, everyone alone without one: for shares of who is lost."""
+    inside = [row for row in (*values, *few) if row.group and column_of(row.group) == column]
+    groups = in_order(row.group for row in inside)
     lines: list[list[str | Cell]] = []
-    for key in dict.fromkeys(key_of(row) for row in values):
-        cells = {row.group: row for row in values if key_of(row) == key}
-        missing = {row.group: row for row in few if key_of(row) == key}
-        first, line = next(iter(cells.values())), []
+    for key in dict.fromkeys(key_of(row) for row in (*values, *few)):
+        cells = {row.group: row for row in reversed((*values, *few)) if key_of(row) == key}
+        first = next(iter(cells.values()))
         unit = unit_of_row(first)
-        for group in ("", *groups):
-            row, why = cells.get(group), missing.get(group)
-            line.append(Cell(_why(why)) if row is None and why is not None else cell_of(row, figure_of(first.model)))
-        lines.append([Cell(named(first), (unit,) if unit else ()), *line])
-    return told(("What", "Everyone", *(value_words(g) for g in groups)), lines)
+        shown = [_cell(cells.get(group)) for group in ("", *groups)]
+        lines.append([Cell(named(first), (unit,) if unit else ()), *shown])
+    return told(("What", "Everyone", *(value_words(g) for g in groups)), lines) if lines else None
 
 
-def sizes_table(rows: Rows) -> Told | None:
-    """How many people each group has, and of how many it is not known."""
+def _cell(row: Estimate | None) -> Cell:
+    if row is None:
+        return Cell("")
+    return Cell(_why(row)) if row.analysis == "too_few" else cell_of(row, figure_of(row.model))
+
+
+def too_few_sentences(rows: Rows) -> list[str]:
+    """Who is too few for what, a sentence a group and reason; what is not estimable, a sentence each."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for kind in ("too_few", "not_estimable"):
+        for row in rows.of(kind):
+            who = group_words(row.group) if "=" in row.group else ""
+            of = "" if who or not row.group else f" between the groups of {column_words(row.group)}"
+            about.setdefault((who, row.level), []).append(f"{named(row)}{of}")
+    return [_too_few(who, reason, in_order(figures)) for (who, reason), figures in about.items()]
+
+
+def _too_few(who: str, reason: str, figures: list[str]) -> str:
+    rest = len(figures) - FIGURES_NAMED
+    of = "; ".join([*figures[:FIGURES_NAMED], count(rest, one="more figure")] if rest > 0 else figures)
+    return f"{who}, {reason}: {of}." if who else f"{first_up(reason)}: {of}."
+
+
+def sizes_table(rows: Rows, *, crossed: bool = False) -> Told | None:
+    """How many people each group of a column (`crossed`: of two) has, and of how many it is not known."""
     sizes = [row for row in rows.of("group_metric") if row.model in SIZES]
-    if not sizes:
-        return None
-    lines: list[list[str | Cell]] = []
+    by_column: dict[str, list[str]] = {}
     for row in sizes:
         unknown = row.model == "unknown"
-        column = column_words(row.term if unknown else column_of(row.group)) if row.group or unknown else "Everyone"
-        name = "not known" if unknown else value_words(row.group) if row.group else ""
-        lines.append([column, name, count_words(row.n, row)])
-    order = in_order(str(line[0]) for line in lines)
-    lines.sort(key=lambda line: order.index(str(line[0])))
-    return told(("Column", "Group", "People"), lines, n_words=2)
+        column = row.term if unknown else column_of(row.group)
+        name = "not known" if unknown else value_words(row.group)
+        if column and (AND in column) == crossed:
+            by_column.setdefault(column, []).append(f"{name}: {count_words(row.n, row)}")
+    lines = [[column_words(column), "; ".join(said)] for column, said in by_column.items()]
+    return told(("Column", "People in each group"), lines, n_words=2) if lines else None
 
 
 def interactions_table(rows: Rows) -> Told | None:

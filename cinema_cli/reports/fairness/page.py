@@ -7,7 +7,6 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.facts import run_facts
-from cinema_cli.reports.analysis.not_given import not_given
 from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import Rows, in_order, rows_of
 from cinema_cli.reports.analysis.tables import Told
@@ -19,6 +18,7 @@ from cinema_cli.reports.fairness.groups import (
     interactions_table,
     matrix,
     sizes_table,
+    too_few_sentences,
 )
 from cinema_cli.reports.fairness.methods import method_paragraphs
 from cinema_cli.reports.fairness.naming import FOLLOWED, LOSSES, SIZES, column_of, column_words
@@ -57,12 +57,13 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
         headline=headline(rows, facts),
         flow=flow_steps(rows),
         sizes=sizes_table(rows),
+        crossed_sizes=sizes_table(rows, crossed=True),
         lost=_part(rows, lost, _gaps(rows, LOSSES), across=True),
         right=_part(rows, right, [r for r in _gaps(rows, ()) if r.model not in (*LOSSES, *FOLLOWED)]),
         followed=_part(rows, followed, _gaps(rows, FOLLOWED)),
         interactions=interactions_table(rows),
         crossed=_part(rows, crossed, [row for row in rows.of("gap") if is_crossed(row)]),
-        not_given=not_given(rows),
+        not_given=too_few_sentences(rows),
         methods=method_paragraphs(rows, facts),
         run=run_facts(
             version=facts.version,
@@ -90,7 +91,7 @@ def _part(rows: Rows, values: Sequence[Estimate], gaps: Sequence[Estimate], *, a
     figures = tuple(gap_figures(rows, gaps))
     if not across:
         return Part(figures, shown, more, tuple(group_figures(rows, values)))
-    few = [row for row in rows.of("too_few") if row.model in LOSSES]
-    columns = in_order(column_of(row.group) for row in values if row.group)
+    few = [row for row in rows.of("too_few") if row.model in LOSSES and not is_crossed(row)]
+    columns = in_order(column_of(row.group) for row in (*values, *few) if row.group) or [""]
     tables = tuple((column_words(c), table) for c in columns if (table := matrix(values, few, c)) is not None)
     return Part(figures, shown, more, (), tables)

@@ -13,7 +13,7 @@ NAMED = 3  # gaps named in the summary
 
 def summary_sentences(rows: Rows, facts: FairnessFacts) -> list[str]:
     """Who was compared, which gaps stand out, who is lost, what was too few to tell, what a gap does not say."""
-    gaps = [row for row in rows.of("gap") if row.estimate is not None]
+    gaps = [row for row in rows.of("gap") if row.estimate is not None or row.p is not None]
     said = [_compared(rows, facts)]
     losses = [row for row in gaps if row.model in LOSSES]
     followed = [row for row in gaps if row.model in FOLLOWED]
