@@ -26,7 +26,7 @@ from cinema_cli.analysis.statistics.held_out import HeldOut, held_out_prediction
 from cinema_cli.analysis.statistics.interval import Interval
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import EVENT, Ints, Outcome
-from cinema_cli.analysis.survival.horizon import default_horizon
+from cinema_cli.analysis.survival.horizon import checked_horizon
 from cinema_cli.analysis.survival.models import model_data
 from cinema_cli.analysis.survival.prediction import independent
 from cinema_cli.analysis.survival.settings import Per
@@ -46,8 +46,8 @@ class Followed:
     people: Ints  # (rows,) position; -1: nobody of these
 
     def horizon(self, asked: float | None) -> float:
-        """The time at which predicted risks are checked."""
-        return default_horizon(self.table.outcome()) if asked is None else asked
+        """The time at which predicted risks are checked. Raises UsageError where nothing can be said of it."""
+        return checked_horizon(self.table.outcome(), asked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
