@@ -172,12 +172,17 @@ def test_the_same_twice() -> None:
 
 
 def test_constant() -> None:
-    same = np.full(5, 60.0)
+    same = np.full(5, 60.1)
     found = repeatability(same, same)
     assert np.isnan(found.icc31.estimate)
     for icc in (icc21, icc31):
         with pytest.raises(NotEstimableError, match="the same"):
             icc(np.column_stack([same, same]))
+    with pytest.raises(NotEstimableError, match="no person differs"):
+        icc31(np.column_stack([same, same + 2]))
+    assert icc21(np.column_stack([same, same + 2])).estimate == 0
+    with pytest.raises(NotEstimableError, match="do not differ"):
+        icc21(np.array([[1.0, 2.0], [2.0, 1.0]]))
     agreed = agreement(same + 2, same)
     assert (agreed.bias.estimate, agreed.bias.lower) == (2, 2)
     assert np.isnan(agreed.r2.estimate)

@@ -135,7 +135,10 @@ def test_who_is_in_one_table_only_is_noted() -> None:
     ]
     rows = agreement_rows(found)
     assert {row.model for row in rows if row.analysis == "agreement"} == {"bias", "mae", "rmse"}
-    assert one(rows, analysis="too_few").level == "an intraclass correlation needs two people with two ratings each"
+    assert (
+        one(rows, analysis="too_few", model="icc21").level
+        == "an intraclass correlation needs two people with two ratings each"
+    )
 
 
 def test_sessions() -> None:

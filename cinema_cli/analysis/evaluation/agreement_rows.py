@@ -16,6 +16,7 @@ from cinema_cli.domain.errors import NotEstimableError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 
 MODELS = ("bias", "mae", "rmse", "sd", "loa_lower", "loa_upper", "icc21", "icc31", "r2", "slope")
+_ICCS = {"icc21": icc21, "icc31": icc31}
 _UNITLESS = ("icc21", "icc31", "r2", "slope")
 _BINS = 20
 _FEWEST = 10  # people in a bin, unless asked for otherwise
@@ -96,12 +97,13 @@ def unit_of(term: str) -> str:
 
 def _agreement(term: str, group: str, prediction: Floats, reference: Floats) -> Iterator[Estimate]:
     found = agreement(prediction, reference)
-    by_model = {name: getattr(found, name) for name in MODELS if name not in ("icc21", "icc31")}
+    by_model = {name: getattr(found, name) for name in MODELS if name not in _ICCS}
     ratings = np.column_stack([prediction, reference])
-    try:
-        by_model |= {"icc21": icc21(ratings), "icc31": icc31(ratings)}
-    except NotEstimableError as error:
-        yield Estimate("too_few", model="icc", term=term, group=group, level=error.message, n=found.n)
+    for model, icc in _ICCS.items():
+        try:
+            by_model[model] = icc(ratings)
+        except NotEstimableError as error:
+            yield Estimate("too_few", model=model, term=term, group=group, level=error.message, n=found.n)
     tested = ("bias", "slope")
     for model in MODELS:
         if (interval := by_model.get(model)) is None:

@@ -126,7 +126,10 @@ def icc21(ratings: Floats) -> Interval:
     from scipy.stats import f
 
     people, raters, rest, n, k = _mean_squares(ratings)
-    icc = (people - rest) / (people + (k - 1) * rest + k * (raters - rest) / n)
+    whole = people + (k - 1) * rest + k * (raters - rest) / n
+    if not whole > _EQUAL * (people + rest + raters):
+        raise NotEstimableError("people and raters do not differ: an intraclass correlation is not estimable")
+    icc = (people - rest) / whole
     if rest == 0 or not people > 0:
         return Interval(icc)
     a, b = k * icc / (n * (1.0 - icc)), 1.0 + k * icc * (n - 1) / (n * (1.0 - icc))
@@ -142,12 +145,14 @@ def icc21(ratings: Floats) -> Interval:
 def icc31(ratings: Floats) -> Interval:
     """ICC(3,1) of ratings (n, k): consistency of single ratings of these raters, whatever their bias.
 
-    Shrout and Fleiss, Psychol Bull 1979;86:420. Raises NotEstimableError under 2 people or raters, and where all
-    ratings are the same.
+    Shrout and Fleiss, Psychol Bull 1979;86:420. Raises NotEstimableError under 2 people or raters, and where all people
+    are the same.
     """
     from scipy.stats import f
 
     people, _, rest, n, k = _mean_squares(ratings)
+    if not people + rest > 0:
+        raise NotEstimableError("no person differs from another: an intraclass correlation is not estimable")
     icc = (people - rest) / (people + (k - 1) * rest)
     if rest == 0 or not people > 0:
         return Interval(icc)
@@ -168,12 +173,12 @@ def _mean_squares(ratings: Floats) -> tuple[float, float, float, int, int]:
     n, k = ratings.shape
     if n < 2 or k < 2:
         raise NotEstimableError("an intraclass correlation needs two people with two ratings each")
-    if _is_constant(ratings):
-        raise NotEstimableError("all ratings are the same: an intraclass correlation is not estimable")
     mean, of_people, of_raters = ratings.mean(), ratings.mean(axis=1), ratings.mean(axis=0)
     rest = ratings - of_people[:, None] - of_raters + mean
     squares = [k * np.sum((of_people - mean) ** 2), n * np.sum((of_raters - mean) ** 2), np.sum(rest**2)]
     noise = _EQUAL * float(sum(squares))  # rounding
+    if _is_constant(ratings) or not noise > 0:
+        raise NotEstimableError("all ratings are the same: an intraclass correlation is not estimable")
     people, raters, remaining = (float(s) if s > noise else 0.0 for s in squares)
     return people / (n - 1), raters / (k - 1), remaining / ((n - 1) * (k - 1)), n, k
 

@@ -87,8 +87,9 @@ def cov_log(first: Floats, second: Floats) -> Interval:
     """
     if not (np.all(first > 0) and np.all(second > 0)):
         return Interval(nan)
-    spread = within_subject_sd(np.log(first / second))
-    return Interval(*(float(np.expm1(end)) for end in (spread.estimate, spread.lower, spread.upper)))
+    spread = within_subject_sd(np.log(first) - np.log(second))
+    with np.errstate(over="ignore"):  # a pair alone may have no upper limit
+        return Interval(*(float(np.expm1(end)) for end in (spread.estimate, spread.lower, spread.upper)))
 
 
 def cov_wsd(first: Floats, second: Floats) -> Interval:
@@ -97,9 +98,9 @@ def cov_wsd(first: Floats, second: Floats) -> Interval:
     mean = float(middle.mean())
     if not mean > 0:
         return Interval(nan)
-    own = (first - second) ** 2 / 2.0
+    own = ((first - second) / mean) ** 2 / 2.0
     square = float(own.mean())
-    return _root(square / mean**2, (centred(own) - 2.0 * square / mean * centred(middle)) / mean**2)
+    return _root(square, centred(own) - 2.0 * square * centred(middle / mean))
 
 
 def _root(square: float, influence: Floats) -> Interval:
