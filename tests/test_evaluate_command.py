@@ -191,6 +191,22 @@ def test_a_table_of_values_is_a_reference(
     assert dict(rows.select("group", "estimate").rows()) == pytest.approx({"": 0.0, "sex=F": 2.0, "sex=M": -2.0})
 
 
+def test_a_table_needs_a_folder_and_another_system_something_to_compare(
+    tables: tuple[Path, Path], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, true = (str(path) for path in tables)
+    assert run(["evaluate", ours, "--reference", true]) == 2
+    assert "--out is needed" in capsys.readouterr().err
+    asked = ["--map", "ef=lvef_pct", "-o", str(tmp_path)]
+    assert run(["evaluate", ours, "--reference", true, "--against", str(truth), *asked]) == 2
+    assert "has no table of values" in capsys.readouterr().err
+    assert run(["evaluate", ours, "--reference", true, "--against", ours, *asked, "--margin", "lvef_pct=1"]) == 0
+    rows = pl.read_parquet(tmp_path / "estimates.parquet")
+    apart = rows.filter(analysis="difference", model="mae").row(0, named=True)
+    assert (apart["n"], apart["estimate"], apart["p"]) == (24, 0.0, 1.0)
+    assert rows.filter(analysis="non_inferiority")["unit"].to_list() == ["non-inferior at the margin"]
+
+
 def test_sessions_of_a_participant_are_repeats(tmp_path: Path) -> None:
     people = [f"sub-{k:02d}" for k in range(12) for _ in range(2)]
     values = [50.0 + k + (1.0 if visit else -1.0) for k in range(12) for visit in range(2)]
@@ -214,17 +230,18 @@ def test_sessions_of_a_participant_are_repeats(tmp_path: Path) -> None:
         (["--reference", "{truth}", "--groups", "sex"], 2, "nothing is known of people"),
         (["--reference", "{empty}"], 66, "no reference masks"),
         (["--reference", "{other}"], 66, "has sub-SIM0001, sub-SIM0002, sub-SIM0003, others has sub-patient9"),
+        (["--reference", "{table}"], 66, "no phenotypes.parquet"),
         (["--reference", "{truth}", "-o", "{truth}/here"], 2, "lies inside the input"),
     ],
 )
 def test_what_cannot_be_done_is_said(
-    truth: Path, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    truth: Path, predicted: Path, tables: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     asked: list[str], code: int, said: str,
 ) -> None:  # fmt: skip
     (tmp_path / "empty").mkdir()
     (tmp_path / "others").mkdir()
     shutil.copy(truth / "sub-SIM0001_sax_dseg.nii.gz", tmp_path / "others" / "patient9_ed_gt.nii.gz")
-    places = {"truth": truth, "empty": tmp_path / "empty", "other": tmp_path / "others"}
+    places = {"table": tables[1], "truth": truth, "empty": tmp_path / "empty", "other": tmp_path / "others"}
     words = [word.format(**places) for word in asked]
     out = [] if "-o" in words else ["-o", str(tmp_path / "out")]
     assert run(["evaluate", str(predicted), *words, *out, *ALL]) == code

@@ -64,6 +64,8 @@ def job_of(context: typer.Context) -> EvaluationJob:
     margins = _margins(names(asked["margin"]))
     if margins and asked["against"] is None:
         raise UsageError("--margin is for two systems", hint="Name the other with --against.", code="margin")
+    if asked["out"] is None and asked["source"].is_file():
+        raise UsageError("--out is needed", hint="Predictions in a table have no folder to write into.", code="no_out")
     sessions = repeat is not None and str(repeat) == SESSIONS
     return EvaluationJob(
         source=asked["source"],

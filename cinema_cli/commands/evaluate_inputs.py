@@ -68,13 +68,19 @@ class Compared:
 
 
 def read_inputs(job: EvaluationJob) -> Inputs:
-    """Find and match everything; nothing is written. Raises InputError, also where nothing matches, and ConfigError."""
+    """Find and match everything. Raises InputError, also where nothing matches, ConfigError, UsageError."""
     if not job.source.exists():
         raise InputError(f"there is no {job.source}", hint="Give an output folder, or one of masks.", code="no_folder")
     values = read_reference(job.values) if job.values else None
     needs_answers = bool(values or job.repeat or job.repeats_sessions)
     answers = read_answers(job.source) if needs_answers else None
     others = bool(job.against and values and _answers_in(job.against))
+    if job.against and not job.reference and not others:
+        raise UsageError(
+            f"{job.against.name} has no table of values, and the reference no masks",
+            hint="Two systems are compared by what both have: give --reference DIR, or a table to --against.",
+            code="nothing_of_other",
+        )
     return Inputs(
         studies=_matched(job.source, job.reference),
         other_studies=_matched(job.against, job.reference),
