@@ -109,7 +109,7 @@ def test_who_is_too_few_is_named_without_a_number() -> None:
         Estimate("too_few", model="dice", term=f"t{k}", group="sex=F", level="fewer than 10 people") for k in range(9)
     ]
     assert "sex = F, fewer than 10 people: Dice, t0; Dice, t1; Dice, t2; 6 more figures." in text_of(table_of(many))
-    assert "2 groups were too small for some figures" in text
+    assert "2 groups were too small for some figures, which are not given for them." in text
     assert "too few\nfewer than 10 people" in text  # in the table of the group's metric
 
 
@@ -139,6 +139,8 @@ def test_methods_tell_only_what_was_done() -> None:
     methods = said[said.index("\nMethods\nGroups\n") :]
     for words in ("1 000 times", "age_years and bmi", "all 31 gaps", "Benjamini-Hochberg", "standard errors"):
         assert words in methods
+    assert "No p is below" not in methods
+    assert "No p is below 0.05:" in text_of(fairness_estimates(), n_permutations=19)
     few = text_of(fairness_estimates().filter(pl.col("analysis") == "group_metric"))
     for words in ("at random", "bootstrap", "q values", "adjusted gap is"):
         assert words not in few[few.index("\nMethods\n") :]

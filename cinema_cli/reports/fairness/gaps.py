@@ -76,6 +76,7 @@ def _lines(rows: Rows, inside: Sequence[Estimate]) -> list[IntervalRow]:
         metric, scale = figure_of(row.model), scale_of(figure_of(row.model), row)
         null = interval_of(_beside(rows, "gap_null", row), scale=scale)
         known = [p_said(v, name=name) for name, v in (("p", row.p), ("q", row.q)) if v is not None]
+        known = known if row.estimate is not None else known[-1:]  # "suppressed" takes the room
         words = ", ".join(w for w in (value_of(row, metric), *known) if w)
         lines.append(IntervalRow(column_words(row.group), interval_of(row, scale=scale), words, null=null))
     return lines

@@ -29,6 +29,8 @@ def method_paragraphs(rows: Rows, facts: FairnessFacts) -> list[tuple[str, str]]
     return [(heading, said) for heading, said in paragraphs if said]
 
 
+ENOUGH = 1000  # permutations from which the smallest p is small enough for most pages
+
 LIMITS = (
     "Groups are those that the tables name; how people came into the cohort, and whose data are missing, can make or "
     "hide gaps. A reference drawn by readers can itself be better for some groups. A small p says that a gap is larger "
@@ -66,12 +68,20 @@ def _gaps(rows: Rows) -> str:
 def _permutation(rows: Rows, facts: FairnessFacts) -> str:
     if not rows.of("gap_null"):
         return ""
-    times = f" {number(facts.n_permutations, decimals=0)} times" if facts.n_permutations else ""
+    n = facts.n_permutations
+    times = f" {number(n, decimals=0)} times" if n else ""
+    floor = f" No p is below {p_floor(n)}: more permutations would be needed to tell." if 0 < n < ENOUGH else ""
     return (
         "A gap between the best and the worst group is above 0 by chance alone, the more so the smaller the groups "
         f"are. So people were given the groups of others at random{times}; the mean gap then, and the range of 95% of "
         "such gaps, stand beside each gap, and p is the share of them that are at least as large."
+        f"{floor}"
     )
+
+
+def p_floor(n_permutations: int) -> str:
+    """The smallest p that so many permutations can give."""
+    return f"{1 / (n_permutations + 1):.3g}"
 
 
 def _intervals(rows: Rows, facts: FairnessFacts) -> str:

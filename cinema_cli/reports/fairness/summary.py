@@ -76,4 +76,5 @@ def _few(rows: Rows) -> list[str]:
     if not groups:
         return []
     n = count(len(groups), one="group")
-    return [f"{n} {'was' if len(groups) == 1 else 'were'} too small for some figures: of them the page says nothing."]
+    were, them = ("was", "it") if len(groups) == 1 else ("were", "them")
+    return [f"{n} {were} too small for some figures, which are not given for {them}."]
