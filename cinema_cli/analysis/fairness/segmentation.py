@@ -43,7 +43,7 @@ def read_evaluation(folder: Path) -> pl.DataFrame | None:
 def evaluation_metrics(people: People, evaluation: pl.DataFrame) -> Iterator[Metric | RankMetric]:
     """Per person, the mean over visits and frames: overlap, distances, errors, right classes, AUC of probabilities.
 
-    The first two are who has no reference and, among the others, no prediction.
+    The first two are who has no reference for anything and, among the others, no prediction of anything.
     """
     yield from _who_is_there(people, evaluation)
     masks = evaluation.filter(pl.col("kind") == Kind.MASK)
@@ -67,7 +67,8 @@ def evaluation_metrics(people: People, evaluation: pl.DataFrame) -> Iterator[Met
 def _who_is_there(people: People, evaluation: pl.DataFrame) -> Iterator[Metric]:
     note = pl.col("note")
     whole = evaluation.group_by(KEY).agg(
-        referred=(note != Note.NO_REFERENCE).any(), predicted=(note != Note.NO_PREDICTION).all()
+        referred=(note != Note.NO_REFERENCE).any(),
+        predicted=(~note.is_in([Note.NO_REFERENCE, Note.NO_PREDICTION])).any(),
     )
     joined = people.rows.select(KEY).join(whole, on=KEY, how="left", maintain_order="left")
     referred = joined["referred"].fill_null(value=False).to_numpy()
