@@ -101,6 +101,7 @@ def evaluation_estimates(made: Made = Made()) -> pl.DataFrame:
             *_against(made),
             *_repeated(made),
             Estimate("not_estimable", model="auc", term="acdc_head", level="only one class: AUC is not estimable"),
+            Estimate("too_few", model="auc HCM", term="acdc_head", group="sex=F", level="one class only"),
         ]
     )
 

@@ -170,6 +170,7 @@ def test_methods_define_only_what_was_done() -> None:
 @pytest.mark.usefixtures("quick")
 def test_an_empty_table_says_that_there_is_nothing() -> None:
     text = text_of(table_of([]))
+    assert "AUC, acdc_head, HCM, sex = F: one class only" in text_of(evaluation_estimates())
     assert "Nothing could be compared" in text and "None" not in text.split()
     for words in (
         "no comparison of masks",

@@ -118,7 +118,7 @@ def test_who_is_lost_comes_before_results() -> None:
     text = text_of(fairness_estimates())
     lost = text[text.index("\nWho is lost before analysis\nFailed") : text.index("\nHow right results are, by group\n")]
     for words in ("Analysis failed", "Value missing, RV ejection fraction", "Quality flag, gap in stack",
-                  "Without a reference", "Without an outcome", "Disagreement between seeds"):  # fmt: skip
+                  "Without a reference", "Without an outcome", "Seeds disagree, lv_head, pct"):  # fmt: skip
         assert words in lost
     only = fairness_estimates().filter(pl.col("model").is_in(["failed", "flagged", "people"]))
     alone = text_of(only)

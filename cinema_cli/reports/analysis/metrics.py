@@ -48,6 +48,7 @@ METRICS: dict[str, Metric] = {
     "sd": Metric("SD of the difference", OF_TERM, 1, LOWER),
     "r2": Metric("R²", better=HIGHER),
     "slope": Metric("Proportional bias", decimals=3),
+    "icc": Metric("ICC", better=HIGHER),
     "icc21": Metric("ICC(2,1)", better=HIGHER),
     "icc31": Metric("ICC(3,1)", better=HIGHER),
     "accuracy": Metric("Accuracy", "%", 1, HIGHER, share=True),
@@ -78,7 +79,7 @@ METRICS: dict[str, Metric] = {
     "no_reference": Metric("Without a reference", "%", 1, LOWER, share=True),
     "no_prediction": Metric("Without a prediction", "%", 1, LOWER, share=True),
     "no_outcome": Metric("Without an outcome", "%", 1, LOWER, share=True),
-    "disagreement": Metric("Disagreement between seeds", decimals=2, better=LOWER),
+    "disagreement": Metric("Seeds disagree", decimals=2, better=LOWER),
 }
 _UNITS = {"mm": "mm", "ml": "ml", "pct": "%", "g": "g", "ms": "ms"}
 

@@ -12,7 +12,8 @@ def not_given(rows: Rows) -> list[str]:
 
 
 def _sentence(row: Estimate) -> str:
-    where = [metric_of(row.model).title if row.model else "", target_of(row.term) if row.term else ""]
+    model, _, of_class = row.model.partition(" ")
+    where = [metric_of(model).title if model else "", target_of(row.term) if row.term else "", of_class]
     where += [" and ".join(title_of(part) for part in row.group.split(" & ")) if row.group else ""]
     said = ", ".join(w for w in where if w)
     return f"{said}: {row.level}" if said else first_up(row.level)
