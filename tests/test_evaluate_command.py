@@ -18,6 +18,7 @@ from cinema_cli.analysis.evaluation.table import EVALUATION
 from cinema_cli.commands.app import run
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.io.mask_images import frame_pixels, image_beside
 
 ACDC = Path("/work/shared/data/acdc-validation")
 SCD = Path("/work/shared/data/scd")
@@ -266,6 +267,17 @@ def test_labels_of_acdc_are_read_as_they_are(tmp_path: Path) -> None:
     truth = pl.read_csv(ACDC / "reference.csv").filter(pl.col("patient").is_in(["patient001", "patient011"]))
     for ours_name, theirs in (("lvedv_ml", "lvedv_ml"), ("lvef_pct", "lvef"), ("rvesv_ml", "rvesv_ml")):
         assert_allclose(volumes[ours_name], truth[theirs], rtol=1e-3)
+
+
+def test_the_image_of_a_mask_lies_beside_it(tmp_path: Path) -> None:
+    for name in ("p1_ed.nii.gz", "p1_ed_gt.nii.gz", "p1_es.nii.gz", "p2_ed_gt.nii.gz"):
+        nib.save(nib.Nifti1Image(np.full((4, 3, 2), 7.0, np.float32), np.eye(4)), tmp_path / name)
+    image = image_beside(tmp_path / "p1_ed_gt.nii.gz")
+    assert image == tmp_path / "p1_ed.nii.gz" and image_beside(tmp_path / "p2_ed_gt.nii.gz") is None
+    pixels = frame_pixels(image)
+    assert pixels is not None and pixels.shape == (2, 3, 4) and pixels.dtype == np.float32
+    image.write_bytes(b"no image")
+    assert frame_pixels(image) is None
 
 
 @pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook data are not on this machine")

@@ -1,9 +1,10 @@
 """The worst cases of an evaluation with their pictures and the addresses of their pages."""
 
 import os
-from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from cinema_cli.analysis.evaluation.frames import compared_frames
 from cinema_cli.analysis.evaluation.pairs import StudyMasks
@@ -13,6 +14,7 @@ from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.evaluate_inputs import Inputs
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.label_maps import LABEL_MAPS
+from cinema_cli.io.mask_images import frame_pixels, image_beside
 from cinema_cli.reports.evaluation import WorstCase, comparison_picture
 
 _STUDY_PAGE = "study.html"
@@ -28,10 +30,9 @@ def worst_of(job: EvaluationJob, inputs: Inputs, table: pl.DataFrame) -> tuple[W
     cases = []
     for row in rows:
         whose = row["participant_id"], row["session_id"]
-        value = row["metric"] == "value"
-        place = (*whose, row["frame"])
-        if not value and place not in pictures:
-            pictures[place] = _picture(job, studies, whose, row["frame"])
+        place = (*whose, _shown_frame(row["metric"], row["term"], row["frame"]))
+        if place not in pictures:
+            pictures[place] = _picture(job, studies.get(whose), place[-1])
         cases.append(
             WorstCase(
                 participant=" ".join(whose) if several.item() else whose[0],
@@ -53,9 +54,15 @@ def _link(job: EvaluationJob, whose: Whose) -> str:
     return os.path.relpath(page.resolve(), (job.out / INDIVIDUAL).resolve()).replace(os.path.sep, "/")
 
 
-def _picture(job: EvaluationJob, studies: Mapping[Whose, StudyMasks], whose: Whose, frame: str) -> str | None:
-    """Both masks of a frame where they differ most."""
-    study = studies.get(whose)
+def _shown_frame(metric: str, term: str, frame: str) -> str:
+    """The frame to look at: of numbers the moment at which most of them is decided."""
+    if metric != "value":
+        return frame
+    return "es" if "esv" in term or "ef_" in term else "ed"
+
+
+def _picture(job: EvaluationJob, study: StudyMasks | None, frame: str) -> str | None:
+    """Both masks of a frame where they differ most, on the image where that lies beside the reference."""
     if study is None:
         return None
     try:
@@ -64,6 +71,15 @@ def _picture(job: EvaluationJob, studies: Mapping[Whose, StudyMasks], whose: Who
         return None
     for one in frames:
         if one.frame == frame and not one.note:
-            spacing = one.spacing_mm[1:]
-            return comparison_picture(None, one.prediction, one.reference, pixel_spacing_mm=spacing)
+            pixels = _pixels(study, frame)
+            fits = pixels is not None and pixels.shape == one.reference.shape
+            return comparison_picture(
+                pixels if fits else None, one.prediction, one.reference, pixel_spacing_mm=one.spacing_mm[1:]
+            )
     return None
+
+
+def _pixels(study: StudyMasks, frame: str) -> NDArray[np.float32] | None:
+    drawn = [one.path for one in study.references if one.moment and one.moment == frame]
+    image = image_beside(drawn[0]) if len(drawn) == 1 else None
+    return frame_pixels(image) if image else None

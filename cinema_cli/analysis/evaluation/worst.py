@@ -11,11 +11,11 @@ _HIGH_IS_WORSE = ("hd95_mm", "distance_mm")
 _PLACE = ["participant_id", "session_id", "metric", "term", "frame"]
 
 
-def worst_cases(table: pl.DataFrame, *, most: int = WORST_PER_METRIC) -> pl.DataFrame:
+def worst_cases(table: pl.DataFrame, *, most: int = WORST_PER_METRIC, most_values: int = 2) -> pl.DataFrame:
     """The worst studies of this system: participant_id, session_id, metric, term, frame, value, worst first.
 
-    Of each of Dice, surface distance, landmark distance and every phenotype the `most` worst studies, a study once with
-    its worst structure and frame. Of phenotypes the value is the error, prediction less reference.
+    Of each of Dice, surface distance and landmark distance the `most` worst studies, a study once with its worst
+    structure and frame; of every phenotype `most_values`, by the error, which is their value.
     """
     own = table.filter(pl.col("system") == System.THIS, pl.col(VALUE).is_not_null())
     metric, is_value = pl.col("metric"), pl.col("kind") == Kind.VALUE
@@ -37,6 +37,7 @@ def worst_cases(table: pl.DataFrame, *, most: int = WORST_PER_METRIC) -> pl.Data
     return (
         worst.group_by("whose", maintain_order=True)
         .head(most)
+        .filter((pl.col("metric") != "value") | (pl.int_range(pl.len()).over("whose") < most_values))
         .join(pl.DataFrame({"whose": order, "at": range(len(order))}), on="whose", maintain_order="left")
         .sort("at", maintain_order=True)
         .select(*_PLACE, VALUE)
