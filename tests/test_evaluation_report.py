@@ -129,8 +129,8 @@ def test_worst_cases_have_a_page_that_is_not_for_release() -> None:
     html = render_worst(worst_cases(picture=picture), evaluation_facts())
     page = stands_alone(html)
     assert "Not for release." in page.text() and html.count(picture) == 1
-    assert page.addresses[:3] == ["../report.html", picture, "../../sub-0007/ses-1/study.html"]
-    for words in ("Dice, RV cavity, ES", "0.410", "31.2 mm", "no picture"):
+    assert page.addresses == ["../report.html", picture, "../../sub-0007/ses-1/study.html"]
+    for words in ("Dice, RV cavity, ES", "0.410", "31.2 mm", "Values and other masks"):
         assert words in page.text()
     assert "No case was listed." in Page(render_worst([], evaluation_facts())).text()
 
@@ -180,6 +180,14 @@ def test_an_empty_table_says_that_there_is_nothing() -> None:
     ):
         assert words in text
     assert "No list of worst cases was made." in text and "Two systems" not in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_ranges_of_few_studies_are_not_drawn() -> None:
+    n = pl.when(pl.col("analysis") == "bland_altman").then(3).otherwise("n").alias("n")
+    html = render_evaluation(evaluation_estimates().with_columns(n), evaluation_facts())
+    assert "3 studies a point. Ranges of fewer than 5 are not drawn." in Page(html).text()
+    assert "[(60.0, 8.0, 8.0, 8.0)," in html
 
 
 @pytest.mark.usefixtures("quick")

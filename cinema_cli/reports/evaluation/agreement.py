@@ -10,7 +10,7 @@ from cinema_cli.reports.analysis.metrics import metric_of, target_of, unit_words
 from cinema_cli.reports.analysis.rows import Rows, at, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, told
 from cinema_cli.reports.analysis.words import axis_words, count_words, title_of, unit_of
-from cinema_cli.reports.evaluation.charts import bland_altman
+from cinema_cli.reports.evaluation.charts import Binned, bland_altman
 from cinema_cli.reports.render import number
 
 ERRORS = (
@@ -39,6 +39,7 @@ BETWEEN = (
     ("bias", "Bias"),
     ("limits", "Limits of agreement"),
 )
+FEWEST = 5  # studies of a point whose range is drawn
 SHOWN = 6  # small figures that are not folded
 
 
@@ -133,18 +134,21 @@ def _limits(cells: dict[str, Estimate]) -> Cell:
 
 def _plot(rows: Rows, analysis: str, term: str) -> Plot | None:
     every = rows.of("bland_altman", model=analysis, term=term, group="")
-    bins = [
-        (at(row), row.estimate if row.lower is None else row.lower, row.estimate,
-         row.estimate if row.upper is None else row.upper)
-        for row in every
-        if row.estimate is not None
-    ]  # fmt: skip
+    bins = [_binned(row) for row in every if row.estimate is not None]
     if not bins:
         return None
     of_term = {row.model: row.estimate for row in rows.of(analysis, term=term, group="")}
     limits = (of_term.get("loa_lower"), of_term.get("bias"), of_term.get("loa_upper"))
     plot = bland_altman(bins, limits=limits, unit=unit_of(term), title=f"Difference against mean, {target_of(term)}")
     return Plot(target_of(term), plot, caption=_people(every))
+
+
+def _binned(row: Estimate) -> Binned:
+    """A point with its range; of few studies the point alone."""
+    assert row.estimate is not None
+    few = row.n is not None and row.n < FEWEST
+    low, high = (row.estimate if few or v is None else v for v in (row.lower, row.upper))
+    return at(row), low, row.estimate, high
 
 
 def _people(bins: Sequence[Estimate]) -> str:
@@ -154,6 +158,7 @@ def _people(bins: Sequence[Estimate]) -> str:
     if sizes:
         ends = [number(n, decimals=0) for n in (min(sizes), max(sizes))]
         said = f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} studies a point."
+    said += f" Ranges of fewer than {FEWEST} are not drawn." if sizes and min(sizes) < FEWEST else ""
     return said + (f" Suppressed points: {hidden}." if hidden else "")
 
 

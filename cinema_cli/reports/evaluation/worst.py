@@ -15,6 +15,7 @@ from cinema_cli.reports.evaluation.facts import EvaluationFacts, WorstCase
 from cinema_cli.reports.render import data_uri, number, render_page
 
 TILE_PX, GAP_PX = 220, 4
+GREY = 0.3  # of white: the other mask below the contours where there is no image
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,18 @@ def comparison_picture(
 ) -> str:
     """Data URI of the slice where two masks of one frame differ most: prediction left, reference right.
 
-    All are (slice, row, column) of one grid; without pixels the contours lie on black. Labels: 1 RV, 2 MYO, 3 LV.
+    All are (slice, row, column) of one grid. Without pixels the contours lie on the other mask's area, dark grey.
+    Labels: 1 RV, 2 MYO, 3 LV.
     """
     at = int(np.argmax((prediction != reference).sum(axis=(1, 2))))
-    grey = np.zeros(prediction.shape, np.float32) if pixels is None else np.asarray(pixels, np.float32)
-    cine = _still(grey, pixel_spacing_mm)
+    drawn = [mask.astype(np.float32) for mask in (reference > 0, prediction > 0)]
+    below = drawn if pixels is None else [np.asarray(pixels, np.float32)] * 2
+    cine = _still(below[0], pixel_spacing_mm)
     crop = pictures.heart_crop(cine, np.maximum(prediction, reference)[None].astype(np.uint8))
-    window = pictures.grey_window(cine, crop)
+    window = (0.0, 1.0 / GREY) if pixels is None else pictures.grey_window(cine, crop)
     sheet = Image.new("RGB", (2 * TILE_PX + GAP_PX, TILE_PX), (255, 255, 255))
     for k, mask in enumerate((prediction, reference)):
-        tile = pictures.tile(grey[at], cine, crop, window=window, size_px=TILE_PX)
+        tile = pictures.tile(below[k][at], cine, crop, window=window, size_px=TILE_PX)
         lines = pictures.outlines(mask[at], cine, crop, size_px=TILE_PX)
         sheet.paste(pictures.draw(tile, lines), (k * (TILE_PX + GAP_PX), 0))
     return str(data_uri(pictures.jpeg_bytes(sheet, quality=72), kind="image/jpeg"))
@@ -76,7 +79,8 @@ def render_worst(worst: Sequence[WorstCase], facts: EvaluationFacts) -> str:
         "worst.html",
         title=f"Worst cases{f': {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
-        cards=[_card(case) for case in worst],
+        cards=[_card(case) for case in worst if case.picture],
+        others=[_card(case) for case in worst if not case.picture],
         version=facts.version,
         generated=facts.finished,
     )
