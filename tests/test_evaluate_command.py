@@ -162,8 +162,12 @@ def test_the_same_command_gives_the_same_numbers(truth: Path, predicted: Path, e
         assert (tmp_path / "o" / name).read_bytes() == (evaluated / name).read_bytes()
 
 
-def test_few_studies_are_not_shown_unless_asked(truth: Path, predicted: Path, tmp_path: Path) -> None:
-    assert run(["evaluate", str(predicted), "--reference", str(truth), "-o", str(tmp_path), "-q"]) == 0
+def test_few_studies_are_not_shown_unless_asked(
+    truth: Path, predicted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["evaluate", str(predicted), "--reference", str(truth), "-o", str(tmp_path), "--no-progress"]) == 0
+    said = capsys.readouterr().err
+    assert "1 of 4 studies have reference masks and no prediction\n" in said and "3 participants compared" in said
     rows = pl.read_parquet(tmp_path / "estimates.parquet")
     assert rows.height and rows["estimate"].null_count() == rows.height and rows["n"].drop_nulls().sum() == 0
 

@@ -42,6 +42,12 @@ class EvaluationJob:
     command: str = ""  # as typed, without folders
     options: Mapping[str, Any] | None = None  # as resolved from command line, environment and file
 
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """Folders and tables that are read."""
+        asked = (self.source, self.reference, self.values, self.against, self.repeat, self.people)
+        return tuple(path for path in asked if path)
+
 
 def job_of(context: typer.Context) -> EvaluationJob:
     """The job that the options of `cinema evaluate` describe. Raises UsageError."""

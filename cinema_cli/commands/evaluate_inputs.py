@@ -97,12 +97,14 @@ def read_inputs(job: EvaluationJob) -> Inputs:
 
 def compared(job: EvaluationJob, inputs: Inputs) -> Compared:
     """Compare masks, values and landmarks of one or two systems. Raises InputError, ConfigError."""
-    parts, refusals, notes = [pl.DataFrame(schema=EVALUATION)], [], []
+    parts, refusals = [pl.DataFrame(schema=EVALUATION)], []
+    notes: list[str] = []
     for system, studies, labels in (
         (System.THIS, inputs.studies, LABEL_MAPS["cinema"]),
         (System.AGAINST, inputs.other_studies, job.against_labels),
     ):
         of_masks, refused = _of_masks(studies, job, labels=labels, system=system)
+        notes += _alone(studies, system)
         parts.append(of_masks)
         refusals += refused
     for system, source, answers in (
@@ -148,6 +150,17 @@ def _of_masks(
             refusals += found.refusals
             counter.step(failed=None, done=first + len(some))
     return pl.concat(tables), refusals
+
+
+def _alone(studies: Sequence[StudyMasks], system: System) -> Iterator[str]:
+    """A sentence for the studies that only one side has."""
+    of = "" if system is System.THIS else " of the other system"
+    for n, said in (
+        (sum(not study.predictions for study in studies), f"have reference masks and no prediction{of}"),
+        (sum(not study.references for study in studies), f"have predicted masks{of} and no reference"),
+    ):
+        if n:
+            yield f"{n} of {len(studies)} studies {said}"
 
 
 def _of_values(

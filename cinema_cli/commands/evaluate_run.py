@@ -45,7 +45,8 @@ def run_evaluation(job: EvaluationJob) -> DoneEvaluation:
     check_folder_of(job.out, inputs=inputs.files, plan=PLAN)
     if job.reference:
         refuse_inside(job.reference, out=job.out)
-    hidden = {str(path.parent.resolve()): "INPUT" for path in inputs.files} | {str(job.out.resolve()): "OUT"}
+    folders = [path if path.is_dir() else path.parent for path in job.roots]
+    hidden = {str(folder.resolve()): "INPUT" for folder in folders} | {str(job.out.resolve()): "OUT"}
     with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
         done = _carried_out(job, inputs)
         log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
