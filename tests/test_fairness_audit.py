@@ -16,7 +16,7 @@ from cinema_cli.analysis.fairness.audit import audit, with_q
 from cinema_cli.analysis.fairness.effects import hazard_ratio_rows
 from cinema_cli.analysis.fairness.failures import covariate, disagreement_metrics, failure_metrics
 from cinema_cli.analysis.fairness.groups import GroupColumn, group_columns, intersections
-from cinema_cli.analysis.fairness.metric import Metric
+from cinema_cli.analysis.fairness.metric import Metric, RankMetric
 from cinema_cli.analysis.fairness.outcomes import followed_people
 from cinema_cli.analysis.fairness.people import People, read_people
 from cinema_cli.analysis.fairness.release import released
@@ -292,3 +292,31 @@ def test_nothing_small_is_released(estimates: pl.DataFrame) -> None:
         assert not shown.filter(pl.col(name).is_between(1, 9)).height
     survivors = shown.filter(pl.col("estimate").is_not_null(), pl.col("events").is_not_null())
     assert not survivors.filter((pl.col("n") - pl.col("events")).is_between(1, 9)).height
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_cohort_has_an_audit(seed: int) -> None:
+    """Small groups, missing values and labels, constant columns: numbers or reasons, never an error."""
+    rng = np.random.default_rng(seed)
+    n = 25 + 30 * seed
+    groups = {"a": rng.choice(["x", "y", ""], n).tolist(), "b": rng.choice(list("pqr"), n).tolist(), "c": ["one"] * n}
+    people = some_people(**groups, age=rng.normal(60, 10, n).tolist())
+    people = replace(people, rows=people.rows.with_columns(a=pl.col("a").replace("", None)))
+    metrics: list[Metric | RankMetric] = [
+        Metric("mae", "x", Better.LOWER, np.where(rng.uniform(size=n) < 0.2, np.nan, rng.gamma(2.0, size=n))),
+        Metric("failed", "analysis", Better.LOWER, (rng.uniform(size=n) < 0.05).astype(float), is_share=True),
+        RankMetric("head: ill", rng.normal(size=n).round(1), rng.uniform(size=n) < 0.4),
+    ]
+    rows = pl.DataFrame(
+        {
+            "participant_id": [str(k) for k in range(n)],
+            "time": rng.exponential(size=n).round(2) + 0.01,
+            "event": rng.integers(0, 3, n),
+            "p": rng.normal(size=n),
+        }
+    )
+    followed = followed_people(people, AnalysisTable(rows, "event", ("p",)))
+    settings = replace(QUICK, n_permutations=9 * seed, n_resamples=9 * seed, intersections=True, adjust=("age", "b"))
+    found = audit(people, group_columns(people, ["a", "b", "c"]), metrics, settings, followed=followed).estimates
+    assert found.filter(pl.col("analysis").is_in(["too_few", "not_estimable"]))["level"].str.len_chars().min() > 10
+    assert released(found, min_cell=10).height == found.height

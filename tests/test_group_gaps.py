@@ -234,3 +234,17 @@ def test_adjusted_gaps_that_cannot_be() -> None:
         adjusted_gap((code == 1) * (np.arange(40) % 3 == 0) * 1.0, code, values[:, None], is_share=True)
     with pytest.raises(NotEstimableError, match="tell who has the event"):
         adjusted_gap((values > 0).astype(float), code, values[:, None], is_share=True)
+
+
+@pytest.mark.parametrize("better", [Better.HIGHER, Better.LOWER])
+@pytest.mark.parametrize("events", [(0, 3), (15, 3), (0, 15), (0, 1)])
+def test_a_group_without_events_has_a_gap_and_limits_where_there_are_some(
+    events: tuple[int, int], better: Better
+) -> None:
+    values = np.concatenate([np.arange(15) < count for count in events]).astype(float)
+    found = mean_gaps(values[:, None], [np.repeat([0, 1], 15)], [better], FEW)[0, 0].apart
+    shares = np.array(events) / 15
+    assert found[Apart.GAP].estimate == pytest.approx(np.ptp(shares))
+    assert found[Apart.GAP].lower <= found[Apart.GAP].estimate <= found[Apart.GAP].upper
+    if shares.min() == 0 and better is Better.LOWER:
+        assert found[Apart.RATIO].estimate == 0.0 and np.isnan(found[Apart.SKEWED].estimate)

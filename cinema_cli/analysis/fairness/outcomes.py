@@ -166,7 +166,7 @@ def _kind_rows(row: Estimate, kind: _Kind, risks: _Risks, settings: FairnessSett
             own = np.flatnonzero(column.code == k)
             found, se = _figure_row(replace(row, group=label), kind, risks.outcome, own, settings.fewest)
             yield found
-            if found.estimate is not None and np.isfinite(found.estimate) and se > 0:
+            if found.estimate is not None and np.isfinite(found.estimate) and 0 < se < np.inf:
                 kept.append(k)
                 values.append(found.estimate)
                 errors.append(se)

@@ -94,15 +94,15 @@ def deviations(resampled: Floats, values: Floats, better: Better) -> dict[Apart,
     Tukey's intervals for all pairs).
     """
     off = resampled - values
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # what has no logarithm has no limits
         logs = np.log(resampled) - np.log(values)
         errors = np.log(errors_of(resampled, better)) - np.log(errors_of(values, better))
-    return {
-        Apart.GAP: np.ptp(off, axis=-1),
-        Apart.RATIO: np.ptp(logs, axis=-1),
-        Apart.WORST: np.abs(off).max(axis=-1),
-        Apart.SKEWED: np.ptp(errors, axis=-1),
-    }
+        return {
+            Apart.GAP: np.ptp(off, axis=-1),
+            Apart.RATIO: np.ptp(logs, axis=-1),
+            Apart.WORST: np.abs(off).max(axis=-1),
+            Apart.SKEWED: np.ptp(errors, axis=-1),
+        }
 
 
 def group_gaps(
