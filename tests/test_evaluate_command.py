@@ -172,6 +172,16 @@ def test_few_studies_are_not_shown_unless_asked(
     assert rows.height and rows["estimate"].null_count() == rows.height and rows["n"].drop_nulls().sum() == 0
 
 
+def test_labels_that_look_swapped_are_asked_about(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["evaluate", str(truth), "--reference", str(truth), "-o", str(tmp_path / "o"), *ALL]
+    assert run([*asked, "--labels", "mnms"]) == 0
+    assert "is --labels right?" in capsys.readouterr().err
+    assert run(asked) == 0
+    assert "is --labels right?" not in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Phenotypes of 24 people, and the truth about them by other names."""

@@ -11,8 +11,10 @@ from cinema_cli.analysis.estimates import Estimate, table_of
 from cinema_cli.analysis.evaluation.against import difference_rows
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
+from cinema_cli.analysis.evaluation.masks import DICE
 from cinema_cli.analysis.evaluation.repeats import repeat_rows
 from cinema_cli.analysis.evaluation.summary import summary_rows
+from cinema_cli.analysis.evaluation.table import System
 from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of
 from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.evaluate_files import PLAN, RunOfEvaluation, write_evaluation
@@ -23,6 +25,8 @@ from cinema_cli.commands.runlog import logged_run, utc_now
 from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.ledger import refuse_inside
 from cinema_cli.io.lock import run_lock
+
+_HARDLY, _WELL = 0.1, 0.5  # Dice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +92,18 @@ def _say(found: Compared) -> None:
         [f"{one.participant_id} {one.frame}".strip() + f": {one.reason}" for one in found.refusals],
         summary=f"{len(found.refusals)} masks could not be compared",
     )
+    if labels_look_swapped(found.table):
+        CONSOLE.warn("predicted and true cavities hardly meet while the muscle does: is --labels right?")
     known = found.table.filter(pl.col("value").is_not_null())
     CONSOLE.info(f"{known['participant_id'].n_unique()} participants compared")
+
+
+def labels_look_swapped(table: pl.DataFrame) -> bool:
+    """Whether the mean Dice of both cavities is what it is where their labels are mixed up, unlike the muscle's."""
+    of_this = table.filter(pl.col("system") == System.THIS, pl.col("metric") == DICE)
+    dice: dict[str, float] = dict(of_this.group_by("term").agg(pl.col("value").mean()).drop_nulls().iter_rows())
+    cavities = [dice.get(term, 1.0) for term in ("lv", "rv")]
+    return max(cavities) < _HARDLY and dice.get("myo", 0.0) > _WELL
 
 
 def summary_json(done: DoneEvaluation) -> str:
