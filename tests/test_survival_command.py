@@ -90,6 +90,13 @@ def test_the_estimates_are_one_table_in_both_forms(lung: Path) -> None:
             ["--entry", "start", "--time", "stop", "--event", "status", "--cluster", "id"],
         ),
         (
+            "bladder_ag_cluster",  # as R's coxph with id: several events of a person make its errors robust
+            "bladder_ag",
+            "number",
+            "rx,size",
+            ["--entry", "start", "--time", "stop", "--event", "status"],
+        ),
+        (
             "mgus2_cox_agescale",
             "mgus2",
             "hgb",
@@ -145,13 +152,38 @@ def test_lists_and_choices_come_from_a_file_too(tmp_path: Path, capsys: pytest.C
     table = tmp_path / "t.csv"
     pl.DataFrame(people() | {"z": list(range(40)), "site": ["a", "b"] * 20}).write_csv(table)
     config = tmp_path / "c.toml"
-    config.write_text('[survival]\nphenotypes = ["x", "z"]\ncovariates = "site"\nper = "unit"\nbootstrap = 2\n')
-    assert run(["survival", str(table), "-o", str(tmp_path / "o"), "--config", str(config), "--json"]) == 0
+    lines = ('phenotypes = ["x", "z"]', 'covariates = "site"', 'per = "unit"', "bootstrap = 2", "no-suppress = true")
+    config.write_text("\n".join(["[survival]", *lines, "json = true", 'time-unit = "days"']))
+    assert run(["survival", str(table), "-o", str(tmp_path / "o"), "--config", str(config)]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["phenotypes"] == ["x", "z"] and said["n"] == 40
+    assert said["phenotypes"] == ["x", "z"]
     assert said["report"] == str(tmp_path / "o" / "report.html")
     cox = pl.read_parquet(tmp_path / "o" / "estimates.parquet").filter(analysis="cox")
     assert {"x", "z"} <= set(cox["term"]) and not cox["unit"].str.contains("SD").any()
+
+
+def test_an_unknown_setting_is_told_the_options_as_they_are_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.toml").write_text("jsn = true\n")
+    assert run(["survival", "t.csv", "-o", str(tmp_path / "o"), "--config", str(tmp_path / "c.toml")]) == 78
+    said = capsys.readouterr().err
+    assert "unknown setting jsn" in said and " json," in said and " time-unit," in said
+    assert "as_json" not in said and "source" not in said
+
+
+@pytest.mark.parametrize(("n", "shown"), [(40, False), (120, True)])
+def test_json_tells_no_count_that_the_table_hides(
+    n: int, shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 40 people all but 6 had the event: both counts would say so."""
+    table = tmp_path / "t.csv"
+    pl.DataFrame(people(n)).write_csv(table)
+    assert run(["survival", str(table), "-o", str(tmp_path / "o"), "--json", *FEW]) == 0
+    said = json.loads(capsys.readouterr().out)
+    rate = pl.read_parquet(tmp_path / "o" / "estimates.parquet").filter(analysis="rate").row(0, named=True)
+    assert (said["n"], said["events"]) == (rate["n"], rate["events"])
+    assert (said["n"] == n) == (said["events"] is not None) == shown
 
 
 def test_nobody_with_the_event_is_a_report_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

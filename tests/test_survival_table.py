@@ -203,6 +203,8 @@ def test_nobody_left_is_said_with_the_reasons(tmp_path: Path) -> None:
         ({"participant_id": ["003", "", "002"]}, {}, "outcomes.csv, row 3: participant_id is empty"),
         ({"age": ["50", "unknown", "60"]}, {"covariates": ("age",)}, "row 3: age is 'unknown', not a number"),
         ({"age": ["50", "-inf", "60"]}, {"covariates": ("age",)}, "row 3: age is '-inf'"),
+        ({"age": ["50", "-1e300", "60"]}, {"covariates": ("age",)}, "row 3: age is '-1e300', too large"),
+        ({"time": ["1", "1e300", "2"]}, {}, "row 3: time is '1e300', too large"),
         ({"w": ["1", "0", "2"]}, {"weights": "w"}, "row 3: w is '0', a weight is above 0"),
         ({"vol": ["1", "big", "2"]}, {"phenotypes": ("vol",)}, "row 3: vol is 'big', not a number"),
         ({}, {"covariates": ("lvef",)}, "no column lvef in outcomes.csv nor phenotypes.csv (there are"),
@@ -299,6 +301,69 @@ def test_only_numbers_are_phenotypes_by_default(tmp_path: Path) -> None:
     assert "no phenotype" in refused(tmp_path, {"id": ["1"], "scanner": ["big"]}, ends).message
 
 
+def test_a_slip_in_a_column_of_numbers_is_no_reason_to_forget_it(tmp_path: Path) -> None:
+    n = 20
+    people = {"id": range(n), "time": [1] * n, "event": [1] * n, "y": range(n), "word": ["a", *("1" * 9), *("b" * 10)]}
+    slips = [str(k) for k in range(n - 2)] + ["abc", "?"]
+    with pytest.raises(ConfigError, match=r"all.csv, rows 20, 21: x is 'abc', not a number") as caught:
+        read_analysis_table(a_file(tmp_path / "all.csv", people | {"x": slips}), None, columns=Columns())
+    assert "--phenotypes" in caught.value.hint
+    ours = a_file(tmp_path / "ours.csv", people | {"lvef_pct": ["50", *("bad" for _ in range(n - 1))]})
+    with pytest.raises(ConfigError, match=r"rows 3, 4, 5, 6, 7 and 14 more: lvef_pct is 'bad'"):
+        read_analysis_table(ours, None, columns=Columns())
+    assert read_analysis_table(ours, None, columns=Columns(phenotypes=("y",))).phenotypes == ("y",)
+    assert read_analysis_table(a_file(tmp_path / "w.csv", people), None, columns=Columns()).phenotypes == ("y",)
+
+
+def test_names_with_commas_and_quotes_are_found_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "all.csv"
+    path.write_text('id,time,event,"a,b ""q""",c,d\n1,1,1,5,6,7\n2,2,0,6,7,7\n')
+    table = read_analysis_table(path, None, columns=Columns(phenotypes=('a,b "q"', "c,d")))
+    assert table.phenotypes == ('a,b "q"', "c", "d")
+    assert "no column a in" in refused(tmp_path, HEARTS, ENDS, covariates=("a, b",)).message
+
+
+def test_several_events_of_a_person_make_people_the_clusters(tmp_path: Path) -> None:
+    """As R's coxph with `id`: robust errors where somebody has more than one event, else not."""
+    rows = {
+        "id": list("112"),
+        "start": ["0", "2", "0"],
+        "time": ["2", "5", "3"],
+        "event": list("110"),
+        "x": list("123"),
+    }
+    path = a_file(tmp_path / "all.csv", rows)
+    table = read_analysis_table(path, None, columns=Columns(entry="start"))
+    assert table.cluster == ("participant_id",) and table.n_clusters == 2
+    assert any("several events: standard errors are robust" in note for note in table.notes)
+    a_file(path, rows | {"event": list("010")})
+    once = read_analysis_table(path, None, columns=Columns(entry="start"))
+    assert once.cluster == () and once.n_clusters == 0 and not any("robust" in note for note in once.notes)
+
+
+def test_few_clusters_are_a_note(tmp_path: Path) -> None:
+    n = 60
+    people = {"id": range(n), "time": [1] * n, "event": [1] * n, "x": range(n), "site": [k % 4 for k in range(n)]}
+    path = a_file(tmp_path / "all.csv", people | {"home": [k % 30 for k in range(n)]})
+    assert (
+        "4 clusters: with fewer than 30" in read_analysis_table(path, None, columns=Columns(cluster="site")).notes[-1]
+    )
+    assert "clusters" not in read_analysis_table(path, None, columns=Columns(cluster="home")).notes[-1]
+
+
+def test_few_matches_are_a_warning_with_ids_of_both_sides(tmp_path: Path) -> None:
+    hearts = {"participant_id": [f"{k:03d}" for k in range(90, 110)], "x": range(20)}
+    ends = {"participant_id": [str(k) for k in range(90, 110)], "time": [1] * 20, "event": [1] * 20}
+    table = through(tmp_path, hearts, ends | {"participant_id": ["90", "91", *ends["participant_id"][2:]]})
+    assert not table.warnings  # ten of twenty
+    ids = [*(str(k) for k in range(80, 99)), "109"]
+    ((said, shown),) = through(tmp_path, hearts, ends | {"participant_id": ids}).warnings
+    assert said == "1 of 20 rows of phenotypes.csv have a participant of outcomes.csv"
+    assert "phenotypes.csv has 090, 091, 092" in shown and "outcomes.csv has 80, 81, 82" in shown
+    many = {"participant_id": [str(k) for k in range(100, 900)], "time": [1] * 800, "event": [1] * 800}
+    assert not through(tmp_path, hearts, many).warnings  # a whole biobank, of which these are a part
+
+
 def test_intervals_of_a_person_are_several_rows_that_do_not_overlap(tmp_path: Path) -> None:
     rows = {
         "id": ["1", "1", "2"],
@@ -329,8 +394,7 @@ def test_intervals_of_outcomes_go_with_the_one_row_of_phenotypes(tmp_path: Path)
     ]
     assert steps(table)[1:] == [
         ("left out", "no outcome row", 1),
-        ("kept", "intervals of these participants", 3),
-        ("kept", "analysed", 3),
+        ("kept", "analysed", 2),
     ]
 
 
@@ -366,7 +430,7 @@ def test_every_data_set_of_r_comes_through_as_it_is(name: str, asked: dict[str, 
     table = read_analysis_table(STATISTICS / "data" / f"{name}.csv", None, columns=columns)
     expected = outcome_of(r_data(name), columns.time or "time", columns.event or "event", columns.entry or None)
     found = table.outcome()
-    assert table.n == n == table.flow[-1].n
+    assert table.n == n and table.flow[-1].n == table.n_people
     assert abs(found.time - expected.time).max() <= 1e-7 * abs(expected.time).max()
     assert found.event.tolist() == expected.event.tolist()
     assert (found.entry is None) == (expected.entry is None)
@@ -388,6 +452,50 @@ def test_files_that_are_none_are_said(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"no table")
     with pytest.raises(ConfigError, match="cannot read"):
         read_analysis_table(tmp_path / "bad.parquet", None, columns=Columns())
+
+
+def text_table(tmp_path: Path, content: bytes, name: str = "all.csv") -> AnalysisTable:
+    (tmp_path / name).write_bytes(content)
+    return read_analysis_table(tmp_path / name, None, columns=Columns())
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"id;time;event;x\n1;1;1;5.5\n2;2;0;7\n", "all.csv"),
+        (b"id\ttime\tevent\tx\n1\t1\t1\t5.5\n2\t2\t0\t7\n", "all.csv"),
+        (b"id\ttime\tevent\tx\ta,b,c,d,e,f\n1\t1\t1\t5.5\tu\n2\t2\t0\t7\tv\n", "all.tsv"),
+        (b'"id","time","event","x","a;b;c;d;e;f;g"\r\n1,1,1,5.5,\r\n2,2,0,7,v\r\n\r\n', "all.csv"),
+    ],
+)
+def test_cells_are_parted_as_the_header_is(tmp_path: Path, content: bytes, name: str) -> None:
+    assert text_table(tmp_path, content, name).rows["x"].to_list() == [5.5, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "hint"),
+    [
+        (b"", "all.csv is empty", "header"),
+        (b"\xef\xbb\xbf\n\n", "all.csv is empty", "header"),
+        (b"id,time,event,x\n1,1,1,5\n2,2,0,6,7\n", "all.csv row 3: 5 cells, the header has 4", "parted by commas"),
+        (b"id,time,event,x\n1,1,1,5\n2,2,0\n", "all.csv row 3: 3 cells, the header has 4", "quotes"),
+        (b"id;time;event;x\n1;1;1;5\n2;2;0;6,5\n", "all.csv row 3: x is '6,5', with a decimal comma", "with a point"),
+        ("id,time\n1,1\n".encode("utf-16"), "all.csv is UTF-16 text", "UTF-8"),
+        ("id,time\n1,1\n".encode("utf-16-le"), "all.csv holds no text", "CSV"),
+        (b"id,time,event,x\r1,1,1,5\r2,2,0,6\r", "all.csv has the line ends of old Macs", "Unix"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "all.csv holds no text", "CSV"),
+        (b"\x01\x02,\x03\n1,2\n", "all.csv holds no text", "CSV"),
+        (b"PK\x03\x04\0\0", "all.csv is a spreadsheet or an archive", "CSV"),
+        (b"PAR1\0", "all.csv is Parquet under another name", ".parquet"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_sentence_without_its_bytes(
+    tmp_path: Path, content: bytes, says: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        text_table(tmp_path, content)
+    assert caught.value.message == says and hint in caught.value.hint
+    assert caught.value.message.isprintable()
 
 
 def test_row_numbers_in_words() -> None:

@@ -154,17 +154,20 @@ def read_settings(path: Path, *, context: typer.Context) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}", hint="See https://toml.io.", code="bad_config") from error
-    several = {p.name for p in context.command.params if getattr(p, "multiple", False)}
-    known = {str(p.name) for p in context.command.params} - {"config"}
+    parameters = [p for p in context.command.params if p.name != "config"]
+    several = {p.name for p in parameters if getattr(p, "multiple", False)}
+    spelled = {o.removeprefix("--").replace("-", "_"): str(p.name) for p in parameters for o in p.opts if o[:2] == "--"}
+    known = spelled | {str(p.name): str(p.name) for p in parameters}  # the latter as a log's config.toml has them
     own = settings.get(context.info_name or "", {})
     top = {name: value for name, value in settings.items() if not isinstance(value, Mapping)}
-    found = {name.replace("-", "_"): value for name, value in (top | dict(own)).items()}
-    if unknown := sorted(set(found) - known):
+    written = {name.replace("-", "_"): value for name, value in (top | dict(own)).items()}
+    if unknown := sorted(set(written) - set(known)):
         raise ConfigError(
             f"{path}: unknown setting {', '.join(unknown)}",
-            hint=f"`{context.info_name}` knows {', '.join(sorted(known))}.",
+            hint=f"`{context.info_name}` knows {', '.join(sorted(name.replace('_', '-') for name in spelled))}.",
             code="unknown_setting",
         )
+    found = {known[name]: value for name, value in written.items()}
     return {name: [value] if name in several and isinstance(value, str) else value for name, value in found.items()}
 
 

@@ -11,7 +11,7 @@ import typer
 from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.settings import Per, SurvivalSettings
 from cinema_cli.analysis.survival.times import TimeUnit
-from cinema_cli.commands.options import names, resolved, typed
+from cinema_cli.commands.options import resolved, typed
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.processors import available_cpus
 
@@ -44,7 +44,7 @@ def job_of(context: typer.Context) -> SurvivalJob:
         raise UsageError("--impute 1 cannot be pooled", hint="5 to 20 are usual; 0: complete cases.", code="impute")
     if asked["horizon"] is not None and not asked["horizon"] > 0:
         raise UsageError("--horizon must be above 0", hint="It is in the unit of --time-unit.", code="horizon")
-    several: dict[str, Any] = {n: names(asked[n]) for n in ("covariates", "strata", "groups", "phenotypes")}
+    several: dict[str, Any] = {n: tuple(asked[n] or ()) for n in ("covariates", "strata", "groups", "phenotypes")}
     return SurvivalJob(
         phenotypes=asked["source"],
         outcomes=asked["outcomes"],

@@ -99,5 +99,5 @@ def _without_events(table: AnalysisTable) -> Estimate:
         "not_estimable",
         table.outcome_name,
         term=table.outcome_name,
-        level=f"nobody had the event {table.outcome_name}: no hazard ratio, curve or prediction is estimable",
+        level=f"nobody had the event ({table.outcome_name}): no hazard ratio, curve or prediction is estimable",
     )

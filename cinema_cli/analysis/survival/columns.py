@@ -1,10 +1,10 @@
 """Which column of the tables is what: as asked for, else by its usual name."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cinema_cli.analysis.survival.reading import Source
+from cinema_cli.analysis.survival.reading import FIRST_ROW, Cells, Source, as_numbers
 from cinema_cli.analysis.survival.table import OWN_COLUMNS, PARTICIPANT
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.phenotypes import PHENOTYPES
@@ -15,12 +15,16 @@ TIME_NAMES = ("time_years", "time")
 EVENT_NAMES = ("event",)
 COMPETING_CODE = "2"
 _MOST_LISTED = 30  # columns that an error lists
+_MOSTLY = 0.9  # share of cells from which on a column is one of numbers with slips
 _OURS = frozenset(phenotype.name for phenotype in PHENOTYPES if phenotype.unit)  # frames of the cycle are none
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Names of columns, as asked for; empty where the usual name is to be found, or where there is none."""
+    """Names of columns, as asked for; empty where the usual name is to be found, or where there is none.
+
+    Those of which there may be several may still be lists with commas: `find_columns` parts them.
+    """
 
     participant: str = ""
     time: str = ""
@@ -79,6 +83,7 @@ def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
         "outcomes": _participant(asked.participant, outcomes, other=phenotypes, notes=notes),
     }
     tables = (outcomes, phenotypes)
+    asked = _parted(asked, {*outcomes.names, *phenotypes.names})
     columns = replace(
         asked,
         time=asked.time or _usual(TIME_NAMES, tables, option="--time", what="times"),
@@ -97,6 +102,22 @@ def find_columns(asked: Columns, phenotypes: Source, outcomes: Source) -> Found:
     of_outcomes = {name for name in others if outcomes.has(name)}
     of_outcomes |= {name for name in columns.phenotypes if not phenotypes.has(name)}
     return Found(columns, frozenset(of_outcomes), ids, tuple(notes))
+
+
+def _parted(asked: Columns, names: Collection[str]) -> Columns:
+    """Each word that is no name of a column parted at its commas."""
+
+    def of(words: tuple[str, ...]) -> tuple[str, ...]:
+        parts = (part.strip() for word in words for part in ([word] if word in names else word.split(",")))
+        return tuple(dict.fromkeys(part for part in parts if part))
+
+    return replace(
+        asked,
+        covariates=of(asked.covariates),
+        strata=of(asked.strata),
+        groups=of(asked.groups),
+        phenotypes=of(asked.phenotypes),
+    )
 
 
 def _check_all(columns: Columns, phenotypes: Source, outcomes: Source) -> None:
@@ -195,6 +216,7 @@ def _default_phenotypes(source: Source, *, taken: Iterable[str]) -> tuple[str, .
     """Every phenotype of ours that the table has; without any, every other column of numbers."""
     free = [name for name in source.names if name not in {*taken, *PARTICIPANT_NAMES, *OWN_COLUMNS}]
     ours = [name for name in free if name in _OURS]
+    _refuse_slips(source, ours or free, share=0.0 if ours else _MOSTLY)
     found = tuple(name for name in ours or free if source.is_numeric(name))
     if not found:
         raise ConfigError(
@@ -203,6 +225,21 @@ def _default_phenotypes(source: Source, *, taken: Iterable[str]) -> tuple[str, .
             code="survival_columns",
         )
     return found
+
+
+def _refuse_slips(source: Source, names: Iterable[str], *, share: float) -> None:
+    """Raise ConfigError for text where that `share` of cells are numbers: it would be no phenotype without a word."""
+    cells = Cells(source.cells.with_row_index("_row", offset=FIRST_ROW), {n: (source.name, "_row") for n in names})
+    for name in names:
+        values, known = as_numbers(source.cells[name]), source.cells[name].is_not_null()
+        if values.count() < max(share * source.cells[name].count(), 1):
+            continue
+        cells.refuse(
+            name,
+            values.is_null() & known,
+            says="is {}, not a number",
+            hint="Correct it, or leave the cell empty; --phenotypes names other columns.",
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

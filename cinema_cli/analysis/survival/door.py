@@ -1,7 +1,8 @@
 """The door of a survival analysis: tables of phenotypes and outcomes in, one clean analysis table out, or a refusal."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,8 @@ from cinema_cli.analysis.survival.reading import Cells, Source, read_outcomes, r
 from cinema_cli.analysis.survival.table import ENTRY, EVENT, PARTICIPANT, SESSION, TIME, AnalysisTable
 from cinema_cli.analysis.survival.times import Times, TimeUnit, read_events, read_times
 from cinema_cli.domain.errors import InputError
+
+FEW_CLUSTERS = 30  # robust errors are too small with fewer
 
 _LONG_LIFE = {TimeUnit.YEARS: 130.0, TimeUnit.MONTHS: 1560.0}  # a longer follow-up is likely in another unit
 
@@ -60,8 +63,8 @@ def analysis_table(
     if named.allows_intervals and not named.cluster:
         _refuse_overlap(cells, named, times)
     rows = _rows(joined, named, times, events)
-    flow = list(joined.flow)
-    rows = _complete(rows, _needed(named, times, imputes=imputes), flow)
+    flow, notes = list(joined.flow), list[str]()
+    rows = _complete(rows, _needed(named, times, imputes=imputes), flow, notes)
     known = tuple(name for name in named.phenotypes if rows[name].null_count() < rows.height)
     if not known:
         raise InputError(
@@ -69,15 +72,15 @@ def analysis_table(
             hint="Name columns with --phenotypes.",
             code="nobody",
         )
-    notes = [*found.notes, *joined.notes, *_doubts(rows, named, known, times)]
-    return AnalysisTable(
+    notes = [*found.notes, *joined.notes, *notes, *_doubts(rows, named, known, times)]
+    table = AnalysisTable(
         rows.drop(name for name in named.phenotypes if name not in known),
         outcome_name=named.event,
         phenotypes=known,
         covariates=named.covariates,
         groups=named.groups,
         strata=named.strata,
-        cluster=(named.cluster,) if named.cluster else (),
+        cluster=_cluster(rows, named),
         weights=named.weights,
         competing_name=f"{named.event}=2" if named.competing == COMPETING_CODE else named.competing,
         time_unit=str(times.unit),
@@ -85,7 +88,9 @@ def analysis_table(
         imputes=imputes,
         flow=tuple(flow),
         notes=tuple(notes),
+        warnings=joined.warnings,
     )
+    return replace(table, notes=(*table.notes, *_doubts_of_clusters(table, named)))
 
 
 def _rows(joined: Joined, named: Columns, times: Times, events: pl.Series) -> pl.DataFrame:
@@ -112,17 +117,39 @@ def _needed(named: Columns, times: Times, *, imputes: bool) -> dict[str, str]:
     return {column: f"{word} missing" for column, word in says.items() if word}
 
 
-def _complete(rows: pl.DataFrame, needed: dict[str, str], flow: list[FlowStep]) -> pl.DataFrame:
+def _complete(rows: pl.DataFrame, needed: dict[str, str], flow: list[FlowStep], notes: list[str]) -> pl.DataFrame:
     """Rows with a value in every needed column. Raises InputError where none is left."""
     for column, reason in needed.items():
-        if n_missing := rows[column].null_count():
-            flow.append(left_out(reason, n_missing))
-            rows = rows.filter(pl.col(column).is_not_null())
+        known = rows.filter(pl.col(column).is_not_null())
+        if lost := _people(rows) - _people(known):
+            flow.append(left_out(reason, lost))
+        if rows.height - known.height > lost:
+            notes.append(f"{reason}: intervals without it were left out, of participants who stay")
+        rows = known
     if rows.is_empty():
         steps = ", ".join(f"{step.name} {step.n}" for step in flow)
         raise InputError(f"nobody is left to analyse ({steps})", hint="See who was left out, and why.", code="nobody")
-    flow.append(kept("analysed", rows.height))
+    flow.append(kept("analysed", _people(rows)))
     return rows
+
+
+def _people(rows: pl.DataFrame) -> int:
+    """Participants: the flow counts them, also where rows are intervals."""
+    return rows[PARTICIPANT].n_unique()
+
+
+def _cluster(rows: pl.DataFrame, named: Columns) -> tuple[str, ...]:
+    """What says which rows belong together: as asked for, and as in R the participant where one had several events."""
+    if named.cluster:
+        return (named.cluster,)
+    return (PARTICIPANT,) if rows.filter(pl.col(EVENT) == 1)[PARTICIPANT].is_duplicated().any() else ()
+
+
+def _doubts_of_clusters(table: AnalysisTable, named: Columns) -> Iterator[str]:
+    if table.cluster and not named.cluster:
+        yield "participants have several events: standard errors are robust, by participant, as with --cluster"
+    if 0 < table.n_clusters < FEW_CLUSTERS:
+        yield f"{table.n_clusters} clusters: with fewer than {FEW_CLUSTERS} robust standard errors are too small"
 
 
 def _refuse_overlap(cells: Cells, named: Columns, times: Times) -> None:

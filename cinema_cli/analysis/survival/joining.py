@@ -1,6 +1,6 @@
 """Phenotypes and outcomes of the same people side by side: done studies, first visits, ids with and without prefix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,7 +17,7 @@ KEY = "_key"  # who, without prefix
 NAMED = "_named"  # the same as the table of phenotypes has it
 VISIT = "_visit"
 _ROWS = {"phenotypes": "_row_phenotypes", "outcomes": "_row_outcomes"}
-_SHOWN = 3  # ids of each side where none match
+_SHOWN = 3  # ids of each side where none or few match
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +27,7 @@ class Joined:
     cells: Cells
     flow: tuple[FlowStep, ...]
     notes: tuple[str, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()  # a sentence, and ids that go with it
 
 
 def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key: bytes | None = None) -> Joined:
@@ -36,7 +37,10 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     both tables, ConfigError where a person stands there twice.
     """
     people = _keyed(phenotypes, found.participant_of["phenotypes"], row=_ROWS["phenotypes"])
-    flow = [kept("rows of the phenotype table", people.height)]
+    if phenotypes is outcomes and found.columns.allows_intervals:
+        flow = [kept("participants of the table", people[KEY].n_unique())]
+    else:
+        flow = [kept("rows of the phenotype table", people.height)]
     people = _done_studies(people, flow)
     if phenotypes is outcomes:
         people = people.with_columns(pl.col(_ROWS["phenotypes"]).alias(_ROWS["outcomes"]))
@@ -56,11 +60,10 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     both = left.join(matched, on=on, how="inner", maintain_order="left_right")
     if n_without := left.height - both[_ROWS["phenotypes"]].n_unique():
         flow.append(left_out("no outcome row", n_without))
-    if both.height > people.height - n_without:
-        flow.append(kept("intervals of these participants", both.height))
     spare = right.height - matched.height
     notes = (f"rows of {outcomes.name} whose participant has no phenotypes: {spare}",) if spare else ()
-    return Joined(_cells(both, phenotypes, outcomes, found), tuple(flow), notes)
+    warnings = tuple(_few_matches(left, events, phenotypes, outcomes))
+    return Joined(_cells(both, phenotypes, outcomes, found), tuple(flow), notes, warnings)
 
 
 def _wanted(found: Found) -> list[str]:
@@ -159,6 +162,24 @@ def _refuse_strangers(left: pl.DataFrame, events: pl.DataFrame, phenotypes: Sour
         if zeros
         else "Name the right column of ids with --id-column; a prefix sub- does not matter, leading zeros do.",
         code="nobody_matches",
+    )
+
+
+def _few_matches(
+    left: pl.DataFrame, events: pl.DataFrame, phenotypes: Source, outcomes: Source
+) -> Iterator[tuple[str, str]]:
+    """A warning where fewer than half of the smaller table find a partner; one may hold many more people."""
+    alone = [one.filter(~pl.col(KEY).is_in(other[KEY].implode())) for one, other in ((left, events), (events, left))]
+    if any(2 * without.height <= one.height for one, without in zip((left, events), alone, strict=True)):
+        return
+    sides = [
+        f"{source.name} has {', '.join(without[NAMED].unique(maintain_order=True).head(_SHOWN))}"
+        for source, without in zip((phenotypes, outcomes), alone, strict=True)
+    ]
+    matching = left.height - alone[0].height
+    yield (
+        f"{matching} of {left.height} rows of {phenotypes.name} have a participant of {outcomes.name}",
+        f": without a partner {', '.join(sides)}; leading zeros count",
     )
 
 

@@ -13,6 +13,7 @@ PHENOTYPE_TABLE = "phenotypes.parquet"
 MISSING = ("", ".", "NA", "na", "N/A", "n/a", "NaN", "nan", "NULL", "null", "<NA>")  # `none` may be a category
 FIRST_ROW = 2  # the header is row 1, as a spreadsheet counts
 _MOST_ROWS = 5  # row numbers that an error lists
+_LARGEST = 1e100  # of values: squares of larger ones are infinite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +119,7 @@ class Cells:
         raise ConfigError(f"{file}, {where}: {called or name} {says.format(first)}", hint=hint, code=code)
 
     def numbers(self, name: str) -> pl.Series:
-        """A column that must hold numbers. Raises ConfigError for text and for what is not finite."""
+        """A column that must hold numbers. Raises ConfigError for text and for what is infinite or nearly so."""
         cells = self.table[name]
         values = as_numbers(cells)
         self.refuse(
@@ -127,5 +128,10 @@ class Cells:
             says="is {}, not a number",
             hint="Write numbers with a point; leave the cell empty where the value is unknown.",
         )
-        self.refuse(name, values.is_infinite(), says="is {}", hint="Leave the cell empty where the value is unknown.")
+        self.refuse(
+            name,
+            values.abs() > _LARGEST,
+            says="is {}, too large for a number of anything",
+            hint="Leave the cell empty where the value is unknown.",
+        )
         return values

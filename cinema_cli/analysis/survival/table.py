@@ -40,6 +40,7 @@ class AnalysisTable:
     imputes: bool = False  # whether rows with missing covariates were kept, to be filled in
     flow: tuple[FlowStep, ...] = ()
     notes: tuple[str, ...] = ()  # what was settled without being asked, a sentence each
+    warnings: tuple[tuple[str, str], ...] = ()  # what is likely wrong: a sentence, and ids that go with it
 
     @property
     def n(self) -> int:
@@ -60,6 +61,12 @@ class AnalysisTable:
     def has_intervals(self) -> bool:
         """Whether somebody has several rows."""
         return self.n_people < self.n
+
+    @property
+    def n_clusters(self) -> int:
+        """Groups of rows that belong together; 0 where each row stands for itself."""
+        codes = self.codes(self.cluster)
+        return 0 if codes is None else len(np.unique(codes))
 
     def outcome(self, rows: Ints | None = None) -> Outcome:
         """Times and events of all rows, or of some."""
