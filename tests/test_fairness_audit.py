@@ -208,6 +208,25 @@ def test_age_bands_as_asked(folder: Path) -> None:
     assert ages.labels == ("age_band=under 50", "age_band=50 to 64", "age_band=65 and over")
 
 
+@pytest.mark.parametrize(
+    ("counts", "labels"),
+    [
+        ({45: 20, 55: 20, 65: 20}, ["40 to 49", "50 to 59", "60 to 69"]),
+        ({35: 3, 45: 20, 55: 20, 65: 20, 75: 9}, ["under 50", "50 to 59", "60 and over"]),
+        ({45: 20, 55: 20, 65: 20, 75: 4, 85: 4}, ["40 to 49", "50 to 59", "60 and over"]),
+        ({45: 20, 55: 2, 65: 20, 75: 20}, ["40 to 49", "50 to 59", "60 to 69", "70 to 79"]),
+        ({5: 20}, ["0 to 9"]),
+    ],
+)
+def test_few_people_of_great_or_small_age_are_no_band_of_their_own(
+    tmp_path: Path, counts: dict[int, int], labels: list[str]
+) -> None:
+    ages = [age for age, count in counts.items() for _ in range(count)]
+    pl.DataFrame({"participant_id": range(len(ages)), "age": ages}).write_csv(tmp_path / "p.csv")
+    (bands,) = group_columns(read_people(tmp_path / "p.csv"), ["age_band"])
+    assert [label.removeprefix("age_band=") for label in bands.labels] == labels
+
+
 def some_people(**columns: list[Any]) -> People:
     """People with these columns."""
     n = len(next(iter(columns.values())))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from cinema_cli.analysis.statistics.group_means import FEWEST
 from cinema_cli.analysis.survival.columns import AGES, PARTICIPANT_NAMES
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
 from cinema_cli.analysis.survival.reading import Source, as_numbers, as_text, read_phenotypes, read_source
@@ -177,11 +178,7 @@ def _derived(rows: pl.DataFrame, age_bands: Sequence[float]) -> pl.DataFrame:
 
 def _bands(ages: pl.Series, starts: Sequence[float]) -> pl.Series:
     """Ages in years as `50 to 59`, in decades or between given ages."""
-    if not starts:
-        low = (ages / _DECADE).floor() * _DECADE
-        starts = [v for v in low.drop_nulls().unique().sort().to_list() if v > 0]
-        starts = [*starts, starts[-1] + _DECADE] if starts else [_DECADE]
-    edges = sorted(starts)
+    edges = list(starts) or _decades(ages)
     words: Mapping[int, str] = {
         0: f"under {edges[0]:g}",
         **{k: f"{low:g} to {high - 1:g}" for k, (low, high) in enumerate(pairwise(edges), 1)},
@@ -190,3 +187,21 @@ def _bands(ages: pl.Series, starts: Sequence[float]) -> pl.Series:
     place = sum((ages >= edge).cast(pl.Int64) for edge in edges)
     assert isinstance(place, pl.Series)
     return place.replace_strict(dict(words), return_dtype=pl.String)
+
+
+def _decades(ages: pl.Series) -> list[float]:
+    """Where bands begin: few people at either end are one band with the next decade, for they could not be shown."""
+    known = ages.drop_nulls()
+    if known.is_empty():
+        return [_DECADE]
+    lowest, highest = (float(v) // _DECADE * _DECADE for v in (known.min(), known.max()))  # type: ignore[arg-type]
+    edges = [lowest + _DECADE * k for k in range(round((highest - lowest) / _DECADE) + 2)]
+    if len(edges) > 3 and (known >= edges[-2]).sum() < FEWEST:
+        edges = edges[:-2]
+        while len(edges) > 2 and (known >= edges[-1]).sum() < FEWEST:
+            edges.pop()
+    if len(edges) > 3 and (known < edges[1]).sum() < FEWEST:
+        edges = edges[2:]
+        while len(edges) > 2 and (known < edges[0]).sum() < FEWEST:
+            edges.pop(0)
+    return edges
