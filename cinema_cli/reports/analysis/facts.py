@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cinema_cli.reports.render import number
+
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
@@ -22,7 +24,17 @@ def run_facts(
         ("Started", started),
         ("Finished", finished),
         ("Seed", str(seed)),
-        ("Versions", ", ".join(f"{name} {number}" for name, number in versions if name != "cinema")),
+        ("Versions", ", ".join(f"{name} {edition}" for name, edition in versions if name != "cinema")),
         *options,
     ]
     return [(name, words) for name, words in said if words]
+
+
+def disclosure_words(*, suppressed: bool, min_cell: int) -> str:
+    """What disclosure control took out; "" where it was off."""
+    if not suppressed:
+        return ""
+    return (
+        f"Counts from 1 to {number(min_cell - 1, decimals=0)} people and what is computed from them are suppressed, "
+        "with further cells from which they could be found."
+    )

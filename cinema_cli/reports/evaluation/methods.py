@@ -1,5 +1,6 @@
 """Last section: what was done and how each figure is defined, said only of what was done."""
 
+from cinema_cli.reports.analysis.facts import disclosure_words
 from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.words import listed, title_of
 from cinema_cli.reports.evaluation.facts import EvaluationFacts
@@ -21,16 +22,6 @@ def method_paragraphs(rows: Rows, facts: EvaluationFacts) -> list[tuple[str, str
         ("Software", f"Computed with cinema {facts.version}{_versions(facts)}; random seed {facts.seed}."),
     ]
     return [(heading, said) for heading, said in paragraphs if said]
-
-
-def disclosure_words(*, suppressed: bool, min_cell: int) -> str:
-    """What disclosure control took out; "" where it was off."""
-    if not suppressed:
-        return ""
-    return (
-        f"Counts from 1 to {number(min_cell - 1, decimals=0)} people and what is computed from them are suppressed, "
-        "with further cells from which they could be found."
-    )
 
 
 def _versions(facts: EvaluationFacts) -> str:

@@ -1,8 +1,8 @@
 """Last section: how groups were compared, and what that means and does not mean."""
 
+from cinema_cli.reports.analysis.facts import disclosure_words
 from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.words import listed, title_of
-from cinema_cli.reports.evaluation.methods import disclosure_words
 from cinema_cli.reports.fairness.facts import FairnessFacts
 from cinema_cli.reports.fairness.naming import FOLLOWED
 from cinema_cli.reports.render import number
