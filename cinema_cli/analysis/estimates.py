@@ -100,14 +100,15 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "repeatability": "Of a phenotype (term) measured twice: model cov_rms (the paper's), cov_log, cov_wsd (shares, "
     "not percent), wsd, rc, icc21, icc31, bias (first less second), sd, loa_lower or loa_upper; n pairs; group as in "
     "evaluation. Who is left out: flow rows of model `repeatability`.",
-    "group_metric": "A metric (model) of a target (term) in one group (`name=value`, or `a=x & b=y`), n people.",
+    "group_metric": "A metric (model) of a target (term) in one group (`name=value`, `a=x & b=y`; empty: everybody), n "
+    "people, events of a share. Model `people`: n alone; `unknown`: n whose group in a column (term) is not known.",
     "gap": "Largest less smallest value of a metric (model) of a target (term) between the groups of a column (group); "
-    "p by permutation, q over all gaps of the page.",
+    "p by permutation (or where unit says so from standard errors), simultaneous limits, q over all gaps of the page.",
     "ratio": "Smallest over largest value, otherwise as gap.",
     "worst_group": "The worst value between the groups of a column; level names the group; otherwise as gap.",
     "skewed_error_ratio": "Largest over smallest error between the groups of a column; otherwise as gap.",
     "gap_null": "Mean gap when groups are permuted: what chance alone shows; lower and upper its 2.5 and 97.5 %.",
-    "gap_adjusted": "Gap between the groups once the covariates named in level are held equal; otherwise as gap.",
+    "gap_adjusted": "Gap between the groups once the covariates named in level are held equal; Wald's p.",
     "interaction": "Likelihood ratio chi-squared of term by group in a model of the outcome; level degrees of freedom.",
     "too_few": "A group whose number is not given: model the metric, term the target, level the reason in words.",
 }
