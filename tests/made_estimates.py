@@ -188,15 +188,16 @@ def _families(made: Made) -> Iterator[tuple[str, str, str, float, int]]:
     for k, g in enumerate(made.groups):
         yield "group", made.column, f"{made.column}={g}", 0.007 + 0.004 * k, made.n // len(made.groups)
     for i, p in enumerate(made.names):
-        for quarter, values in enumerate(QUARTERS):
+        for quarter in range(len(QUARTERS)):
             slope = 0.5 - 0.09 * i
-            yield "quantile", p, values, 0.009 * float(np.exp(slope * (1.5 - quarter))), made.n // 4
+            yield "quantile", p, f"Q{quarter + 1}", 0.009 * float(np.exp(slope * (1.5 - quarter))), made.n // 4
 
 
 def _curves(made: Made) -> Iterator[Estimate]:
     for model, term, group, hazard, n in _families(made):
         words = {"model": model, "term": term, "group": group}
-        yield from _falling(made, hazard, n, **words)
+        values = {"unit": QUARTERS[int(group[1:]) - 1]} if model == "quantile" else {}
+        yield from _falling(made, hazard, n, **words, **values)
         mean = float((1 - np.exp(-hazard * HORIZON)) / hazard)
         limits = {"lower": mean - 0.05, "upper": mean + 0.05, "se": 0.025}
         yield Estimate("rmst", "hf_event", level="10", estimate=mean, unit="years", **words, **limits)
@@ -210,7 +211,7 @@ def _curves(made: Made) -> Iterator[Estimate]:
                 risk = float(1 - np.exp(-hazard * part * time))
                 yield Estimate(
                     "cumulative_incidence", cause, level=f"{time:g}", n=int(n * (1 - (time / 12.3) ** 4)),
-                    estimate=risk, lower=risk * 0.9, upper=risk * 1.1, **words,
+                    estimate=risk, lower=risk * 0.9, upper=risk * 1.1, **words, **values,
                 )  # fmt: skip
     for term in (made.column,) * bool(made.groups):
         df = str(len(made.groups) - 1)

@@ -13,10 +13,13 @@ from numpy.testing import assert_allclose
 from statistics_golden import STATISTICS, r_values
 
 from cinema_cli.analysis.estimates import SCHEMA
+from cinema_cli.commands import survival_files
 from cinema_cli.commands.app import run
 from cinema_cli.commands.cohort_survival import cohort_survival
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE, names
+from cinema_cli.domain.errors import OutputError
+from cinema_cli.io.atomic import write_atomic
 from cinema_cli.io.identity import keyed_hash
 from cinema_cli.io.record_rows import PHENOTYPE_SCHEMA
 
@@ -237,6 +240,40 @@ def test_the_report_of_a_cohort_is_never_replaced(tmp_path: Path, capsys: pytest
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "studies.parquet")
     assert run(["survival", str(tmp_path / "t.csv"), "-o", str(tmp_path)]) == 2
     assert f"{tmp_path}/survival" in capsys.readouterr().err
+
+
+def test_files_that_it_did_not_make_are_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pl.DataFrame(people()).write_csv(tmp_path / "t.csv")
+    out = tmp_path / "o"
+    out.mkdir()
+    (out / "report.html").write_text("somebody's")
+    assert run(["survival", str(tmp_path / "t.csv"), "-o", str(out), *FEW]) == 2
+    assert "report.html would be replaced" in capsys.readouterr().err
+    assert (out / "report.html").read_text() == "somebody's" and len(list(out.iterdir())) == 1
+    (out / "report.html").rename(out / "other.html")
+    for _ in range(2):  # what it made itself is replaced
+        assert run(["survival", str(tmp_path / "t.csv"), "-o", str(out), "-q", *FEW]) == 0
+    assert (out / "other.html").read_text() == "somebody's"
+
+
+def test_a_run_that_cannot_be_written_whole_leaves_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pl.DataFrame(people()).write_csv(tmp_path / "t.csv")
+    asked = ["survival", str(tmp_path / "t.csv"), "-o", str(tmp_path / "o"), "-q", *FEW]
+    assert run(asked) == 0
+    names = ("report.html", "survival.json", "estimates.csv", "individual/analysis_table.csv")
+    before = {name: (tmp_path / "o" / name).read_bytes() for name in names}
+
+    def full(path: Path, content: str) -> Path:
+        if path.name == "report.html":
+            raise OutputError(f"cannot write {path}: No space left on device", hint="", code="full")
+        return write_atomic(path, content)
+
+    monkeypatch.setattr(survival_files, "write_atomic", full)
+    assert run([*asked, "--per", "unit", "--seed", "3"]) == 73
+    assert {name: (tmp_path / "o" / name).read_bytes() for name in names} == before
+    assert not list((tmp_path / "o").glob(".new-*"))
 
 
 def a_cohort(out: Path, made: dict[str, list[Any]], *, ids: list[str] | None = None) -> None:

@@ -103,6 +103,14 @@ def test_csv_says_missing_with_nothing_and_runs_no_formula() -> None:
     assert to_csv(table, na="NA") == "x,t\n1.5,'=1+1\nNA,'-a\nNA,\"é, b\"\n"
 
 
+def test_csv_leaves_texts_that_are_numbers_as_they_are() -> None:
+    """A spline's values stand as text in `level`: below zero they are numbers, no formulas."""
+    levels = ["-1.668", "+2", "-.5", "-1e-05", "-3.", "-0.62 to 0.1 ml", "-1+1", "-", "@x", "-0x1", "-1e5\n=1"]
+    text = to_csv(pl.DataFrame({"level": levels}))
+    read = pl.read_csv(text.encode(), schema={"level": pl.String})["level"].to_list()
+    assert read == [*levels[:5], *(f"'{level}" for level in levels[5:])]
+
+
 def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> None:
     known = gather(records)
     write_tables(tmp_path, known, version="1.2")

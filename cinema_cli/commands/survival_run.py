@@ -13,7 +13,7 @@ from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE
 from cinema_cli.analysis.survival.settings import Embeddings
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.analysis.survival.vectors import EMBEDDING_TABLE, read_embeddings
-from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of, digests_of, shown_count
+from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of, digests_of
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import logged_run, utc_now
 from cinema_cli.commands.survival_asked import SurvivalJob
@@ -78,6 +78,8 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> DoneSurvival:
     started, table = utc_now(), ready.table
     for said in table.notes:
         CONSOLE.info(said)
+    for said, ids in table.warnings:
+        CONSOLE.warn(said, aside=ids)
     _say_size(table)
     result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=_say_step)
     estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
@@ -92,8 +94,8 @@ def summary_json(done: DoneSurvival) -> str:
         {
             "report": str(done.report),
             "outcome": done.table.outcome_name,
-            "n": _shown(done.table.n, done.job),
-            "events": _shown(done.table.outcome().n_events, done.job),
+            "n": _told(done, "n"),
+            "events": _told(done, "events"),
             "phenotypes": list(done.table.phenotypes),
             "horizon": done.result.horizon,
             "estimates": done.estimates.height,
@@ -104,9 +106,10 @@ def summary_json(done: DoneSurvival) -> str:
     )
 
 
-def _shown(count: int, job: SurvivalJob) -> int | None:
-    """A count, if it may be shown."""
-    return shown_count(count, min_cell=job.min_cell if job.suppresses else 1)
+def _told(done: DoneSurvival, count: str) -> int | None:
+    """A count of everybody, as the written rate of the outcome has it."""
+    rate = done.estimates.filter(analysis="rate", outcome=done.table.outcome_name, group="")
+    return rate[count][0] if rate.height else None
 
 
 def _inputs(job: SurvivalJob) -> tuple[Path, ...]:

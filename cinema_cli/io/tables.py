@@ -29,8 +29,9 @@ def to_csv(table: pl.DataFrame, *, na: str = "") -> str:
     A text that is a number, such as `-1.5`, stays one.
     """
     text = pl.col(pl.String)
+    runs = text.str.contains(_FORMULA_START) & ~text.str.contains(_NUMBER)
     safe = table.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(
-        pl.when(text.str.contains(_FORMULA_START) & ~text.str.contains(_NUMBER)).then("'" + text).otherwise(text).name.keep()
+        pl.when(runs).then("'" + text).otherwise(text).name.keep()
     )
     return safe.write_csv(null_value=na)
 

@@ -72,7 +72,7 @@ def held_out_concordance(
         )
     if outcome.n_events < FEWEST_EVENTS:
         raise NotEstimableError(
-            f"{outcome.n_events} events are fewer than {FEWEST_EVENTS}: "
+            f"there are fewer than {FEWEST_EVENTS} events: "
             "how a model ranks people it has not seen is not estimable",
             hint="Wait for more follow-up.",
         )

@@ -105,7 +105,7 @@ def smooth_effect(residuals: Schoenfeld, column: int) -> EffectOverTime:
     distinct, first = np.unique(residuals.transformed, return_index=True)
     if len(distinct) <= CURVE_DF:
         raise NotEstimableError(
-            f"all events lie at {len(distinct)} times: how the effect of {residuals.names[column]} changes over time "
+            f"all events lie at too few times: how the effect of {residuals.names[column]} changes over time "
             "is not estimable"
         )
     low, high = np.quantile(residuals.transformed, SHOWN)

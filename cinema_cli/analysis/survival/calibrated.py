@@ -16,6 +16,7 @@ from cinema_cli.analysis.statistics.held_out import HeldOut, held_out_prediction
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import EVENT, Floats
 from cinema_cli.analysis.survival.effects import PEOPLE_BEYOND, inner_range
+from cinema_cli.analysis.survival.fitted import FittedModel
 from cinema_cli.domain.errors import NotEstimableError
 
 HELD_OUT = "held-out"  # what the unit of these rows says of their predictions

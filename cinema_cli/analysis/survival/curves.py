@@ -10,9 +10,10 @@ from cinema_cli.analysis.statistics.competing import aalen_johansen, incidence_a
 from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier, quantiles, value_at
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.log_rank import log_rank
-from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.rmst import rmst
 from cinema_cli.analysis.survival.design import unit_of
+from cinema_cli.analysis.survival.intervals import People, people_of
 from cinema_cli.analysis.survival.table import AnalysisTable
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -29,6 +30,7 @@ class Split:
     term: str
     names: tuple[str, ...]
     codes: Ints
+    ranges: tuple[str, ...] = ()  # which values each of the names has
 
 
 def curve_rows(table: AnalysisTable, *, horizon: float) -> Iterator[Estimate]:
@@ -38,14 +40,15 @@ def curve_rows(table: AnalysisTable, *, horizon: float) -> Iterator[Estimate]:
     splits = [Split("overall", "", ("",), np.zeros(table.n, dtype=np.int64))]
     splits += [split for name in table.phenotypes if (split := quarters(table, name)) is not None]
     splits += [_by_group(table, name) for name in table.groups]
-    strata = table.codes(table.strata)
+    strata, people = table.codes(table.strata), people_of(table)
     for split in splits:
         for code, name in enumerate(split.names):
-            part = outcome.take(split.codes == code)
-            if part.n:
-                yield from _curve(table, split, name, part, times, horizon)
+            part = people.take(split.codes == code)
+            if part.outcome.n:
+                unit = split.ranges[code] if split.ranges else ""
+                yield from _curve(table, split, name, part, times, horizon, unit=unit)
         if len(split.names) > 1:
-            yield from _test(table, split, outcome, strata)
+            yield from _test(table, split, people, strata)
 
 
 def quarters(table: AnalysisTable, phenotype: str) -> Split | None:
@@ -60,8 +63,8 @@ def quarters(table: AnalysisTable, phenotype: str) -> Split | None:
     codes = np.where(np.isfinite(values), np.searchsorted(cuts, values, side="left"), -1)
     unit = f" {unit_of(phenotype)}".rstrip()
     a, b, c = (f"{cut:.4g}" for cut in cuts)
-    names = (f"up to {a}{unit}", f"{a} to {b}{unit}", f"{b} to {c}{unit}", f"above {c}{unit}")
-    return Split("quantile", phenotype, names, codes.astype(np.int64))
+    ranges = (f"up to {a}{unit}", f"{a} to {b}{unit}", f"{b} to {c}{unit}", f"above {c}{unit}")
+    return Split("quantile", phenotype, ("Q1", "Q2", "Q3", "Q4"), codes.astype(np.int64), ranges)
 
 
 def _by_group(table: AnalysisTable, column: str) -> Split:
@@ -83,24 +86,25 @@ def _grid(outcome: Outcome) -> Floats:
 
 
 def _curve(
-    table: AnalysisTable, split: Split, name: str, outcome: Outcome, times: Floats, horizon: float
+    table: AnalysisTable, split: Split, name: str, people: People, times: Floats, horizon: float, *, unit: str
 ) -> Iterator[Estimate]:
-    """What is said of the people of one curve."""
-    row = Estimate("kaplan_meier", table.outcome_name, split.model, split.term, name)
+    """What is said of the people of one curve; the unit of its points is the range of values that they have."""
+    row = Estimate("kaplan_meier", table.outcome_name, split.model, split.term, name, unit=unit)
+    outcome = people.outcome
     curve = kaplan_meier(outcome, conf="log-log")
-    at = value_at(curve, times)
+    at, at_risk, events = value_at(curve, times), people.at_risk(times), people.events_until(times)
     for k in np.flatnonzero(np.isfinite(at.survival)):
         yield replace(
             row,
             level=repr(float(times[k])),
-            n=int(at.at_risk[k]),
-            events=int(at.events[k]),
+            n=int(at_risk[k]),
+            events=int(events[k]),
             estimate=float(at.survival[k]),
             lower=float(at.lower[k]),
             upper=float(at.upper[k]),
             se=float(at.se[k]),
         )
-    row = replace(row, n=outcome.n, events=outcome.n_events, unit=table.time_unit)
+    row = replace(row, n=people.n, events=people.n_events, unit=table.time_unit)
     found = quantiles(curve, _SHARES)
     for k in np.flatnonzero(np.isfinite(found.times)):
         yield replace(
@@ -114,7 +118,7 @@ def _curve(
     if outcome.entry is None and not table.has_intervals:
         yield from _mean(replace(row, analysis="rmst", level=repr(horizon)), outcome, horizon)
     if table.competing_name:
-        yield from _incidence(table, split, name, outcome, times)
+        yield from _incidence(table, split, name, people, times, unit=unit)
 
 
 def _mean(row: Estimate, outcome: Outcome, horizon: float) -> Iterator[Estimate]:
@@ -126,18 +130,21 @@ def _mean(row: Estimate, outcome: Outcome, horizon: float) -> Iterator[Estimate]
     yield replace(row, estimate=found.mean, lower=low, upper=high, se=found.se)
 
 
-def _incidence(table: AnalysisTable, split: Split, name: str, outcome: Outcome, times: Floats) -> Iterator[Estimate]:
+def _incidence(
+    table: AnalysisTable, split: Split, name: str, people: People, times: Floats, *, unit: str
+) -> Iterator[Estimate]:
     """Aalen-Johansen curves of both causes."""
-    found = aalen_johansen(outcome)
-    for cause, curve in ((table.outcome_name, found.event), (table.competing_name, found.competing)):
-        row = Estimate("cumulative_incidence", cause, split.model, split.term, name)
-        at = incidence_at(curve, times)
+    found, at_risk = aalen_johansen(people.outcome), people.at_risk(times)
+    causes = {table.outcome_name: (EVENT, found.event), table.competing_name: (COMPETING, found.competing)}
+    for cause, (kind, curve) in causes.items():
+        row = Estimate("cumulative_incidence", cause, split.model, split.term, name, unit=unit)
+        at, events = incidence_at(curve, times), people.events_until(times, kind)
         for k in np.flatnonzero(np.isfinite(at.incidence)):
             yield replace(
                 row,
                 level=repr(float(times[k])),
-                n=int(at.at_risk[k]),
-                events=int(at.events[k]),
+                n=int(at_risk[k]),
+                events=int(events[k]),
                 estimate=float(at.incidence[k]),
                 lower=float(at.lower[k]),
                 upper=float(at.upper[k]),
@@ -145,10 +152,11 @@ def _incidence(table: AnalysisTable, split: Split, name: str, outcome: Outcome, 
             )
 
 
-def _test(table: AnalysisTable, split: Split, outcome: Outcome, strata: Ints | None) -> Iterator[Estimate]:
+def _test(table: AnalysisTable, split: Split, people: People, strata: Ints | None) -> Iterator[Estimate]:
     rows = split.codes >= 0
+    among = people.take(rows)
     try:
-        found = log_rank(outcome.take(rows), split.codes[rows], strata=None if strata is None else strata[rows])
+        found = log_rank(among.outcome, split.codes[rows], strata=None if strata is None else strata[rows])
     except NotEstimableError as error:
         yield Estimate(
             "not_estimable", outcome=table.outcome_name, model=split.model, term=split.term, level=error.message
@@ -160,8 +168,8 @@ def _test(table: AnalysisTable, split: Split, outcome: Outcome, strata: Ints | N
         model=split.model,
         term=split.term,
         level=str(found.df),
-        n=int(np.count_nonzero(rows)),
-        events=outcome.take(rows).n_events,
+        n=among.n,
+        events=among.n_events,
         estimate=found.statistic,
         p=found.p,
     )

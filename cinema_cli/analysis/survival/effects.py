@@ -16,7 +16,8 @@ from cinema_cli.domain.errors import NotEstimableError
 
 KNOTS = (4, 3)  # as many as the values allow
 ENOUGH_VALUES = 20  # different values of a phenotype that a spline may bend over
-SHOWN, POINTS = (0.025, 0.975), 60  # of its values: a curve shows nobody's smallest or largest
+SHOWN_FROM, POINTS = 0.025, 60  # quantile of its values (and 1 less it) at which a curve ends
+PEOPLE_BEYOND = 10  # beyond the ends of a curve at least: it shows nobody's smallest or largest value
 
 
 def proportional_rows(place: Place, fit: CoxFit, data: ModelData) -> Iterator[Estimate]:
@@ -68,7 +69,9 @@ def spline_rows(place: Place, data: ModelData, phenotype: str) -> Iterator[Estim
         return
     bends = wald_test(fit, range(1, basis.shape[1]))
     yield replace(row, analysis="nonlinearity", level=str(bends.df), estimate=bends.statistic, p=bends.p)
-    low, high = np.quantile(scaled, SHOWN)
+    low, high = inner_range(scaled, SHOWN_FROM)
+    if not low < high:
+        return
     shown = np.linspace(low, high, POINTS)
     shift = restricted_cubic(shown, knots) - restricted_cubic(np.array([np.median(scaled)]), knots)
     own = slice(0, basis.shape[1])
@@ -83,6 +86,15 @@ def spline_rows(place: Place, data: ModelData, phenotype: str) -> Iterator[Estim
             upper=float(np.exp(log_ratio[k] + Z95 * se[k])),
             se=float(se[k]),
         )
+
+
+def inner_range(values: Floats, share: float) -> tuple[float, float]:
+    """Quantiles of values (n,) at `share` from both ends, or where PEOPLE_BEYOND are beyond; empty with few values."""
+    share = max(share, PEOPLE_BEYOND / len(values))
+    if share > 0.25:
+        return np.inf, -np.inf
+    low, high = np.quantile(values, [share, 1.0 - share])
+    return float(low), float(high)
 
 
 def _knots(values: Floats, name: str) -> Floats:

@@ -8,6 +8,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.kaplan_meier import quantiles, reverse_kaplan_meier
 from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Ints
 from cinema_cli.analysis.statistics.rates import person_time, rate
+from cinema_cli.analysis.survival.intervals import people_of
 from cinema_cli.analysis.survival.table import ENTRY, PARTICIPANT, AnalysisTable
 from cinema_cli.analysis.survival.table_one import table_one
 from cinema_cli.domain.errors import NotEstimableError
@@ -50,11 +51,13 @@ def _follow_up(table: AnalysisTable) -> Iterator[Estimate]:
 
 
 def _rates(table: AnalysisTable, group: str, rows: Ints) -> Iterator[Estimate]:
-    """Person-time of some rows, and the rate of the event (and of the competing one) in it."""
-    outcome = table.outcome(rows)
-    n = table.rows[PARTICIPANT][rows].n_unique()
-    time = person_time(outcome)
-    yield Estimate("person_time", group=group, n=n, events=outcome.n_events, estimate=time, unit=table.time_unit)
+    """Person-time of some rows, and the rate of the event (and of the competing one) in it.
+
+    Events of a rate are events, of person-time the people who had one: some may have had several.
+    """
+    people = people_of(table, rows)
+    outcome, n, time = people.outcome, people.n, person_time(people.outcome)
+    yield Estimate("person_time", group=group, n=n, events=people.n_events, estimate=time, unit=table.time_unit)
     kinds = {EVENT: table.outcome_name} | ({COMPETING: table.competing_name} if table.competing_name else {})
     for kind, name in kinds.items():
         events = int(np.count_nonzero(outcome.event == kind))

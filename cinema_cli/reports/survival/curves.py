@@ -125,11 +125,7 @@ def _curves(rows: Sequence[Estimate], *, start: float, entry: bool) -> list[Curv
     groups: dict[str, list[Estimate]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    quarters = any(row.model == "quantile" for row in rows)
-    return [
-        _curve(f"Q{k}" if quarters else _group_words(group), several, start, entry)
-        for k, (group, several) in enumerate(groups.items(), start=1)
-    ]
+    return [_curve(_group_words(group), several, start, entry) for group, several in groups.items()]
 
 
 def _group_words(group: str) -> str:
@@ -137,11 +133,10 @@ def _group_words(group: str) -> str:
 
 
 def _quarters(rows: Sequence[Estimate]) -> str:
-    """Which values each quarter has."""
-    groups = in_order(row.group for row in rows)
-    if any(group.isdigit() for group in groups):
-        return ""
-    return ", ".join(f"Q{k} {squared(group)}" for k, group in enumerate(groups, start=1)) + "."
+    """Which values each quarter has, as far as disclosure control left that."""
+    ranges = {row.group: row.unit for row in rows if row.unit}
+    known = [f"{group} {squared(ranges[group])}" for group in in_order(row.group for row in rows) if group in ranges]
+    return ", ".join(known) + "." if known else ""
 
 
 def _curve(name: str, rows: Sequence[Estimate], start: float, entry: bool) -> Curve:
@@ -208,6 +203,8 @@ def _means(rows: Rows) -> tuple[str, tuple[str, ...], tuple[MeanRow, ...]]:
         dict.fromkeys((row.model, row.term, row.group) for row in [*rmst, *quantiles]),
         key=lambda key: {"overall": 0, "group": 1}.get(key[0], 2),
     )
+    points = rows.of("kaplan_meier", model="quantile")
+    ranges = {(r.model, r.term, r.group): f", {squared(r.unit)}" for r in points if r.unit}
     means = {(r.model, r.term, r.group): r for r in rmst}
     times = {(r.model, r.term, r.group, r.level): r for r in quantiles}
     made = []
@@ -215,7 +212,7 @@ def _means(rows: Rows) -> tuple[str, tuple[str, ...], tuple[MeanRow, ...]]:
         made.append(
             MeanRow(
                 of="Everyone" if key[0] == "overall" else title_of(key[1]) if key[1] else model_words(key[0]),
-                group="" if key[0] == "overall" else _group_words(key[2]),
+                group="" if key[0] == "overall" else _group_words(key[2]) + ranges.get(key, ""),
                 rmst=with_interval(means.get(key), decimals=2),
                 quantiles=tuple(_reached(times.get((*key, level))) for level in levels),
             )
