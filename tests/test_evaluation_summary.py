@@ -291,3 +291,16 @@ def test_few_empty_masks_are_hidden_and_do_not_follow_from_the_numbers_of_studie
     assert shown.filter(analysis="counts")["n"].to_list() == [None]
     n = shown.filter(term="lv", group="").select("model", "n")
     assert dict(n.iter_rows())["hd95_mm"] is None and dict(n.iter_rows())["dice"] == 50
+
+
+def test_bins_do_not_give_a_hidden_number_of_people_away() -> None:
+    def rows(n: int) -> pl.DataFrame:
+        bins = [
+            Estimate("bland_altman", model="agreement", term="lvef_pct", level=str(k), n=n // 2, estimate=1.0)
+            for k in range(2)
+        ]
+        return table_of([Estimate("evaluation", model="dice", term="lv", n=50, estimate=0.9), *bins,
+                         Estimate("agreement", model="bias", term="lvef_pct", n=n, estimate=1.0)])  # fmt: skip
+
+    assert suppressed(rows(44), min_cell=10)["n"].to_list() == [50, None, None, None]
+    assert suppressed(rows(50), min_cell=10).equals(rows(50))
