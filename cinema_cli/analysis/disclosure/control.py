@@ -8,10 +8,14 @@ import polars as pl
 from cinema_cli.analysis.disclosure.cells import Key
 from cinema_cli.analysis.disclosure.counted import CURVES, Counted, Row, RowCells, columns_of, counted
 from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
+from cinema_cli.analysis.disclosure.thresholds import OF_EVERYBODY, few_above
 from cinema_cli.analysis.estimates import SCHEMA
 
 _NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
-_ADDITIVE = ("rate", "person_time", "calibration", "flow")  # a hidden one is nothing but everybody less the others
+# of these a hidden count is nothing but everybody less the others, or follows from the estimate
+_ADDITIVE = ("rate", "person_time", "calibration", "flow", "observed_expected", "decision_curve")
+_LEVELS_OF_PEOPLE = ("calibration", "calibration_smooth", "decision_curve", "spline", "schoenfeld")
+_UNITS_OF_PEOPLE = ("cox", "fine_gray", *CURVES)
 _SUMMARIES = ("mean", "sd", "median", "q1", "q3")
 _MEANS = ("evaluation", "agreement", "group_metric", "repeatability", "classification")
 _NUMBER = "row"
@@ -25,6 +29,8 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
       one set of people inside another - the next larger count goes too, until they do not; see `Cells`.
     - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
     - Curves lose points, all of them where the size or the events of their people are hidden; see `cut_curves`.
+    - A decision curve loses thresholds that few people are above, or between; see `few_above`.
+    - What level or unit say of the values of people goes with the numbers.
 
     Rows that lost something have `suppressed` set. Zero is allowed: most zeros of a report are those of nobody missing
     and nobody left out, and hiding them would hide a second count each. UK Biobank and the ONS see it so; UK LLC counts
@@ -32,29 +38,58 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     sums and differences, not against what a digit-by-digit inversion of a model's estimates may tell. `min_cell` of 1
     changes nothing.
     """
+    if min_cell <= 1:
+        return estimates
     numbered = estimates.with_row_index(_NUMBER)
     is_curve = pl.col("analysis").is_in(CURVES)
-    rows, points = _rows(numbered.filter(~is_curve)), _rows(numbered.filter(is_curve))
-    found = counted(rows)
+    is_threshold = (pl.col("analysis") == "decision_curve") & ~pl.col("model").is_in(OF_EVERYBODY)
+    rows, points = _rows(numbered.filter(~is_curve & ~is_threshold)), _rows(numbered.filter(is_curve))
+    found = counted(rows, points)
     hidden = found.cells.hidden(min_cell=min_cell, kept=found.of_everybody())
-    withheld = {number for number, row in points if found.hides_whole(row, hidden)}
-    cuts = cut_curves(points, min_cell=min_cell, withheld=withheld)
-    emptied, without_n, without_events = cuts.emptied | _emptied(rows, found, hidden, min_cell), cuts.without_n, set()
-    for number, named in found.rows.items():
-        if named.n in hidden:
-            without_n.add(number)
-        if named.events in hidden:
-            without_events.add(number)
+    cuts = cut_curves(
+        points,
+        min_cell=min_cell,
+        withheld={number for number, row in points if found.hides_whole(row, hidden)},
+        totals={number: found.total_events(row) for number, row in points},
+        told=_told(rows),
+    )
+    emptied = cuts.emptied | _emptied(rows, found, hidden, min_cell)
+    thresholds = _rows(numbered.filter(is_threshold))
+    acting_on_all = [
+        (number, row) for number, row in rows if (row["analysis"], row["model"]) == ("decision_curve", "all")
+    ]
+    if any(number in emptied for number, _ in acting_on_all):
+        dropped = cuts.dropped | {number for number, _ in thresholds}
+    else:
+        dropped = cuts.dropped | few_above(thresholds, [row for _, row in acting_on_all], min_cell=min_cell)
+    without_n = cuts.without_n | emptied | {number for number, named in found.rows.items() if named.n in hidden}
     if any(key[:2] == ("n", "") for key in hidden):  # the numbers of bins would sum to it
         without_n |= {number for number, row in rows if row["analysis"] == "bland_altman"}
-    without_n, without_events = without_n | emptied, without_events | emptied
+    without_events = emptied | {number for number, named in found.rows.items() if named.events in hidden}
     lost = {"n": without_n, "events": without_events, **dict.fromkeys(_NUMBERS, emptied)}
     return (
-        numbered.filter(~_among(cuts.dropped))
+        numbered.filter(~_among(dropped))
         .with_columns(pl.when(~_among(numbers)).then(pl.col(column)).alias(column) for column, numbers in lost.items())
-        .with_columns(pl.col("suppressed") | _among(without_n | without_events))
+        .with_columns(
+            _without_text("level", _among(emptied) & pl.col("analysis").is_in(_LEVELS_OF_PEOPLE)),
+            _without_text("unit", _among(emptied) & pl.col("analysis").is_in(_UNITS_OF_PEOPLE)),
+            pl.col("suppressed") | _among(without_n | without_events),
+        )
         .select(*SCHEMA)
     )
+
+
+def _told(rows: Sequence[tuple[int, Row]]) -> dict[tuple[str, float], int]:
+    """Everybody's events by the horizon: what other rows tell of curves, by outcome and time."""
+    return {
+        (row["outcome"], float(row["level"])): row["events"]
+        for _, row in rows
+        if row["analysis"] == "observed_expected" and row["group"] == "held-out" and row["events"] is not None
+    }
+
+
+def _without_text(column: str, lost: pl.Expr) -> pl.Expr:
+    return pl.when(~lost).then(pl.col(column)).otherwise(pl.lit("")).alias(column)
 
 
 def _among(numbers: set[int]) -> pl.Expr:

@@ -42,13 +42,17 @@ class Counted:
         heads = ("n", scope_of(row)), ("events", row["outcome"], scope_of(row))
         return any((*head, self._sizes[head]) in hidden for head in heads if head in self._sizes)
 
+    def total_events(self, row: Row) -> int:
+        """All events of those whom a row is about, as other rows tell; 0 where none does."""
+        return self._sizes.get(("events", row["outcome"], scope_of(row)), 0)
+
     def of_everybody(self) -> set[Key]:
         """The size of the cohort and the numbers of its events."""
         return {(*key, size) for key, size in self._sizes.items() if key[-1] == ""}
 
 
-def counted(rows: Sequence[tuple[int, Row]]) -> Counted:
-    """Counts of numbered rows of `estimates.SCHEMA`, except those of curves, and their sums."""
+def counted(rows: Sequence[tuple[int, Row]], points: Sequence[tuple[int, Row]] = ()) -> Counted:
+    """Counts of numbered rows of `estimates.SCHEMA`, and their sums; of `points` of curves only all events by cause."""
     found = Counted()
     outcome = next((row["outcome"] for _, row in rows if row["outcome"]), "")
     for number, row in rows:
@@ -62,6 +66,7 @@ def counted(rows: Sequence[tuple[int, Row]]) -> Counted:
     _table_one(found, rows)
     _levels(found, rows)
     _flow(found, rows)
+    _neither(found, rows, points)
     return found
 
 
@@ -230,3 +235,27 @@ def _flow(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
         if before:
             found.cells.add_sum(before, [key, *left])
         before, left = key, []
+
+
+def _neither(found: Counted, rows: Sequence[tuple[int, Row]], points: Sequence[tuple[int, Row]]) -> None:
+    """Where one cause competes with another, who had neither is everybody less those with one and with the other."""
+    causes: dict[str, dict[Key, None]] = defaultdict(dict)  # of whom, in order
+    for _, row in rows:
+        if row["analysis"] == "rate":
+            causes[scope_of(row)]["events", row["outcome"], scope_of(row)] = None
+    by_curves: dict[Key, int] = defaultdict(int)
+    for _, row in points:
+        if row["analysis"] == "cumulative_incidence":
+            head: Key = ("events", row["outcome"], scope_of(row))
+            by_curves[head] = max(by_curves[head], row["events"] or 0)
+            causes[scope_of(row)][head] = None
+    for scope, heads in causes.items():
+        known = [head for head in heads if head in found._sizes or head in by_curves]
+        if len(known) < 2 or ("n", scope) not in found._sizes:
+            continue
+        for head in known:
+            if head not in found._sizes:  # only a curve tells it
+                found._sizes[head] = by_curves[head]
+                found.cells.add((*head, by_curves[head]), by_curves[head])
+        parts = [(*head, found._sizes[head]) for head in known]
+        found.cells.add_sum(("n", scope, found._sizes["n", scope]), parts)
