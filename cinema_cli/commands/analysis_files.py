@@ -1,6 +1,9 @@
 """The folder that an analysis of people leaves: what such folders have in common."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +14,7 @@ from cinema_cli import __version__
 from cinema_cli.commands.options import without_folders
 from cinema_cli.commands.run_environment import program_facts
 from cinema_cli.domain.errors import UsageError
-from cinema_cli.io.atomic import stream_atomic
+from cinema_cli.io.atomic import output_errors, stream_atomic
 from cinema_cli.io.cohort_list import STUDIES
 from cinema_cli.io.hashed import digest
 from cinema_cli.io.tables import disk_errors_heard, to_csv
@@ -39,7 +42,10 @@ class FolderPlan:
 
 
 def check_folder_of(out: Path, *, inputs: Sequence[Path], plan: FolderPlan) -> None:
-    """Raise UsageError where writing would replace an input, or the report of a cohort."""
+    """Raise UsageError where writing would replace an input, the report of a cohort, or what this command did not make.
+
+    A folder is of this command where its run is told in it, or its table of people is there, which comes first.
+    """
     written = {(out / name).resolve() for name in plan.written}
     if replaced := [path for path in inputs if path.resolve() in written]:
         raise UsageError(
@@ -53,6 +59,33 @@ def check_folder_of(out: Path, *, inputs: Sequence[Path], plan: FolderPlan) -> N
             hint=f"Use --out {out / plan.beside}.",
             code="output_is_cohort",
         )
+    there = next((name for name in plan.written if (out / name).exists()), "")
+    if there and not ((out / plan.run_name).is_file() or (out / INDIVIDUAL / f"{plan.rows_name}.csv").is_file()):
+        raise UsageError(
+            f"{out / there} would be replaced, which was not made by this command (there is no {plan.run_name})",
+            hint=f"Choose another --out, such as {out / plan.beside}, or move the file.",
+            code="output_is_other",
+        )
+
+
+@contextlib.contextmanager
+def staged(out: Path, *, last: str) -> Iterator[Path]:
+    """A folder beside the results, to write them into: all of them take their places when all is written, `last` last.
+
+    Where anything fails, those that were there before stay as they are. Raises OutputError.
+    """
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=".new-", dir=out))
+    try:
+        yield beside
+        made = sorted(path.relative_to(beside) for path in beside.rglob("*") if path.is_file())
+        for name in sorted(made, key=lambda name: (str(name) == last, name.parts[0] != INDIVIDUAL)):
+            with output_errors(out / name):
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                (beside / name).replace((out / name).resolve())  # a link stays one
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_both(out: Path, name: str, table: pl.DataFrame, *, na: str) -> None:

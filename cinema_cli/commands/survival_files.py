@@ -17,6 +17,7 @@ from cinema_cli.commands.analysis_files import (
     REPORT_NAME,
     FolderPlan,
     choices_of,
+    staged,
     versions_of,
     write_both,
 )
@@ -47,16 +48,16 @@ class RunOfSurvival:
 
 
 def write_survival(run: RunOfSurvival) -> None:
-    """Write everything, each file whole or not at all, what says how it was made last. Raises OutputError."""
-    out, export = run.job.out, run.table.as_export()
-    write_both(out, ESTIMATES, run.estimates, na="")
-    write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(SURVIVAL_ANALYSES))
-    write_atomic(out / INDIVIDUAL / "README", _README)
-    write_both(out / INDIVIDUAL, PLAN.rows_name, export, na="NA")
-    write_dictionary(out / INDIVIDUAL, PLAN.rows_name, export.columns, table_words(run.table))
-    facts = survival_facts(run)
-    write_atomic(out / REPORT_NAME, render_survival(run.estimates, facts))
-    write_atomic(out / PLAN.run_name, json.dumps(_run(run, facts), indent=2, default=str) + "\n")
+    """Write everything or nothing, what says how it was made last. Raises OutputError."""
+    facts, export = survival_facts(run), run.table.as_export()
+    with staged(run.job.out, last=PLAN.run_name) as out:
+        write_both(out, ESTIMATES, run.estimates, na="")
+        write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(SURVIVAL_ANALYSES))
+        write_atomic(out / INDIVIDUAL / "README", _README)
+        write_both(out / INDIVIDUAL, PLAN.rows_name, export, na="NA")
+        write_dictionary(out / INDIVIDUAL, PLAN.rows_name, export.columns, table_words(run.table))
+        write_atomic(out / REPORT_NAME, render_survival(run.estimates, facts))
+        write_atomic(out / PLAN.run_name, json.dumps(_run(run, facts), indent=2, default=str) + "\n")
 
 
 def survival_facts(run: RunOfSurvival) -> SurvivalFacts:
