@@ -42,7 +42,7 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """True labels of four made hearts."""
     out = tmp_path_factory.mktemp("hearts")
-    assert run(["simulate", str(out), "-N", "4", "--small", "--labels", "--views", "sax", "--jobs", "1", "-q"]) == 0
+    assert run(["simulate", str(out), "-N", "4", "--small", "--frames", "4", "--labels", "--views", "sax", "-q"]) == 0
     return out / "labels"
 
 
