@@ -17,6 +17,7 @@ from cinema_cli.commands.analysis_files import (
     REPORT_NAME,
     FolderPlan,
     choices_of,
+    staged,
     versions_of,
     write_both,
 )
@@ -48,17 +49,17 @@ class RunOfEvaluation:
 
 
 def write_evaluation(run: RunOfEvaluation) -> None:
-    """Write everything, each file whole or not at all, what says how it was made last. Raises OutputError."""
-    out = run.job.out
+    """Write everything or nothing, what says how it was made last. Raises OutputError."""
     facts = evaluation_facts(run)
-    write_both(out, ESTIMATES, run.estimates, na="")
-    write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(EVALUATION_ANALYSES))
-    write_atomic(out / INDIVIDUAL / "README", _README)
-    write_both(out / INDIVIDUAL, PLAN.rows_name, run.table, na="NA")
-    write_dictionary(out / INDIVIDUAL, PLAN.rows_name, run.table.columns, EVALUATION_WORDS)
-    write_atomic(out / INDIVIDUAL / WORST, render_worst(run.worst, facts))
-    write_atomic(out / REPORT_NAME, render_evaluation(run.estimates, facts, run.worst))
-    write_atomic(out / PLAN.run_name, json.dumps(_run(run, facts), indent=2, default=str) + "\n")
+    with staged(run.job.out, last=PLAN.run_name) as out:
+        write_both(out, ESTIMATES, run.estimates, na="")
+        write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(EVALUATION_ANALYSES))
+        write_atomic(out / INDIVIDUAL / "README", _README)
+        write_both(out / INDIVIDUAL, PLAN.rows_name, run.table, na="NA")
+        write_dictionary(out / INDIVIDUAL, PLAN.rows_name, run.table.columns, EVALUATION_WORDS)
+        write_atomic(out / INDIVIDUAL / WORST, render_worst(run.worst, facts))
+        write_atomic(out / REPORT_NAME, render_evaluation(run.estimates, facts, run.worst))
+        write_atomic(out / PLAN.run_name, json.dumps(_run(run, facts), indent=2, default=str) + "\n")
 
 
 def evaluation_facts(run: RunOfEvaluation) -> EvaluationFacts:
