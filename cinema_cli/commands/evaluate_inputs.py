@@ -137,7 +137,8 @@ def _matched(predictions: Path | None, references: Path | None) -> tuple[StudyMa
 def _of_masks(
     studies: Sequence[StudyMasks], job: EvaluationJob, *, labels: LabelMap, system: System
 ) -> tuple[pl.DataFrame, list[Refusal]]:
-    tables, refusals = [pl.DataFrame(schema=EVALUATION)], []
+    tables = [pl.DataFrame(schema=EVALUATION)]
+    refusals: list[Refusal] = []
     if not studies:
         return tables[0], []
     with counting(CONSOLE, "studies", total=len(studies)) as counter:

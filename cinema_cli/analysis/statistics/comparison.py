@@ -71,7 +71,8 @@ def clustered(score: Score, cluster: Ints | None) -> Score:
     """A score whose influence is summed over the rows of each cluster (n,): rows of one belong together."""
     if cluster is None:
         return score
-    return Score(score.estimate, np.bincount(np.unique(cluster, return_inverse=True)[1], score.influence))
+    sums = np.bincount(np.unique(cluster, return_inverse=True)[1], weights=score.influence)
+    return Score(score.estimate, sums.astype(np.float64))
 
 
 def difference(a: Score, b: Score) -> Difference:
