@@ -1,5 +1,6 @@
 """What may be released: small counts are taken out of the table of estimates, and what would give them away."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -116,7 +117,19 @@ def _emptied(rows: Sequence[tuple[int, Row]], found: Counted, hidden: set[Key], 
         for number, row in rows
         if row["analysis"] == "table_one" and row["model"] == "smd" and (row["term"], row["group"]) in touched
     }
-    return emptied | differences
+    return emptied | differences | _rates_of_few(rows, emptied)
+
+
+def _rates_of_few(rows: Sequence[tuple[int, Row]], emptied: set[int]) -> set[int]:
+    """Rates of events that came to people several times, where those people are too few: person-time counts them."""
+    people = {row["group"]: row["events"] for number, row in rows if _is_of(row, "person_time") and number in emptied}
+    return {
+        number for number, row in rows if _is_of(row, "rate") and row["events"] > (people.get(row["group"]) or math.inf)
+    }
+
+
+def _is_of(row: Row, analysis: str) -> bool:
+    return bool(row["analysis"] == analysis and row["events"] is not None)
 
 
 def _loses_all(row: Row, named: RowCells, hidden: set[Key], min_cell: int) -> bool:

@@ -187,7 +187,11 @@ def _walk(points: _Points, min_cell: int) -> None:
 
 
 def _share(curves: Mapping[Curve, _Points]) -> None:
-    """What is hidden of some people in one curve is hidden in their other curves: at risk in all, events in some."""
+    """What is hidden of some people in one curve is hidden in their other curves: at risk in all, events in some.
+
+    Where the events of one cause are hidden the number at risk is too, also beside those of the other cause: only then
+    every step between two numbers at risk is one for which all was looked at.
+    """
     same: dict[tuple[str, ...], list[_Points]] = defaultdict(list)
     for curve, points in curves.items():
         same[curve[1:]].append(points)
@@ -199,7 +203,7 @@ def _share(curves: Mapping[Curve, _Points]) -> None:
     for curve, points in curves.items():
         same[curve[2:]].append(points)
     for several in same.values():
-        times = set().union(*(points.without_n for points in several))
+        times = set().union(*(points.without_n | points.hidden for points in several))
         for points in several:
             points.without_n |= times & points.rows.keys()
 
