@@ -6,11 +6,15 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
+from cinema_cli.analysis.statistics.outcome import Outcome
 from cinema_cli.analysis.survival.analysis import analyse_survival
 from cinema_cli.analysis.survival.flow import kept
+from cinema_cli.analysis.survival.intervals import People, as_people
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.analysis.survival.table import AnalysisTable
 
@@ -141,7 +145,7 @@ def test_a_whole_report_tells_no_small_count(seed: int, n: int, competing: bool)
 
 def test_events_by_the_horizon_are_a_point_of_the_curve() -> None:
     """Between the neighbours that the curve keeps and the row of calibration no few events lie."""
-    found = estimates(cohort(8, 500, ends=12.0))
+    found = estimates(cohort(9, 500, ends=12.0))
     released = suppressed(found, min_cell=MIN_CELL)
     (row,) = released.filter(analysis=OE, group="held-out", model="clinical").iter_rows(named=True)
     assert row["events"] == found.filter(analysis=OE, group="held-out", model="clinical")["events"][0]
@@ -198,6 +202,40 @@ def test_intervals_do_not_count_as_people() -> None:
     assert set(shown["events"].drop_nulls()) <= {0}
     rates = shown.filter(pl.col("analysis").is_in(["rate", "log_rank"]))["estimate"]
     assert rates.null_count() == len(rates) > 0
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_people_of_rows_are_counted_once(seed: int, late: bool) -> None:
+    """By a loop over people and times: rows may touch, overlap, leave gaps, and hold the event several times."""
+    rng = np.random.default_rng(seed)
+    n = 40
+    entry, person = rng.integers(0, 8, n).astype(float) * late, rng.integers(0, 9, n)
+    time, event = entry + rng.integers(1, 4, n).astype(float), rng.integers(0, 3, n)
+    people = People(Outcome(time, event, entry if late else None), person)
+    times = np.arange(0.5, 11.0)
+    ends = np.unique(time)
+    for k, t in enumerate(times):
+        end = ends[ends >= t].min(initial=np.inf)
+        at_risk = {p for p, a, b in zip(person, entry, time, strict=True) if (a < end or not late) and b >= end}
+        assert people.at_risk(times)[k] == len(at_risk)
+        for kind in (1, 2):
+            assert people.events_until(times, kind)[k] == len(set(person[(time <= t) & (event == kind)]))
+    assert (people.n, people.n_events) == (len(set(person)), len(set(person[event == 1])))
+    rows = People(people.outcome, None)
+    assert (rows.n, rows.n_events) == (n, int((event == 1).sum()))
+
+
+def test_rows_of_models_count_people() -> None:
+    table = intervals(100, 8, with_event=60)
+    rows = [
+        Estimate("cox", "mace", "adjusted", "x", n=800, events=480),
+        Estimate("cox", "mace", "adjusted", "sex=M", "x", n=400, events=240),
+        Estimate("table_one", model="count", n=100, estimate=100.0),
+    ]
+    assert [(row.n, row.events) for row in as_people(table, rows)] == [(100, 60), (50, 30), (100, None)]
+    one_row_each = cohort(1, 50)
+    assert list(as_people(one_row_each, rows)) == rows
 
 
 def test_text_goes_with_the_numbers() -> None:

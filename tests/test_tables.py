@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from made_estimates import Made, made_estimates, made_facts
 
+from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.commands import head_facts
 from cinema_cli.commands.app import run
 from cinema_cli.commands.cohort_page import run_facts
@@ -25,6 +27,7 @@ from cinema_cli.io.ledger import Failure, Record, Status, read_records, record
 from cinema_cli.io.record_rows import CURVE_SCHEMA, FAILURE_SCHEMA, PHENOTYPE_SCHEMA, QC_SCHEMA, curves, phenotypes
 from cinema_cli.io.records import gather
 from cinema_cli.io.tables import TABLE_FILES, to_csv, write_series, write_tables, written_of
+from cinema_cli.reports.survival import render_survival
 
 
 @pytest.fixture
@@ -109,6 +112,15 @@ def test_csv_leaves_texts_that_are_numbers_as_they_are() -> None:
     text = to_csv(pl.DataFrame({"level": levels}))
     read = pl.read_csv(text.encode(), schema={"level": pl.String})["level"].to_list()
     assert read == [*levels[:5], *(f"'{level}" for level in levels[5:])]
+
+
+def test_a_page_from_the_csv_is_that_from_the_table() -> None:
+    """Splines of a phenotype below zero, such as a strain, are drawn at their values."""
+    below = pl.when(pl.col("analysis") == "spline").then("-" + pl.col("level")).otherwise("level").alias("level")
+    table = made_estimates(Made(phenotypes=1)).with_columns(below)
+    assert table["level"].str.starts_with("-").sum() > 10
+    read = pl.read_csv(to_csv(table).encode(), schema_overrides=SCHEMA)
+    assert render_survival(read, made_facts()) == render_survival(table, made_facts())
 
 
 def test_the_folder_of_tables(tmp_path: Path, records: tuple[Record, ...]) -> None:
