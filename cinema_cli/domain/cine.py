@@ -63,7 +63,7 @@ class GridFile:
     """A NIfTI file that images of a cine come from: masks go back onto its grid."""
 
     name: str  # of the mask, without `_dseg.nii.gz`
-    header: bytes  # of labels on the same grid, as `io.nifti_files` makes it
+    header: bytes  # of labels on the same grid, as `io.nifti_head` makes it
     slice_axis: int  # of the file
     items: NDArray[np.intp]  # (frame, slice): number of the image in the file, frame by frame; -1 where it is elsewhere
 

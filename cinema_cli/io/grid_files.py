@@ -7,7 +7,7 @@ from cinema_cli.domain.cine import GridFile
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.io.cohort_index import StudyPlan
 from cinema_cli.io.names import to_path
-from cinema_cli.io.nifti_files import READ_ERRORS, NiftiError, read_head
+from cinema_cli.io.nifti_head import READ_ERRORS, NiftiError, read_head
 from cinema_cli.io.nifti_names import is_nifti, stem_of
 
 _LONGEST_NAME = 200  # bytes of a name, before what marks a mask

@@ -19,7 +19,8 @@ from cinema_cli.io.archive import Fault, Member, read_members
 from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
 from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
 from cinema_cli.io.names import to_path, to_text
-from cinema_cli.io.nifti_files import DAMAGED, NiftiError, read_items
+from cinema_cli.io.nifti_files import read_items
+from cinema_cli.io.nifti_head import DAMAGED, NiftiError
 from cinema_cli.io.nifti_names import is_nifti
 
 Frame = NDArray[np.float32]
