@@ -258,9 +258,8 @@ def _cox(made: Made) -> Iterator[Estimate]:
         if made.competing:
             yield _hazard("fine_gray", "adjusted", p, beta * 0.95, *numbers, unit=unit)
         yield Estimate("model_fit", "hf_event", "adjusted", "events_per_term", p, estimate=made.events / 5)
-        yield Estimate(
-            "likelihood_ratio", "hf_event", "adjusted", p, p, level="1", estimate=40 / (i + 1), p=0.001 * (i + 1)
-        )
+        kind = "wald" if i == 1 else "likelihood_ratio"  # one of each, so that both have their place
+        yield Estimate(kind, "hf_event", "adjusted", p, p, level="1", estimate=40 / (i + 1), p=0.001 * (i + 1))
         c = 0.72 + 0.004 * float(rng.normal())
         yield Estimate(
             "concordance", "hf_event", "adjusted", group=p, level="apparent", estimate=c, lower=c - 0.02, upper=c + 0.02
@@ -320,7 +319,7 @@ def _prediction(made: Made) -> Iterator[Estimate]:
     for model, gain in (("clinical", 0.0), ("clinical_cmr", 0.021)):
         for kind, factor in kinds:
             c = (0.712 + gain) * factor
-            limits = {"lower": c - 0.024, "upper": c + 0.024, "se": 0.012}
+            limits = {"lower": c - 0.024, "upper": c + 0.024, "se": 0.012, "n": made.n - 40, "events": made.events - 2}
             yield Estimate("concordance", "hf_event", model, level=kind, estimate=c, **limits)
             yield Estimate(
                 "concordance_uno", "hf_event", model, level=kind, estimate=c - 0.01, lower=c - 0.04, upper=c + 0.02

@@ -186,11 +186,108 @@ def test_methods_tell_only_what_was_done() -> None:
     for words in ("Efron", "Grambsch and Therneau", "40 bootstrap resamples", "complete cases", "lifelines to 3.0e-07"):
         assert words in said
     assert "Aalen-Johansen" in said and "clustered by centre" in said and "random seed 7" in said
-    few = table.filter(pl.col("analysis").is_in(["flow", "rate", "cox"]))
+    few = table.filter(pl.col("analysis").is_in(["flow", "rate", "cox", "imputation"]))
     said = section(Page(render_survival(few, made_facts(n_imputations=20, cluster=""))).text(), "Methods", "The run")
     assert "imputed 20 times by chained equations" in said and "Rubin" in said
     for words in ("Grambsch", "bootstrap", "Aalen-Johansen", "splines", "clustered", "elastic net", "Kaplan"):
         assert words not in said
+
+
+def words_of(table: pl.DataFrame, **changes: object) -> str:
+    return stands_alone(render_survival(table, made_facts(**changes))).text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_is_in_the_joint_model_is_said() -> None:
+    assert "phenotypes added; n = 4 772, events = 389;" in words_of(made_estimates())
+
+
+@pytest.mark.usefixtures("quick")
+def test_robust_tests_stand_where_those_of_likelihoods_would() -> None:
+    table = made_estimates().filter(pl.col("analysis") != "wald")
+    assert "Likelihood ratio test χ² 61.3 on 5 df" in words_of(table) and "by the likelihood ratio test," in words_of(
+        table
+    )
+    robust = table.with_columns(pl.col("analysis").replace("likelihood_ratio", "wald"))
+    text = words_of(robust)
+    assert "Robust Wald test of the phenotypes χ² 61.3 on 5 df" in text and "by a robust Wald test," in text
+    assert "Likelihood ratio test" not in text and "likelihood ratio test" not in text
+    assert "χ² 40.0, p = 0.001" in section(text, "Against the covariates alone", "Learned models")
+
+
+@pytest.mark.usefixtures("quick")
+def test_methods_say_what_weights_and_clusters_do_not_reach() -> None:
+    text = words_of(made_estimates(), weights="ipw", few_clusters="4")
+    assert "weighted by ipw in Cox models and their concordance alone" in text
+    assert "Curves, log-rank tests, rates and restricted means are unweighted." in text
+    assert "log-rank tests, take rows as independent" in text and "Its limits take rows as independent" in text
+    assert "There are 4 clusters: with so few" in text
+    plain = words_of(made_estimates(), cluster="")
+    assert "unweighted" not in plain and "as independent" not in plain and "with so few" not in plain
+
+
+@pytest.mark.usefixtures("quick")
+def test_competing_events_are_censorings_of_predictions_and_the_page_says_so() -> None:
+    said = section(words_of(made_estimates()), "Calibration and net benefit", "Reporting checklists")
+    assert "Competing events (death) count as censorings here" in said
+    assert "Competing events (death) count as censorings in Cox models, prediction, calibration" in said
+    assert "as censorings" not in words_of(made_estimates(PLAIN), competing="")
+
+
+@pytest.mark.usefixtures("quick")
+def test_resamples_are_those_that_succeeded() -> None:
+    fewer = made_estimates().with_columns(pl.col("unit").replace("40 resamples", "37 resamples"))
+    text = words_of(fewer)
+    assert "refitting in 37 of 40 bootstrap resamples" in text
+    assert "Bootstrap correction of optimism, 37 of 40 resamples" in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_complete_cases_are_labelled_beside_pooled_figures() -> None:
+    pooled = ("cox", "imputation", "e_value", "model_fit")
+    models = ("unadjusted", "adjusted", "age_scale")
+    table = made_estimates()
+    whole = table.filter(
+        pl.col("model").is_in(models), pl.col("analysis") != "imputation", pl.col("outcome") != "death"
+    )
+    whole = whole.with_columns(pl.col("model") + "_complete_case", estimate=pl.col("estimate") * 1.5)
+    kept = pl.col("analysis").is_in(pooled) & (pl.col("model") != "age_scale")
+    table = pl.concat([whole, table.filter(~pl.col("model").is_in(models) | kept)])
+    text = words_of(table, n_imputations=5)
+    heads = section(text, "Sensitivity analyses", "Missing information of the imputed models")
+    assert "Age as time scale, complete cases" in heads and "Fine-Gray, subdistribution, complete cases" in heads
+    assert "\nComplete cases\n" in heads and "2.10 (1.70)" in heads and "3.15" not in heads  # E-values are pooled
+    assert "LV ejection fraction, complete cases\nAll terms (GLOBAL)" in text
+    assert "apparent, complete cases" in text
+    assert "E-values, were pooled by Rubin" in text and "Other figures of models are of the people" in text
+    fewer = words_of(table.with_columns(estimate=pl.col("estimate") / 100.0), n_imputations=5)
+    assert "7 models have fewer than 10 events per term" not in fewer  # a pooled model is counted once
+    unpooled = words_of(table.filter(pl.col("analysis") != "imputation"), n_imputations=5)
+    assert "No hazard ratio could be pooled" in unpooled
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_covariates_nothing_is_compared() -> None:
+    gone = pl.col("model").is_in(["clinical", "adjusted"]) | pl.col("analysis").is_in(
+        ["likelihood_ratio", "wald", "concordance_difference", "auc_difference", "brier_difference"]
+    )
+    text = words_of(made_estimates().filter(~gone), covariates=())
+    assert "Model of all phenotypes" in text and "Without covariates there is no clinical model" in text
+    assert "Difference (95% CI)" not in text and "A model with the clinical variables was compared" not in text
+    assert "A model of the phenotypes alone, all together, was judged by Harrell’s C" in text
+    assert "The model of the phenotypes, with intervals" in text and "Clinical against clinical" not in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_checklists_claim_what_the_page_has() -> None:
+    table = made_estimates()
+    text = words_of(table)
+    assert "the index of prediction accuracy (IPA), calibration and net benefit" in text
+    alone = table.filter(pl.col("analysis").is_in(["flow", "cox", "concordance"]))
+    assert "\nHarrell’s C\n" in words_of(alone)
+    none = words_of(alone.filter(~pl.col("model").str.starts_with("clinical")))
+    assert "C, AUC" not in none and "Clinical against" not in none and "A model with the clinical" not in none
+    assert "Discrimination of the model of each phenotype is Harrell’s C" in none
 
 
 def test_checklists_are_whole_and_blanks_are_listed(html: str) -> None:

@@ -10,6 +10,7 @@ from cinema_cli.analysis.estimate_words import estimate_words
 from cinema_cli.analysis.estimates import SURVIVAL_ANALYSES
 from cinema_cli.analysis.survival.analysis import SurvivalResult
 from cinema_cli.analysis.survival.dictionary import table_words
+from cinema_cli.analysis.survival.door import FEW_CLUSTERS
 from cinema_cli.analysis.survival.table import ENTRY, AnalysisTable
 from cinema_cli.commands.analysis_files import (
     ESTIMATES,
@@ -75,6 +76,8 @@ def survival_facts(run: RunOfSurvival) -> SurvivalFacts:
         strata=table.strata,
         groups=table.groups,
         cluster=", ".join(table.cluster),
+        few_clusters=_few_clusters(table),
+        weights=table.weights,
         competing=table.competing_name,
         entry=ENTRY in table.rows.columns,
         min_cell=job.min_cell,
@@ -91,6 +94,13 @@ def survival_facts(run: RunOfSurvival) -> SurvivalFacts:
     )
 
 
+def _few_clusters(table: AnalysisTable) -> str:
+    """How many clusters there are, where they are few; where each is a person their number is one of people."""
+    if not 0 < table.n_clusters < FEW_CLUSTERS:
+        return ""
+    return str(table.n_clusters) if table.n_clusters < table.n_people else f"fewer than {FEW_CLUSTERS}"
+
+
 def _run(run: RunOfSurvival, facts: SurvivalFacts) -> dict[str, object]:
     """survival.json: how it was made, and no number of people."""
     return {
@@ -104,7 +114,7 @@ def _run(run: RunOfSurvival, facts: SurvivalFacts) -> dict[str, object]:
             "outcome": facts.outcome,
             "competing": facts.competing,
             **{name: getattr(facts, name) for name in ("phenotypes", "covariates", "strata", "groups", "cluster")},
-            "weights": run.table.weights,
+            "weights": facts.weights,
             "origin": run.table.origin_name,
             "entry": facts.entry,
         },

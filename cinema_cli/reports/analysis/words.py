@@ -9,14 +9,13 @@ from cinema_cli.reports.render import number, unit_words
 
 SUPPRESSED = "suppressed"
 NONE = "–"
+COMPLETE_CASE = "_complete_case"  # ends the name of a model of complete cases, where others are pooled
 _TITLES = {phenotype.name: phenotype.title for phenotype in PHENOTYPES}
 _UNITS = {phenotype.name: phenotype.unit for phenotype in PHENOTYPES}
 MODELS = {
     "unadjusted": "unadjusted",
     "adjusted": "adjusted",
     "age_scale": "age as time scale",
-    "unadjusted_complete_case": "unadjusted, complete cases",
-    "adjusted_complete_case": "adjusted, complete cases",
     "clinical": "clinical",
     "clinical_cmr": "clinical + CMR",
     "null": "no covariates",
@@ -56,7 +55,18 @@ def per_words(unit: str) -> str:
 
 def model_words(model: str) -> str:
     """A model for a reader."""
-    return MODELS.get(model, model)
+    bare = bare_model(model)
+    return f"{MODELS.get(bare, bare)}{cases_of(model)}"
+
+
+def bare_model(model: str) -> str:
+    """The model, whether its rows are pooled or of complete cases."""
+    return model.removesuffix(COMPLETE_CASE)
+
+
+def cases_of(model: str) -> str:
+    """`, complete cases` of a model that stands beside a pooled one."""
+    return ", complete cases" if model.endswith(COMPLETE_CASE) else ""
 
 
 def short(words: str, *, most: int) -> str:

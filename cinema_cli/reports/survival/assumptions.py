@@ -11,7 +11,15 @@ from markupsafe import Markup
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.effect_charts import Smooth, smooth_ratio
 from cinema_cli.reports.analysis.rows import Rows, at
-from cinema_cli.reports.analysis.words import axis_words, model_words, p_said, p_words, title_of
+from cinema_cli.reports.analysis.words import (
+    axis_words,
+    bare_model,
+    cases_of,
+    model_words,
+    p_said,
+    p_words,
+    title_of,
+)
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 
@@ -70,8 +78,8 @@ def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
 
 def _model_of(row: Estimate, facts: SurvivalFacts) -> str:
     """The phenotype whose model it is, else the model."""
-    if row.group or (row.model == "adjusted" and row.term in facts.phenotypes):
-        return title_of(row.group or row.term)
+    if row.group or (bare_model(row.model) == "adjusted" and row.term in facts.phenotypes):
+        return f"{title_of(row.group or row.term)}{cases_of(row.model)}"
     return model_words(row.model)
 
 
@@ -138,7 +146,7 @@ def _effect(rows: Rows, facts: SurvivalFacts, key: Key) -> Plot:
     )
     where = "" if term == group or not group else f" in the model of {title_of(group)}"
     said = f"Proportional hazards: {p_said(test.p)}." if test is not None else ""
-    return Plot(f"{title_of(term)}{where}", plot, said)
+    return Plot(f"{title_of(term)}{where}{cases_of(model)}", plot, said)
 
 
 def _smooth(points: Sequence[Estimate], *, exponential: bool = False) -> Smooth:
@@ -163,12 +171,12 @@ def _by_p(rows: Rows) -> list[str]:
 
 
 def _spline(rows: Rows, term: str) -> Plot:
-    test = rows.one("nonlinearity", term=term)
+    test, points = rows.one("nonlinearity", term=term), rows.of("spline", term=term)
     plot = smooth_ratio(
-        _smooth(rows.of("spline", term=term)),
+        _smooth(points),
         x_title=axis_words(term),
         y_title="hazard ratio",
         title=f"Hazard ratio over {title_of(term)} against its median, with 95% confidence limits",
     )
     said = "" if test is None else f"Departure from a straight line: {p_said(test.p)}."
-    return Plot(title_of(term), plot, said)
+    return Plot(f"{title_of(term)}{cases_of(points[0].model)}", plot, said)

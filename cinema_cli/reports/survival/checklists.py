@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from cinema_cli.reports.analysis.rows import CORRECTED, Rows, standing
-from cinema_cli.reports.analysis.words import count_words, listed, title_of
+from cinema_cli.reports.analysis.words import bare_model, cases_of, count_words, first_up, listed, title_of
 from cinema_cli.reports.survival.checklist_items import CHECKLISTS, Item
 from cinema_cli.reports.survival.facts import SurvivalFacts
+from cinema_cli.reports.survival.methods import measures, resamples_words
+from cinema_cli.reports.survival.prediction import compares
 
 Answer = tuple[str, str]  # words, and the section's id
 
@@ -60,10 +62,8 @@ def _of_people(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
     rate = rows.one("rate", group="")
     if rate is not None:
         known["rates"] = (f"{count_words(rate.events, rate)} events, rates with intervals", "people")
-    known["missing"] = (
-        f"{facts.n_imputations} imputations, pooled" if facts.n_imputations else "Complete cases, n of each analysis",
-        "methods",
-    )
+    imputed = f"{facts.n_imputations} imputations, pooled; complete cases elsewhere"
+    known["missing"] = (imputed if facts.n_imputations else "Complete cases, n of each analysis", "methods")
     known["censoring"] = ("Censored at the end of follow-up; follow-up by reverse Kaplan-Meier", "people")
     known["software"] = (f"cinema {facts.version}; command, seed and digests of the input", "run")
     return known
@@ -91,8 +91,13 @@ def _of_models(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
         said = [f"stratified by {listed([title_of(s) for s in facts.strata])}"] if facts.strata else []
         said += [f"standard errors clustered by {title_of(facts.cluster)}"] if facts.cluster else []
         known["cluster"] = (listed(said).capitalize() if len(said) == 1 else listed(said), "methods")
-    if rows.of("cox", model="age_scale") or rows.of("fine_gray"):
-        known["sensitivity"] = ("Age as time scale, competing risks, splines where fitted", "sensitivity")
+    others = {
+        "age as time scale": any(bare_model(r.model) == "age_scale" for r in rows.of("cox")),
+        "competing risks": bool(rows.of("fine_gray")),
+        "complete cases": any(cases_of(r.model) for r in rows.of("cox")),
+    }
+    if any(others.values()):
+        known["sensitivity"] = (first_up(listed([name for name, there in others.items() if there])), "sensitivity")
     return known
 
 
@@ -100,14 +105,18 @@ def _of_performance(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
     known: dict[str, Answer] = {}
     if rows.of("kaplan_meier"):
         known["absolute"] = ("Absolute risk over time in the curves", "curves")
-    if rows.of("concordance") or rows.of("auc"):
-        known["measures"] = ("C, AUC, Brier score, IPA, calibration, net benefit as shown", "added")
-        known["performance"] = ("Clinical against clinical + CMR, with intervals", "added")
+    if names := measures(rows):
+        more = {"calibration": "calibration", "net benefit": "decision_curve"}
+        shown = [*names, *(name for name, analysis in more.items() if rows.of(analysis))]
+        known["measures"] = (first_up(listed(shown)), "added")
+        which = "Clinical against clinical + CMR" if compares(rows) else "The model of the phenotypes"
+        known["performance"] = (f"{which}, with intervals", "added")
     if rows.of("calibration") and facts.horizon is not None:
         known["output"] = (
             f"Risk by {facts.horizon:g} {facts.time_unit}; thresholds in the decision curve",
             "calibration",
         )
     if any(standing(r) == CORRECTED for r in [*rows.of("concordance"), *rows.of("auc")]):
-        known["internal"] = (f"Bootstrap correction of optimism, {facts.n_resamples} resamples", "calibration")
+        how_many = resamples_words(rows, facts)
+        known["internal"] = (f"Bootstrap correction of optimism, {how_many} resamples", "calibration")
     return known

@@ -21,6 +21,8 @@ class SurvivalFacts:
     strata: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     cluster: str = ""
+    few_clusters: str = ""  # how many there are, where they are few for robust errors: "4"
+    weights: str = ""
     competing: str = ""  # column or words of the competing event
     entry: bool = False  # whether people enter observation late, so that time 0 need not be its beginning
     min_cell: int = 10

@@ -1,6 +1,6 @@
 """Section 4 of the page, first part: hazard ratios of the phenotypes, unadjusted and adjusted, and their checks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -9,6 +9,9 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.effect_charts import ForestRow, forest
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.words import (
+    COMPLETE_CASE,
+    bare_model,
+    cases_of,
     count_words,
     first_up,
     model_words,
@@ -21,11 +24,7 @@ from cinema_cli.reports.analysis.words import (
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 
-SENSITIVITIES = (
-    ("cox", "age_scale", "Age as time scale"),
-    ("fine_gray", "", "Fine-Gray, subdistribution"),
-    ("cox", "adjusted_complete_case", "Complete cases"),
-)
+SENSITIVITIES = (("cox", "age_scale", "Age as time scale"), ("fine_gray", "", "Fine-Gray, subdistribution"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,27 +177,36 @@ def _sensitivities(
     """Heads and lines: the adjusted hazard ratio beside those of other ways to look at it."""
     columns: list[tuple[str, list[Estimate | None]]] = []
     for analysis, model, title in SENSITIVITIES:
-        found = [
-            rows.one(analysis, model=model or "adjusted", term=p, group="")
-            or (None if model else rows.one(analysis, term=p, group=""))
-            for p in phenotypes
-        ]
-        if any(found):
-            columns.append((title, found))
-    confounding = [_e_value(rows.one("e_value", term=p)) for p in phenotypes]
+        found = [_other_row(rows, analysis, p, {model} if model else {"adjusted", "unadjusted"}) for p in phenotypes]
+        known = [row for row in found if row is not None]
+        if known:
+            columns.append((f"{title}{cases_of(known[0].model)}", found))
+    main = "adjusted" if rows.of("cox", model="adjusted", group="") else "unadjusted"
+    complete = [main_row(rows, p, model=f"{main}{COMPLETE_CASE}") for p in phenotypes]
+    if any(complete):
+        columns.append(("Complete cases", complete))
+    confounding = [_e_value(rows, p) for p in phenotypes]
     if not columns and not any(confounding):
         return (), ()
-    heads = ("Adjusted", *(title for title, _ in columns), "E-value")
+    heads = (first_up(main), *(title for title, _ in columns), "E-value")
     lines = []
     for k, phenotype in enumerate(phenotypes):
-        shown = [main_row(rows, phenotype), *(found[k] for _, found in columns)]
+        shown = [main_row(rows, phenotype, model=main), *(found[k] for _, found in columns)]
         cells = (f"{ratio_interval(row, decimals=decimals_of(facts))}" for row in shown)
         lines.append((title_of(phenotype), *cells, confounding[k]))
     return heads, tuple(lines)
 
 
-def _e_value(row: Estimate | None) -> str:
-    """How strong a confounder would have to be, for the estimate and for its nearer limit."""
+def _other_row(rows: Rows, analysis: str, phenotype: str, models: Collection[str]) -> Estimate | None:
+    """The hazard ratio of a phenotype in another kind of model, which may be of complete cases alone."""
+    found = (r for r in rows.of(analysis, term=phenotype, group="") if bare_model(r.model) in models)
+    return next(found, None)
+
+
+def _e_value(rows: Rows, phenotype: str) -> str:
+    """How strong a confounder would have to be, for the estimate and for its nearer limit; pooled where that is."""
+    found = rows.of("e_value", term=phenotype)
+    row = next((r for r in found if not cases_of(r.model)), None) or next(iter(found), None)
     if row is None or row.estimate is None:
         return ""
     return f"{number(row.estimate, decimals=2)} ({number(row.lower, decimals=2)})"

@@ -1,10 +1,11 @@
 """Section 8 of the page: what was done, in words that a paper can take over, said only of what was done."""
 
 from cinema_cli.reports.analysis.rows import CORRECTED, HELD_OUT, Rows, standing
-from cinema_cli.reports.analysis.words import listed, model_words, title_of
+from cinema_cli.reports.analysis.words import bare_model, listed, model_words, title_of
 from cinema_cli.reports.render import number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import phenotypes_of
+from cinema_cli.reports.survival.prediction import MODELS, compares, test_of
 
 
 def method_paragraphs(rows: Rows, facts: SurvivalFacts) -> list[tuple[str, str]]:
@@ -17,7 +18,7 @@ def method_paragraphs(rows: Rows, facts: SurvivalFacts) -> list[tuple[str, str]]
         ("Assumptions", _assumptions(rows)),
         ("Prediction", _prediction(rows, facts)),
         ("Learned models", _learned(rows)),
-        ("Missing data", _missing(facts)),
+        ("Missing data", _missing(rows, facts)),
         ("Several phenotypes", _multiple(rows)),
         ("Disclosure control", _disclosure(facts)),
         ("Software", _software(rows, facts)),
@@ -54,6 +55,10 @@ def _curves(rows: Rows, facts: SurvivalFacts) -> str:
         said.append(f"Cumulative incidence in the presence of {name} was estimated by the Aalen-Johansen method.")
     if rows.of("rmst"):
         said.append("Restricted mean times are areas under the curves, with Greenwood’s variance.")
+    if said and facts.weights:
+        said.append("Curves, log-rank tests, rates and restricted means are unweighted.")
+    if said and facts.cluster:
+        said.append("Intervals of curves and rates, and log-rank tests, take rows as independent, clusters or not.")
     return " ".join(said)
 
 
@@ -70,13 +75,17 @@ def _cox(rows: Rows, facts: SurvivalFacts) -> str:
         said.append(f"The baseline hazard was stratified by {_names(facts.strata)}.")
     if facts.cluster:
         said.append(f"Standard errors are robust, clustered by {title_of(facts.cluster)}.")
+    if facts.few_clusters:
+        said.append(f"There are {facts.few_clusters} clusters: with so few, robust standard errors are too small.")
+    if facts.weights:
+        said.append(f"Rows were weighted by {title_of(facts.weights)} in Cox models and their concordance alone.")
     said.append("Confidence intervals are 95% Wald intervals and p values are two-sided.")
     return " ".join(said)
 
 
 def _sensitivity(rows: Rows) -> str:
     said = []
-    if rows.of("cox", model="age_scale"):
+    if any(bare_model(r.model) == "age_scale" for r in rows.of("cox")):
         said.append("Models were refitted with age as the time scale, people entering at their age at the start.")
     if rows.of("fine_gray"):
         said.append(
@@ -102,13 +111,21 @@ def _assumptions(rows: Rows) -> str:
 
 
 def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
-    if not rows.of("concordance") and not rows.of("auc"):
-        return ""
-    said = ["A model with the clinical variables was compared with one that adds the phenotypes"]
-    if rows.of("likelihood_ratio", model="clinical_cmr"):
-        said[0] += ", by the likelihood ratio test"
-    names = [name for name, analysis in _MEASURES if rows.of(analysis)]
-    said[0] += f", and by {listed(names)}." if names else "."
+    names = measures(rows)
+    if not names:
+        return _discrimination(rows)
+    if compares(rows):
+        test = test_of(rows, model="clinical_cmr", term="")
+        tested = {"likelihood_ratio": "the likelihood ratio test", "wald": "a robust Wald test"}
+        by = [tested[test.analysis], *names] if test is not None else names
+        said = [f"A model with the clinical variables was compared with one that adds the phenotypes, by {listed(by)}."]
+    else:
+        said = [f"A model of the phenotypes alone, all together, was judged by {listed(names)}."]
+    if facts.competing:
+        said.append(
+            f"Competing events ({title_of(facts.competing)}) count as censorings in Cox models, prediction, "
+            "calibration and decision curves: risks there are those that people would have if nothing competed."
+        )
     if facts.horizon is not None and (rows.of("auc") or rows.of("calibration")):
         said.append(f"The horizon of predictions was {facts.horizon:g} {facts.time_unit}.")
     if rows.of("auc") or rows.of("brier"):
@@ -118,13 +135,15 @@ def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
             "Calibration compares predicted risk with the observed risk by the Kaplan-Meier method in tenths of "
             "predicted risk, and with a smooth curve."
         )
+        if facts.cluster:
+            said.append("Its limits take rows as independent, clusters or not.")
     if rows.of("decision_curve"):
         said.append("Net benefit was computed over a range of risk thresholds, against treating everyone or nobody.")
     corrected = any(standing(r) == CORRECTED for kind in _PERFORMANCE for r in rows.of(kind))
-    if corrected and facts.n_resamples:
+    if corrected and (resamples := resamples_words(rows, facts)):
         said.append(
-            f"Figures called optimism-corrected subtract the optimism found by refitting in "
-            f"{number(facts.n_resamples, decimals=0)} bootstrap resamples."
+            f"Figures called optimism-corrected subtract the optimism found by refitting in {resamples} bootstrap "
+            "resamples."
         )
     if any(standing(r) == HELD_OUT for kind in _PERFORMANCE for r in rows.of(kind)):
         said.append(
@@ -133,6 +152,29 @@ def _prediction(rows: Rows, facts: SurvivalFacts) -> str:
         )
     said.append("Figures called apparent are of the people the model was fitted to.")
     return " ".join(said)
+
+
+def _discrimination(rows: Rows) -> str:
+    """Where there is no model of all phenotypes together."""
+    if not rows.of("concordance"):
+        return ""
+    return "Discrimination of the model of each phenotype is Harrell’s C in the people it was fitted to (apparent)."
+
+
+def measures(rows: Rows) -> list[str]:
+    """The figures of performance of the model of all phenotypes that the page has."""
+    return [name for name, analysis in _MEASURES if any(r.model in MODELS for r in rows.of(analysis))]
+
+
+def resamples_words(rows: Rows, facts: SurvivalFacts) -> str:
+    """How many resamples gave the optimism: `40`, or `37 of 40` where some could not be fitted."""
+    told = (row.unit.split(" ")[0] for row in rows.of("optimism"))
+    found = sorted({int(word) for word in told if word.isdigit()})
+    if not found:
+        return number(facts.n_resamples, decimals=0) if facts.n_resamples else ""
+    words = " to ".join(number(n, decimals=0) for n in dict.fromkeys((found[0], found[-1])))
+    asked = facts.n_resamples
+    return f"{words} of {number(asked, decimals=0)}" if found[0] < asked else words
 
 
 _MEASURES = (
@@ -157,13 +199,18 @@ def _learned(rows: Rows) -> str:
     return " ".join(said)
 
 
-def _missing(facts: SurvivalFacts) -> str:
+def _missing(rows: Rows, facts: SurvivalFacts) -> str:
     if not facts.n_imputations:
         return "Each analysis is of the people with values of all its variables (complete cases); its n is beside it."
-    return (
+    said = (
         f"Missing values were imputed {number(facts.n_imputations, decimals=0)} times by chained equations, the "
-        "outcome among the predictors as the event and the Nelson-Aalen cumulative hazard; estimates were pooled by "
-        "Rubin’s rules."
+        "outcome among the predictors as the event and the Nelson-Aalen cumulative hazard."
+    )
+    if not rows.of("imputation"):
+        return f"{said} No hazard ratio could be pooled: all are of complete cases."
+    return (
+        f"{said} Hazard ratios of the unadjusted and adjusted models, and E-values, were pooled by Rubin’s rules. "
+        "Other figures of models are of the people with values of all their variables (complete cases)."
     )
 
 

@@ -7,6 +7,9 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.rows import STANDINGS, Rows, in_order, standing
 from cinema_cli.reports.analysis.words import (
     NONE,
+    bare_model,
+    cases_of,
+    count_words,
     model_words,
     p_said,
     title_of,
@@ -54,31 +57,51 @@ class FigureRow:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What the phenotypes add: the likelihood ratio test, the figures, each phenotype's own, learned models."""
+    """What the phenotypes add: the test of them all, the figures, each phenotype's own, learned models."""
 
-    likelihood_ratio: str
+    compares: bool  # whether there is a clinical model without the phenotypes
+    people: str  # n and events of both models
+    test: str
     rows: tuple[FigureRow, ...]
     null_brier: str
     learned: tuple[tuple[str, str, str], ...]  # model, concordance, folds
-    by_phenotype: tuple[tuple[str, str, str, str], ...]  # phenotype, standing, concordance, likelihood ratio test
+    by_phenotype: tuple[tuple[str, str, str, str], ...]  # phenotype, standing, concordance, test of it
     fits: tuple[tuple[str, str, str], ...]  # model, AIC, log likelihood
 
 
 def added_section(rows: Rows, facts: SurvivalFacts) -> Added:
     """What phenotypes add to the clinical variables."""
-    test = rows.one("likelihood_ratio", model="clinical_cmr")
+    test = test_of(rows, model="clinical_cmr", term="")
     said = ""
     if test is not None and test.estimate is not None:
-        said = f"Likelihood ratio test χ² {number(test.estimate, decimals=1)} on {test.level} df, {p_said(test.p)}."
+        name = "Likelihood ratio test" if test.analysis == "likelihood_ratio" else "Robust Wald test of the phenotypes"
+        said = f"{name} χ² {number(test.estimate, decimals=1)} on {test.level} df, {p_said(test.p)}."
     null = next((r for r in reversed(rows.of("brier", model="null")) if r.estimate is not None), None)
     return Added(
-        likelihood_ratio=said,
+        compares=compares(rows),
+        people=_people(rows),
+        test=said,
         rows=tuple(_figure_rows(rows, facts)),
         null_brier="" if null is None else f"{with_interval(null, decimals=4)} at {time_of(null.level, facts)}",
         learned=tuple(_learned(rows)),
         by_phenotype=tuple(_by_phenotype(rows)),
         fits=tuple(_fits(rows)),
     )
+
+
+def compares(rows: Rows) -> bool:
+    """Whether the model with the phenotypes stands beside one of clinical variables alone."""
+    return bool(rows.of("cox", model="clinical") or rows.of("concordance", model="clinical"))
+
+
+def test_of(rows: Rows, *, model: str, term: str) -> Estimate | None:
+    """The test of what a model adds: of likelihoods, or robust where rows are clustered or weighted."""
+    return rows.one("likelihood_ratio", model=model, term=term) or rows.one("wald", model=model, term=term)
+
+
+def _people(rows: Rows) -> str:
+    row = next((r for r in rows.of("concordance", model="clinical_cmr") if r.n is not None or r.suppressed), None)
+    return "" if row is None else f"n = {count_words(row.n, row)}, events = {count_words(row.events, row)}"
 
 
 def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:
@@ -137,12 +160,13 @@ def _learned(rows: Rows) -> list[tuple[str, str, str]]:
 
 def _by_phenotype(rows: Rows) -> list[tuple[str, str, str, str]]:
     made = []
-    for row in rows.of("concordance", model="adjusted"):
-        test = rows.one("likelihood_ratio", model="adjusted", term=row.group)
+    for row in (r for r in rows.of("concordance") if bare_model(r.model) == "adjusted"):
+        test = test_of(rows, model=row.model, term=row.group)
         said = NONE
         if test is not None and test.estimate is not None:
             said = f"χ² {number(test.estimate, decimals=1)}, {p_said(test.p)}"
-        made.append((title_of(row.group), standing(row), with_interval(row, decimals=3), said))
+        kind = f"{standing(row)}{cases_of(row.model)}"
+        made.append((title_of(row.group), kind, with_interval(row, decimals=3), said))
     return made
 
 

@@ -3,6 +3,7 @@
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.rows import APPARENT, Rows, standing
 from cinema_cli.reports.analysis.words import (
+    bare_model,
     count_words,
     first_up,
     listed,
@@ -125,7 +126,8 @@ def _doubts(rows: Rows) -> list[str]:
             f"In {number(len(raised), decimals=0)} of {count(len(tests), one='model')} the global test speaks against "
             "proportional hazards (p < 0.05): their hazard ratios are averages over the follow-up."
         )
-    few = [r for r in rows.of("model_fit", term="events_per_term") if r.estimate is not None and r.estimate < 10]
+    fits = {(bare_model(r.model), r.group): r for r in rows.of("model_fit", term="events_per_term")}  # pooled ones last
+    few = [r for r in fits.values() if r.estimate is not None and r.estimate < 10]
     if few:
         models = count(len(few), one="model")
         have, their = ("has", "its") if len(few) == 1 else ("have", "their")
