@@ -92,7 +92,7 @@ def test_forest_finds_what_is_not_linear() -> None:
 def test_forest_is_grown_on_so_many_rows_and_says_so() -> None:
     outcome, x, person = made(200, 2, effect=1.0, visits=2)
     found = forest_concordance(outcome, x, person, seed=0, folds=2, most_rows=150)
-    assert found.note == "The forest was grown on 150 of 400 rows, drawn at random by person."
+    assert found.note == "The forest was grown on 150 rows, drawn at random by person."
     assert found.n.sum() == 150
 
 

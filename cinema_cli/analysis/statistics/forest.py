@@ -23,7 +23,7 @@ def forest_concordance(
     rows = _some_people(person, most_rows, np.random.default_rng(seed))
     note = ""
     if len(rows) < outcome.n:
-        note = f"The forest was grown on {len(rows):,} of {outcome.n:,} rows, drawn at random by person."
+        note = f"The forest was grown on {len(rows):,} rows, drawn at random by person."
     outcome, x, person = outcome.take(rows), x[rows], person[rows]
 
     def predicted(fitted: Ints, held: Ints) -> Floats:

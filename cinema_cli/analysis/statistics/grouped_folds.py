@@ -72,8 +72,7 @@ def held_out_concordance(
         )
     if outcome.n_events < FEWEST_EVENTS:
         raise NotEstimableError(
-            f"there are fewer than {FEWEST_EVENTS} events: "
-            "how a model ranks people it has not seen is not estimable",
+            f"there are fewer than {FEWEST_EVENTS} events: how a model ranks people it has not seen is not estimable",
             hint="Wait for more follow-up.",
         )
     c, se, n, events = [], [], [], []
