@@ -28,7 +28,7 @@ SCHEMA: dict[str, pl.DataType] = {
 SURVIVAL_ANALYSES: dict[str, str] = {
     "flow": "Participants: term is the step or the reason, level `kept` or `left out`, n how many; in order.",
     "follow_up": "Median follow-up (term `median`; `q1`, `q3` the quartiles) by reverse Kaplan-Meier, in unit.",
-    "person_time": "Time at risk of all people together, in unit; group as in table_one.",
+    "person_time": "Time at risk of all people together, in unit; events: people with one; group as in table_one.",
     "rate": "Events per 1,000 units of person-time with the exact Poisson interval; group as in table_one.",
     "table_one": "Term is a variable, level its category or empty, group `` or `name=value`, model the statistic: "
     "mean, sd, median, q1, q3, count, percent, missing, missing_percent, smd.",
@@ -40,7 +40,8 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "cumulative_incidence": "Aalen-Johansen probability of the outcome by the time in level; otherwise as "
     "kaplan_meier.",
     "cox": "Hazard ratio of term per unit; se is that of the log hazard ratio. Model unadjusted, adjusted, age_scale "
-    "(age as time scale), clinical or clinical_cmr; group is empty for a phenotype, and for a covariate the phenotype "
+    "(age as time scale), clinical or clinical_cmr, the first three with `_complete_case` after them where values were "
+    "imputed: unadjusted and adjusted are pooled then; group is empty for a phenotype, and for a covariate the phenotype "
     "whose model it stands in.",
     "e_value": "Risk ratio that an unmeasured confounder needs with both to explain the hazard ratio of term away; "
     "lower: to move its nearer limit to 1.",
@@ -70,7 +71,8 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "calibration_smooth": "Observed risk at the horizon where the predicted risk is level, smooth.",
     "calibration_slope": "Slope of the linear predictor; group `held-out` or `optimism-corrected`.",
     "observed_expected": "Observed over expected events by the horizon (level); group as in calibration_slope.",
-    "decision_curve": "Net benefit at the risk threshold in level; model clinical, clinical_cmr, all or none.",
+    "decision_curve": "Net benefit at the risk threshold in level; model clinical, clinical_cmr, all or none; n and "
+    "events (by the horizon) are those of people above the threshold.",
     "second_opinion": "Largest difference of our Cox coefficients from those of lifelines, relative to their SE.",
     "imputation": "Share of information that is missing (fmi) of a pooled coefficient.",
     "penalised": "Cox with elastic net on embeddings: C in held-out people by fold (level), or `mean`.",

@@ -10,6 +10,7 @@ from cinema_cli.analysis.survival.associations import phenotype_rows, with_q
 from cinema_cli.analysis.survival.curves import curve_rows
 from cinema_cli.analysis.survival.horizon import checked_horizon
 from cinema_cli.analysis.survival.imputed import complete_case, pooled_rows
+from cinema_cli.analysis.survival.intervals import as_people
 from cinema_cli.analysis.survival.models import Place, told
 from cinema_cli.analysis.survival.people import people_rows
 from cinema_cli.analysis.survival.prediction import default_resamples, prediction_rows
@@ -56,7 +57,9 @@ def analyse_survival(
         associations = _associations(table, settings, team)
         if settings.n_imputations:
             said("imputations")
-            associations = complete_case(associations) + list(told(whole, pooled_rows(table, settings)))
+            associations = complete_case(associations) + list(
+                as_people(table, told(whole, pooled_rows(table, settings)))
+            )
         rows += with_q(associations, table.phenotypes)
         said("prediction")
         able = _able(table, associations)
@@ -84,7 +87,7 @@ def _for_one(table: AnalysisTable, phenotype: str) -> AnalysisTable:
 
 
 def _of_one(piece: tuple[AnalysisTable, str, SurvivalSettings]) -> list[Estimate]:
-    return list(phenotype_rows(*piece))
+    return list(as_people(piece[0], phenotype_rows(*piece)))
 
 
 def _able(table: AnalysisTable, associations: Sequence[Estimate]) -> AnalysisTable:
