@@ -273,6 +273,7 @@ def test_without_covariates_nothing_is_compared() -> None:
     )
     text = words_of(made_estimates().filter(~gone), covariates=())
     assert "Model of all phenotypes" in text and "Without covariates there is no clinical model" in text
+    assert "\nAll phenotypes (95% CI)\n" in text and "\nunadjusted\nLV ejection" not in text
     assert "Difference (95% CI)" not in text and "A model with the clinical variables was compared" not in text
     assert "A model of the phenotypes alone, all together, was judged by Harrell’s C" in text
     assert "The model of the phenotypes, with intervals" in text and "Clinical against clinical" not in text

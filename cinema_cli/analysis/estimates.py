@@ -41,8 +41,8 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "kaplan_meier.",
     "cox": "Hazard ratio of term per unit; se is that of the log hazard ratio. Model unadjusted, adjusted, age_scale "
     "(age as time scale), clinical or clinical_cmr, the first three with `_complete_case` after them where values were "
-    "imputed: unadjusted and adjusted are pooled then; group is empty for a phenotype, and for a covariate the phenotype "
-    "whose model it stands in.",
+    "imputed (unadjusted and adjusted are pooled then); group is empty for a phenotype, and for a covariate the "
+    "phenotype whose model it stands in.",
     "e_value": "Risk ratio that an unmeasured confounder needs with both to explain the hazard ratio of term away; "
     "lower: to move its nearer limit to 1.",
     "fine_gray": "Subdistribution hazard ratio, as cox.",

@@ -78,7 +78,7 @@ def assumptions_section(rows: Rows, facts: SurvivalFacts) -> Assumptions:
 
 def _model_of(row: Estimate, facts: SurvivalFacts) -> str:
     """The phenotype whose model it is, else the model."""
-    if row.group or (bare_model(row.model) == "adjusted" and row.term in facts.phenotypes):
+    if row.group or (bare_model(row.model) in {"adjusted", "unadjusted"} and row.term in facts.phenotypes):
         return f"{title_of(row.group or row.term)}{cases_of(row.model)}"
     return model_words(row.model)
 

@@ -101,7 +101,11 @@ def test_of(rows: Rows, *, model: str, term: str) -> Estimate | None:
 
 def _people(rows: Rows) -> str:
     row = next((r for r in rows.of("concordance", model="clinical_cmr") if r.n is not None or r.suppressed), None)
-    return "" if row is None else f"n = {count_words(row.n, row)}, events = {count_words(row.events, row)}"
+    return (
+        ""
+        if row is None
+        else f"n\u00a0=\u00a0{count_words(row.n, row)}, events\u00a0=\u00a0{count_words(row.events, row)}"
+    )
 
 
 def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:
