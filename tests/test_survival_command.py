@@ -199,6 +199,41 @@ def test_the_report_of_a_cohort_is_never_replaced(tmp_path: Path, capsys: pytest
     assert f"{tmp_path}/survival" in capsys.readouterr().err
 
 
+def test_weights_and_few_clusters_reach_the_methods_but_no_number_of_people(tmp_path: Path) -> None:
+    made = people() | {"site": [k % 4 for k in range(40)], "w": [1.0, 2.0] * 20, "home": [k % 20 for k in range(40)]}
+    pl.DataFrame(made).write_csv(tmp_path / "t.csv")
+    asked = ["survival", str(tmp_path / "t.csv"), "-q", "--phenotypes", "x", "--weights", "w", *FEW]
+    assert run([*asked, "-o", str(tmp_path / "o"), "--cluster", "site"]) == 0
+    page = (tmp_path / "o" / "report.html").read_text()
+    assert "There are 4 clusters" in page and "weighted by w in Cox models" in page
+    pl.DataFrame(made).head(24).write_csv(tmp_path / "t.csv")
+    assert run([*asked, "-o", str(tmp_path / "o"), "--cluster", "id"]) == 0
+    assert "There are fewer than 30 clusters" in (tmp_path / "o" / "report.html").read_text()
+
+
+def test_few_matches_are_said_in_silence_too_but_their_ids_in_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = people()
+    pl.DataFrame({"id": made["id"], "x": made["x"]}).write_csv(tmp_path / "t.csv")
+    ends = {"id": [str(int(k)) if int(k) < 80 else k for k in made["id"]], "time": made["time"], "event": made["event"]}
+    pl.DataFrame(ends | {"id": ["038", "039", *ends["id"][2:]]}).write_csv(tmp_path / "e.csv")
+    asked = ["survival", str(tmp_path / "t.csv"), "--outcomes", str(tmp_path / "e.csv"), "-q", *FEW]
+    assert run([*asked, "-o", str(tmp_path / "o")]) == 0
+    said = capsys.readouterr().err
+    assert "warning: 2 of 40 rows of t.csv have a participant of e.csv: without a partner t.csv has 000, 001" in said
+    log = next((tmp_path / "o").glob("logs/*/log.jsonl")).read_text()
+    assert "2 of 40 rows" in log and "000, 001" not in log
+
+
+def test_a_name_with_a_comma_is_asked_for_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = people()
+    pl.DataFrame(made | {"a,b": made["x"][::-1]}).write_csv(tmp_path / "t.csv")
+    asked = ["--phenotypes", "a,b", "--phenotypes", "x", "--json", "-q", *FEW]
+    assert run(["survival", str(tmp_path / "t.csv"), "-o", str(tmp_path / "o"), *asked]) == 0
+    assert json.loads(capsys.readouterr().out)["phenotypes"] == ["a,b", "x"]
+
+
 def test_files_that_it_did_not_make_are_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pl.DataFrame(people()).write_csv(tmp_path / "t.csv")
     out = tmp_path / "o"
