@@ -281,6 +281,31 @@ def test_the_mean_of_a_small_group_does_not_follow_from_the_others() -> None:
     assert counts == {"": 304, "site=a": 200, "site=b": None, "site=c": None}
 
 
+def test_totals_of_everybody_are_not_hidden_for_the_sake_of_a_part() -> None:
+    """45 events of 120 people: 3 came after the horizon, 1 in a quarter; what goes is the part, not the total."""
+    tenths = [1, 2, 2, 4, 6, 6, 4, 5, 4, 8]
+    found = [
+        Estimate("person_time", n=120, events=45, estimate=480.0),
+        Estimate("rate", "mace", n=120, events=45, estimate=94.0),
+        Estimate("rmst", "mace", "overall", level="6.0", n=120, events=45, estimate=4.5),
+        Estimate("observed_expected", "mace", "clinical", "", "held-out", "6.0", n=120, events=42, estimate=1.04),
+    ]
+    for term, events in (("ef", [18, 11, 15, 1]), ("mass", [11, 11, 9, 14])):
+        found += [
+            Estimate("rmst", "mace", "quantile", term, f"Q{k + 1}", "6.0", n=30, events=e, estimate=4.0)
+            for k, e in enumerate(events)
+        ]
+    found += [
+        Estimate("calibration", "mace", "clinical", group=str(k + 1), n=12, events=e, estimate=0.3)
+        for k, e in enumerate(tenths)
+    ]
+    released = suppressed(table_of(found), min_cell=10)
+    assert released["events"].to_list()[:4] == [45, 45, 45, None]
+    assert released["estimate"].to_list()[:3] == [480.0, 94.0, 4.5]
+    of_ef, of_mass = (released.filter(term=term)["events"].to_list() for term in ("ef", "mass"))
+    assert of_ef == [18, None, 15, None] and of_mass.count(None) == 2
+
+
 def curves(rows: pl.DataFrame, analysis: str = "kaplan_meier") -> pl.DataFrame:
     """Curves at 12 times of people who leave in one of 12 intervals."""
     found = []

@@ -50,7 +50,8 @@ class Cells:
     def hidden(self, *, min_cell: int, kept: Collection[Key] = ()) -> set[Key]:
         """Names of the counts to hide: those of 1..min_cell - 1, and others so that sums do not give them away.
 
-        The smallest other that helps is taken; `kept` (those of the whole cohort) only where there is none.
+        The smallest other that helps is taken; of `kept` (those of the whole cohort) one only where a small count
+        follows from these alone.
         """
         names = list(self.values)
         place = {name: k for k, name in enumerate(names)}
@@ -61,7 +62,7 @@ class Cells:
             sums=sums,
             matrix=_matrix(sums, len(names)),
             values=values,
-            cost=values + np.where([name in kept for name in names], values.sum(), 0.0),
+            kept=np.array([name in kept for name in names], dtype=bool),
             hidden=small | np.array([name in self.unpublished for name in names], dtype=bool),
             min_cell=min_cell,
         )
@@ -87,7 +88,7 @@ class _Search:
     sums: Sequence[Sum]
     matrix: Any  # (sums, cells)
     values: Floats  # (cells,)
-    cost: Floats  # (cells,) of hiding it
+    kept: Booleans  # (cells,)
     hidden: Booleans
     min_cell: int
 
@@ -126,9 +127,10 @@ class _Search:
                 yield wanted, (np.abs(used) > _NOTHING) & ~hidden
 
     def _help(self, wanted: Floats, needed: Booleans) -> None:
-        """Hide the cheapest of the needed counts without which the wanted number does not follow any more."""
-        choices = np.flatnonzero(needed & (self.values > 0))
-        choices = choices[np.argsort(self.cost[choices], kind="stable")][:_TRIED]
+        """Hide the smallest of the needed counts without which the wanted number does not follow any more."""
+        needed = needed & (self.values > 0)
+        choices = np.flatnonzero(needed & ~self.kept if np.any(needed & ~self.kept) else needed)
+        choices = choices[np.argsort(self.values[choices], kind="stable")][:_TRIED]
         if len(choices):
             self.hidden[next((k for k in choices if self._is_free(wanted, int(k))), choices[0])] = True
 

@@ -52,7 +52,7 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
         min_cell=min_cell,
         withheld={number for number, row in points if found.hides_whole(row, hidden)},
         totals={number: found.total_events(row) for number, row in points},
-        told=_told(rows),
+        told=_told(rows, found, hidden),
     )
     emptied = cuts.emptied | _emptied(rows, found, hidden, min_cell)
     thresholds = _rows(numbered.filter(is_threshold))
@@ -80,12 +80,15 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     )
 
 
-def _told(rows: Sequence[tuple[int, Row]]) -> dict[tuple[str, float], int]:
-    """Everybody's events by the horizon: what other rows tell of curves, by outcome and time."""
+def _told(rows: Sequence[tuple[int, Row]], found: Counted, hidden: set[Key]) -> dict[tuple[str, float], int]:
+    """Everybody's events by the horizon, unless hidden: what other rows tell of curves, by outcome and time."""
     return {
         (row["outcome"], float(row["level"])): row["events"]
-        for _, row in rows
-        if row["analysis"] == "observed_expected" and row["group"] == "held-out" and row["events"] is not None
+        for number, row in rows
+        if row["analysis"] == "observed_expected"
+        and row["group"] == "held-out"
+        and row["events"] is not None
+        and found.rows[number].events not in hidden
     }
 
 

@@ -156,12 +156,12 @@ def _families(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
             total = sum(found._sizes[key] for key in sized)
             if not parts:
                 continue
-            if kind == "calibration":
-                found.cells.add_sum(found.cells.add((*head, "tenths", total), total), parts)
             if (*head, "") in found._sizes:
                 found.cells.add_sum((*head, "", found._sizes[*head, ""]), parts)
             if (same := (*head, "", total)) in found.cells.values:
                 found.cells.add_sum(same, parts)
+            elif kind == "calibration":
+                found.cells.add_sum(found.cells.add((*head, "tenths", total), total), parts)
 
 
 def _table_one(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
