@@ -245,8 +245,9 @@ def test_missing_usual_columns_are_listed_with_the_option(tmp_path: Path) -> Non
 def test_a_name_twice_in_a_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.csv"
     path.write_text("id,time,event,x,x\n1,1,1,5,6\n")
-    with pytest.raises(ConfigError, match="two columns x"):
-        read_analysis_table(path, None, columns=Columns(phenotypes=("x",)))
+    for asked in (Columns(phenotypes=("x",)), Columns()):
+        with pytest.raises(ConfigError, match="two columns x"):
+            read_analysis_table(path, None, columns=asked)
 
 
 def test_what_both_tables_say_is_taken_from_the_outcomes_and_said(tmp_path: Path) -> None:

@@ -224,6 +224,8 @@ def _default_phenotypes(source: Source, *, taken: Iterable[str]) -> tuple[str, .
             hint="Name columns with --phenotypes.",
             code="survival_columns",
         )
+    for name in found:
+        _check(name, (source,))
     return found
 
 
