@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
+from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier, quantiles
 from cinema_cli.analysis.statistics.outcome import Outcome
 from cinema_cli.analysis.survival.analysis import analyse_survival
 from cinema_cli.analysis.survival.flow import kept
@@ -267,6 +268,30 @@ def test_nobodys_own_value_stands_in_a_name_or_an_end() -> None:
     assert x[9] <= ends.min() and ends.max() <= x[-10]
     assert small.filter(analysis="calibration_smooth", model="clinical").height <= 60 // 10
     assert not estimates(cohort(7, 36)).filter(analysis="spline").height
+
+
+def test_no_persons_own_time_is_a_quantile() -> None:
+    """Times by which shares had the event, and their limits, are those of the curves: the next one."""
+    table = cohort(8, 300)
+    found = estimates(table)
+    shown = found.filter(analysis="survival_quantile", model="overall").sort("level")
+    grid = set(found.filter(analysis="kaplan_meier", model="overall")["level"].cast(pl.Float64))
+    exact = quantiles(kaplan_meier(table.outcome()), np.array([0.1, 0.25, 0.5]))
+    for k, column in enumerate(("estimate", "lower", "upper")):
+        times = shown[column].drop_nulls().to_numpy()
+        own = (exact.times, exact.lower, exact.upper)[k][: len(times)]
+        assert len(times) > 1 and set(times) <= grid
+        assert np.all((times >= own - 1e-9) & (times < own + 0.1))
+    assert not found.filter(analysis="kaplan_meier")["level"].str.contains(r"\.\d{3}").any()
+
+
+def test_quarters_have_no_events_beside_their_means() -> None:
+    released = suppressed(estimates(cohort(1, 300)), min_cell=MIN_CELL)
+    of_curves = released.filter(pl.col("analysis").is_in(["rmst", "survival_quantile"]))
+    quarters = of_curves.filter(model="quantile")
+    assert quarters["events"].null_count() == quarters.height > quarters["estimate"].null_count()
+    assert quarters.filter(pl.col("estimate").is_not_null())["suppressed"].any() is False
+    assert of_curves.filter(model="overall")["events"].null_count() == 0
 
 
 def test_a_threshold_with_few_people_above_is_left_out() -> None:

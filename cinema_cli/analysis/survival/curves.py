@@ -20,6 +20,7 @@ from cinema_cli.domain.errors import NotEstimableError
 POINTS, ROUND = 100, (1.0, 2.0, 2.5, 5.0)  # most steps of a published curve, and what they are multiples of
 _ENOUGH_VALUES = 8  # different values of a phenotype that is cut in quarters
 _SHARES = np.array([0.1, 0.25, 0.5])
+_DECIMALS, _SAME = 2, 1e-6  # of a step's multiples beyond its first digit; how near to one a time is the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +82,19 @@ def _grid(outcome: Outcome) -> Floats:
     rough = (end - start) / POINTS
     size = 10.0 ** np.floor(np.log10(rough))
     step = size * min((k for k in ROUND if k * size >= rough), default=10.0)
-    times: Floats = np.arange(np.floor(start / step), np.floor(end / step) + 1) * step
+    return _multiples(np.arange(np.floor(start / step), np.floor(end / step) + 1), step)
+
+
+def _multiples(counts: Floats, step: float) -> Floats:
+    """Of a round step, as the decimals that they are: 0.3, not 0.30000000000000004."""
+    times: Floats = np.round(counts * step, _DECIMALS - int(np.floor(np.log10(step))))
     return times
+
+
+def _rounded_up(times: Floats, grid: Floats) -> Floats:
+    """Each time as the one of the grid, or beyond it, that does not come before: a person's own time tells too much."""
+    step = float(grid[1] - grid[0])
+    return _multiples(np.ceil(times / step - _SAME), step)
 
 
 def _curve(
@@ -106,14 +118,15 @@ def _curve(
         )
     row = replace(row, n=people.n, events=people.n_events, unit=table.time_unit)
     found = quantiles(curve, _SHARES)
-    for k in np.flatnonzero(np.isfinite(found.times)):
+    reached, lower, upper = (_rounded_up(own, times) for own in (found.times, found.lower, found.upper))
+    for k in np.flatnonzero(np.isfinite(reached)):
         yield replace(
             row,
             analysis="survival_quantile",
             level=repr(float(_SHARES[k])),
-            estimate=float(found.times[k]),
-            lower=float(found.lower[k]),
-            upper=float(found.upper[k]),
+            estimate=float(reached[k]),
+            lower=float(lower[k]),
+            upper=float(upper[k]),
         )
     if outcome.entry is None and not table.has_intervals:
         yield from _mean(replace(row, analysis="rmst", level=repr(horizon)), outcome, horizon)
