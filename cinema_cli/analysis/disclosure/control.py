@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cinema_cli.analysis.disclosure.cells import Key
-from cinema_cli.analysis.disclosure.counted import CURVES, Counted, Row, RowCells, columns_of, counted
+from cinema_cli.analysis.disclosure.counted import BY_CURVE, CURVES, Counted, Row, RowCells, columns_of, counted
 from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
 from cinema_cli.analysis.disclosure.thresholds import OF_EVERYBODY, few_above
 from cinema_cli.analysis.estimates import SCHEMA
@@ -31,6 +31,7 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
     - Curves lose points, all of them where the size or the events of their people are hidden; see `cut_curves`.
     - A decision curve loses thresholds that few people are above, or between; see `few_above`.
+    - Restricted means and quantiles of quarters have no events: quarters of several phenotypes together tell too much.
     - What level or unit say of the values of people goes with the numbers.
 
     Rows that lost something have `suppressed` set. Zero is allowed: most zeros of a report are those of nobody missing
@@ -67,7 +68,8 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     if any(key[:2] == ("n", "") for key in hidden):  # the numbers of bins would sum to it
         without_n |= {number for number, row in rows if row["analysis"] == "bland_altman"}
     without_events = emptied | {number for number, named in found.rows.items() if named.events in hidden}
-    lost = {"n": without_n, "events": without_events, **dict.fromkeys(_NUMBERS, emptied)}
+    of_quarters = {number for number, row in rows if row["analysis"] in BY_CURVE and row["model"] == "quantile"}
+    lost = {"n": without_n, "events": without_events | of_quarters, **dict.fromkeys(_NUMBERS, emptied)}
     return (
         numbered.filter(~_among(dropped))
         .with_columns(pl.when(~_among(numbers)).then(pl.col(column)).alias(column) for column, numbers in lost.items())

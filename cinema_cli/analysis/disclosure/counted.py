@@ -12,7 +12,7 @@ from cinema_cli.analysis.estimates import EVALUATION_ANALYSES
 Row = Mapping[str, Any]
 _MODELS = ("cox", "fine_gray")
 CURVES = ("kaplan_meier", "cumulative_incidence")
-_BY_CURVE = ("rmst", "survival_quantile")
+BY_CURVE = ("rmst", "survival_quantile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def scope_of(row: Row) -> str:
     analysis, term, group = str(row["analysis"]), str(row["term"]), str(row["group"])
     if analysis in _MODELS:
         return term if "=" in term else ""
-    if analysis in (*CURVES, *_BY_CURVE):
+    if analysis in (*CURVES, *BY_CURVE):
         return f"{term}|{group}" if row["model"] == "quantile" else group
     if analysis == "calibration":
         return f"{' '.join(filter(None, (row['model'], term)))}|tenth {group}"
@@ -143,7 +143,7 @@ def _families(found: Counted, rows: Sequence[tuple[int, Row]]) -> None:
     families: dict[Key, dict[str, None]] = defaultdict(dict)
     for _, row in rows:
         scope = scope_of(row)
-        if scope and row["analysis"] in ("rate", "person_time", "table_one", *_BY_CURVE, *EVALUATION_ANALYSES):
+        if scope and row["analysis"] in ("rate", "person_time", "table_one", *BY_CURVE, *EVALUATION_ANALYSES):
             family = scope.partition("|")[0] if row["model"] == "quantile" else columns_of(scope)
             families[row["model"] == "quantile", family][scope] = None
         elif row["analysis"] == "calibration":
