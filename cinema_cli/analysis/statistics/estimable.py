@@ -75,7 +75,7 @@ def refuse_separated(step: Floats, reach: Floats, names: Sequence[str]) -> None:
 def _where_no_events(name: str, *, is_level: bool, at_low: bool) -> str:
     end = "its hazard ratio is not estimable"
     if not is_level:
-        return f"all events are at the {'lowest' if at_low else 'highest'} value of {name}: {end}"
+        return f"all events are at one end of {name}: {end}"  # at which, would tell of those few people
     if "=" in name:
         return f"{'no events' if at_low else 'all events are'} in {name}: {end}"
     return f"no events where {name} is {1 if at_low else 0}: {end}"
