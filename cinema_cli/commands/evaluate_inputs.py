@@ -9,7 +9,14 @@ import polars as pl
 
 from cinema_cli.analysis.evaluation.mask_values import values_of_masks
 from cinema_cli.analysis.evaluation.masks import Refusal, evaluate_masks
-from cinema_cli.analysis.evaluation.pairs import MaskSource, StudyMasks, find_predictions, find_references, paired
+from cinema_cli.analysis.evaluation.pairs import (
+    MaskSource,
+    StudyMasks,
+    find_predictions,
+    find_references,
+    paired,
+    with_ids_of,
+)
 from cinema_cli.analysis.evaluation.people import groups_of_people
 from cinema_cli.analysis.evaluation.points import compared_points, has_points, read_points
 from cinema_cli.analysis.evaluation.table import EVALUATION, Kind, System
@@ -81,9 +88,10 @@ def read_inputs(job: EvaluationJob) -> Inputs:
             hint="Two systems are compared by what both have: give --reference DIR, or a table to --against.",
             code="nothing_of_other",
         )
+    studies = _matched(job.source, job.reference)
     return Inputs(
-        studies=_matched(job.source, job.reference),
-        other_studies=_matched(job.against, job.reference),
+        studies=studies,
+        other_studies=with_ids_of(studies, _matched(job.against, job.reference)),
         answers=answers,
         other_answers=read_answers(job.against) if job.against and others else None,
         values=values,

@@ -14,6 +14,7 @@ from cinema_cli.commands.analysis_files import (
     REPORT_NAME,
     FolderPlan,
     choices_of,
+    staged,
     versions_of,
     write_both,
 )
@@ -47,17 +48,18 @@ class RunOfFairness:
 
 
 def write_fairness(run: RunOfFairness) -> None:
-    """Write everything, each file whole or not at all, what says how it was made last. Raises OutputError."""
-    out, facts = run.job.out, fairness_facts(run)
+    """Write everything or nothing, what says how it was made last. Raises OutputError."""
+    facts = fairness_facts(run)
     used = {kind: ANALYSES[kind] for kind in run.estimates["analysis"].unique(maintain_order=True)}
-    write_both(out, ESTIMATES, run.estimates, na="")
-    write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(used))
-    write_atomic(out / INDIVIDUAL / "README", _README)
-    write_both(out / INDIVIDUAL, PLAN.rows_name, run.rows, na="NA")
     words = {name: entry("A group, or a metric of this person as `metric: what`.") for name in run.rows.columns}
-    write_dictionary(out / INDIVIDUAL, PLAN.rows_name, run.rows.columns, words)
-    write_atomic(out / REPORT_NAME, render_fairness(run.estimates, facts))
-    write_atomic(out / PLAN.run_name, json.dumps(_run(facts), indent=2, default=str) + "\n")
+    with staged(run.job.out, last=PLAN.run_name) as out:
+        write_both(out, ESTIMATES, run.estimates, na="")
+        write_dictionary(out, ESTIMATES, run.estimates.columns, estimate_words(used))
+        write_atomic(out / INDIVIDUAL / "README", _README)
+        write_both(out / INDIVIDUAL, PLAN.rows_name, run.rows, na="NA")
+        write_dictionary(out / INDIVIDUAL, PLAN.rows_name, run.rows.columns, words)
+        write_atomic(out / REPORT_NAME, render_fairness(run.estimates, facts))
+        write_atomic(out / PLAN.run_name, json.dumps(_run(facts), indent=2, default=str) + "\n")
 
 
 def fairness_facts(run: RunOfFairness) -> FairnessFacts:

@@ -87,6 +87,8 @@ def prepare(job: FairnessJob) -> Prepared:
         table = read_analysis_table(
             job.source, job.outcomes, columns=job.columns, time_unit=job.time_unit, hash_key=job.hash_key
         )
+        for said, ids in table.warnings:
+            CONSOLE.warn(said, aside=ids)
         followed = followed_people(people, table)
         followed.horizon(job.settings.horizon)  # that something can be said of it is checked here too
     metrics: list[Metric | RankMetric] = [*failure_metrics(people), *disagreement_metrics(people, job.source)]
