@@ -131,11 +131,11 @@ def test_an_unknown_setting_is_told_the_options_as_they_are_typed(
     assert "as_json" not in said and "source" not in said
 
 
-@pytest.mark.parametrize(("n", "shown"), [(40, False), (120, True)])
+@pytest.mark.parametrize(("n", "shown"), [(36, False), (120, True)])
 def test_json_tells_no_count_that_the_table_hides(
     n: int, shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of 40 people all but 6 had the event: both counts would say so."""
+    """Of 36 people all but 6 had the event: both counts would say so."""
     table = tmp_path / "t.csv"
     pl.DataFrame(people(n)).write_csv(table)
     assert run(["survival", str(table), "-o", str(tmp_path / "o"), "--json", *FEW]) == 0
