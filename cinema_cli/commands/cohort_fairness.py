@@ -20,6 +20,6 @@ def cohort_fairness(out: Path, clinical: Path | None, *, command: str, jobs: int
         )
         CONSOLE.info(f"fairness: {carry_out(job, prepare(job)).report}")
     except CinemaError as error:  # its words may name people
-        CONSOLE.warn("no audit of fairness", aside=f": {error.message} ({error.hint})" if error.hint else error.message)
+        CONSOLE.warn("no audit of fairness", aside=f": {error.message}{f' ({error.hint})' if error.hint else ''}")
     except Exception as error:
         CONSOLE.warn(f"no audit of fairness: {fault_words(error)}")
