@@ -294,6 +294,34 @@ def test_quarters_have_no_events_beside_their_means() -> None:
     assert of_curves.filter(model="overall")["events"].null_count() == 0
 
 
+def test_two_phenotypes_do_not_tell_who_lacks_only_one() -> None:
+    """25 lack the mass, and 8 more the mass per body surface: of which 3 women."""
+    whole = cohort(12, 400)
+    place = pl.int_range(pl.len())
+    mass, indexed = (pl.when(place >= k).then(pl.col("x")).alias(name) for k, name in ((25, "mass"), (33, "indexed")))
+    rows = whole.rows.with_columns(mass, indexed)
+    table = AnalysisTable(rows, "mace", ("mass", "indexed"), ("sex",), groups=("sex",), flow=whole.flow)
+    found = estimates(table)
+
+    def numbers(of: pl.DataFrame) -> list[int]:
+        known = of.filter(model="mean", group="").filter(pl.col("term").is_in(["mass", "indexed"]))["n"]
+        models = of.filter(analysis="cox", model="unadjusted", group="")["n"]
+        missing = 400 - of.filter(model="missing", group="")["estimate"].drop_nulls()
+        return sorted({*known.drop_nulls(), *models.drop_nulls(), *missing.cast(pl.Int64)})
+
+    assert numbers(found) == [367, 375, 400]
+    released = suppressed(found, min_cell=MIN_CELL)
+    assert numbers(released) == [375, 400]
+    of_indexed = released.filter(analysis="table_one", term="indexed")
+    assert of_indexed["n"].null_count() == of_indexed.height
+    assert of_indexed.filter(model="mean")["estimate"].null_count() == 0
+    assert of_indexed.filter(model="missing")["estimate"].null_count() == 3
+    curves = released.filter(analysis="kaplan_meier", term="indexed")
+    assert curves["n"].null_count() == curves.height > curves["estimate"].null_count()
+    events = released.filter(analysis="cox", model="unadjusted")["events"].drop_nulls()
+    assert len(events) == 1
+
+
 def test_a_threshold_with_few_people_above_is_left_out() -> None:
     def decisions(*points: tuple[float, int, int]) -> pl.DataFrame:
         rows = [Estimate("decision_curve", "mace", "all", level="0.1", n=100, events=40, estimate=0.1)]

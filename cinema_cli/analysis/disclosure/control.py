@@ -9,6 +9,7 @@ import polars as pl
 from cinema_cli.analysis.disclosure.cells import Key
 from cinema_cli.analysis.disclosure.counted import BY_CURVE, CURVES, Counted, Row, RowCells, columns_of, counted
 from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
+from cinema_cli.analysis.disclosure.near import near_others
 from cinema_cli.analysis.disclosure.thresholds import OF_EVERYBODY, few_above
 from cinema_cli.analysis.estimates import SCHEMA
 
@@ -28,6 +29,7 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     - A row loses its numbers where its n, its events, n less events, or the count that it is, is small.
     - Where sums give a small count away - categories and missing of a group, groups of everybody, steps of the flow,
       one set of people inside another - the next larger count goes too, until they do not; see `Cells`.
+    - Of two numbers of the same population that are nearly the same the smaller goes; see `near_others`.
     - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
     - Curves lose points, all of them where the size or the events of their people are hidden; see `cut_curves`.
     - A decision curve loses thresholds that few people are above, or between; see `few_above`.
@@ -55,7 +57,8 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
         totals={number: found.total_events(row) for number, row in points},
         told=_told(rows, found, hidden),
     )
-    emptied = cuts.emptied | _emptied(rows, found, hidden, min_cell)
+    near = near_others(rows, points, found, hidden, min_cell=min_cell)
+    emptied = cuts.emptied | _emptied(rows, found, hidden, min_cell) | near.emptied
     thresholds = _rows(numbered.filter(is_threshold))
     acting_on_all = [
         (number, row) for number, row in rows if (row["analysis"], row["model"]) == ("decision_curve", "all")
@@ -64,10 +67,17 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
         dropped = cuts.dropped | {number for number, _ in thresholds}
     else:
         dropped = cuts.dropped | few_above(thresholds, [row for _, row in acting_on_all], min_cell=min_cell)
-    without_n = cuts.without_n | emptied | {number for number, named in found.rows.items() if named.n in hidden}
+    without_n = (
+        cuts.without_n
+        | near.without_n
+        | emptied
+        | {number for number, named in found.rows.items() if named.n in hidden}
+    )
     if any(key[:2] == ("n", "") for key in hidden):  # the numbers of bins would sum to it
         without_n |= {number for number, row in rows if row["analysis"] == "bland_altman"}
-    without_events = emptied | {number for number, named in found.rows.items() if named.events in hidden}
+    without_events = (
+        near.without_events | emptied | {number for number, named in found.rows.items() if named.events in hidden}
+    )
     of_quarters = {number for number, row in rows if row["analysis"] in BY_CURVE and row["model"] == "quantile"}
     lost = {"n": without_n, "events": without_events | of_quarters, **dict.fromkeys(_NUMBERS, emptied)}
     return (
