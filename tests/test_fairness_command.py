@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +158,18 @@ def test_a_folder_without_tables_and_a_table_without_anything(
     assert run(["fairness", str(tmp_path / "p.csv")]) == 2
     assert run(["fairness", str(tmp_path / "p.csv"), "-o", str(tmp_path / "o")]) == 66
     assert "nothing that could be compared" in " ".join(capsys.readouterr().err.split()).replace("says ", "")
+
+
+def test_a_reference_is_compared_first(tmp_path: Path) -> None:
+    out = a_folder(tmp_path / "out")
+    (out / "predictions.parquet").unlink()  # made without the columns of frames
+    shutil.rmtree(out / "evaluation")
+    ours = pl.read_parquet(out / "phenotypes.parquet").select("participant_id", "lvef_pct")
+    ours.with_columns(pl.col("lvef_pct") + 1.5).write_csv(tmp_path / "truth.csv")
+    asked = ["fairness", str(out), "--groups", "sex", "--reference", str(tmp_path / "truth.csv"), *FEW, "-q"]
+    assert run(asked) == 0
+    assert (out / "evaluation" / "report.html").exists()
+    rows = pl.read_parquet(out / "fairness" / "estimates.parquet")
+    errors = rows.filter(pl.col("analysis") == "group_metric", pl.col("term") == "lvef_pct", pl.col("group") != "")
+    assert errors.height and errors.filter(pl.col("estimate").abs().is_close(1.5)).height
+    assert run([*asked, "--evaluation", str(out / "evaluation")]) == 2

@@ -26,6 +26,10 @@ def fairness(
     age_bands: Annotated[
         _Names, typer.Option(metavar="50,60", help="Ages that the bands of age_band begin with [default: decades].")
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Masks, or a table of true values: compared first, as `cinema evaluate` does."),
+    ] = None,
     evaluation: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of `cinema evaluate` [default: OUT/evaluation, if there]."),

@@ -28,6 +28,7 @@ class FairnessJob:
     groups: tuple[str, ...] = ()  # none: the usual ones
     people: Path | None = None
     age_bands: tuple[float, ...] = ()
+    reference: Path | None = None  # what `cinema evaluate` is to compare with first
     evaluation: Path | None = None  # None: that beside, if there is one
     outcomes: Path | None = None
     columns: Columns = field(default_factory=Columns)  # of the outcomes
@@ -66,6 +67,7 @@ def job_of(context: typer.Context) -> FairnessJob:
         groups=names(asked["groups"]),
         people=asked["people"],
         age_bands=_ages(names(asked["age_bands"])),
+        reference=asked["reference"],
         evaluation=asked["evaluation"],
         outcomes=asked["outcomes"],
         columns=Columns(
@@ -84,7 +86,13 @@ def job_of(context: typer.Context) -> FairnessJob:
 
 
 def _refuse_idle(asked: Mapping[str, Any]) -> None:
-    """Raise UsageError for options of outcomes where none were handed in."""
+    """Raise UsageError for options that nothing comes of."""
+    if asked["reference"] is not None and asked["evaluation"] is not None:
+        raise UsageError(
+            "--evaluation names a finished comparison, --reference asks for a new one",
+            hint="Give one of them.",
+            code="two_references",
+        )
     of_outcomes = ("time", "event", "horizon", "phenotypes", "covariates")
     given = [name for name in of_outcomes if asked[name]]
     if given and asked["outcomes"] is None:

@@ -1,7 +1,7 @@
 """An audit of fairness from its tables to its folder: read, compare, take small numbers out, write."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -58,6 +58,8 @@ class DoneFairness:
 
 def run_fairness(job: FairnessJob) -> DoneFairness:
     """Compare and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
+    if job.reference is not None:
+        job = replace(job, evaluation=_evaluated(job, job.reference))
     ready = prepare(job)
     hidden = {str(path.parent.resolve()): "INPUT" for path in ready.inputs} | {str(job.out.resolve()): "OUT"}
     with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
@@ -65,6 +67,29 @@ def run_fairness(job: FairnessJob) -> DoneFairness:
         log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
     CONSOLE.info(f"report: {done.report}")
     return done
+
+
+def _evaluated(job: FairnessJob, reference: Path) -> Path:
+    """Compare with a reference as `cinema evaluate` does; the folder that this wrote. Raises CinemaError."""
+    from cinema_cli.commands.evaluate_asked import EvaluationJob
+    from cinema_cli.commands.evaluate_run import run_evaluation
+
+    out = (job.source if job.source.is_dir() else job.out) / EVALUATION
+    masks, values = (reference, None) if reference.is_dir() else (None, reference)
+    run_evaluation(
+        EvaluationJob(
+            job.source,
+            out,
+            reference=masks,
+            values=values,
+            min_cell=job.min_cell,
+            suppresses=job.suppresses,
+            seed=job.settings.seed,
+            jobs=job.settings.jobs,
+            command=job.command,
+        )
+    )
+    return out
 
 
 def prepare(job: FairnessJob) -> Prepared:
