@@ -216,6 +216,8 @@ def _curves(made: Made) -> Iterator[Estimate]:
     for term in (made.column,) * bool(made.groups):
         df = str(len(made.groups) - 1)
         yield Estimate("log_rank", "hf_event", "group", term, level=df, estimate=9.2, p=0.0024)
+        if made.competing:
+            yield Estimate("gray", "hf_event", "group", term, level=df, estimate=5.5, p=0.019)
     for i, p in enumerate(made.names):
         yield Estimate("log_rank", "hf_event", "quantile", p, level="3", estimate=60.0 / (i + 1), p=10.0 ** (-6 + i))
 

@@ -183,3 +183,20 @@ def test_competing_events_have_both_kinds_of_hazard_ratios() -> None:
     both = found.filter(analysis="cumulative_incidence", model="overall").group_by("outcome").len()
     assert dict(both.iter_rows()).keys() == {"pcm", "death"}
     assert set(found.filter(analysis="rate")["outcome"]) == {"pcm", "death"}
+
+
+def test_groups_are_compared_by_grays_test_where_events_compete() -> None:
+    """Provenance: r_golden.json, entry mgus2_cuminc (cmprsk 2.2-11)."""
+    rows = r_data("mgus2").select(
+        pl.col("id").cast(pl.String).alias("participant_id"),
+        pl.col("etime").cast(pl.Float64).alias("time"),
+        pl.col("ev").cast(pl.Int64).alias("event"),
+        pl.col("hgb").cast(pl.Float64),
+        pl.col("sexM").cast(pl.String),
+    )
+    table = AnalysisTable(rows, "pcm", ("hgb",), groups=("sexM",), competing_name="death", time_unit="months")
+    found = {row["outcome"]: row for row in rows_of(table).filter(analysis="gray", term="sexM").iter_rows(named=True)}
+    r = r_values()["mgus2_cuminc"]["gray"]
+    for cause, statistic, p in zip(("pcm", "death"), r["stat"], r["p"], strict=True):
+        assert found[cause]["estimate"] == pytest.approx(statistic, rel=1e-9)
+        assert found[cause]["p"] == pytest.approx(p, rel=1e-6)

@@ -38,6 +38,7 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "term, group as in kaplan_meier.",
     "rmst": "Restricted mean time without the event up to the time in level; model, term, group as in kaplan_meier.",
     "log_rank": "Log-rank chi-squared between the curves of a term; level its degrees of freedom; model as there.",
+    "gray": "Gray's chi-squared between the cumulative incidences of the outcome; otherwise as log_rank.",
     "cumulative_incidence": "Aalen-Johansen probability of the outcome by the time in level; otherwise as "
     "kaplan_meier.",
     "cox": "Hazard ratio of term per unit; se is that of the log hazard ratio. Model unadjusted, adjusted, age_scale "

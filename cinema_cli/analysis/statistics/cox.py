@@ -14,13 +14,13 @@ from cinema_cli.analysis.statistics.estimable import (
     refuse_separated,
     refuse_without_events,
 )
+from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.partial_likelihood import PartialLikelihood, partial_likelihood
 from cinema_cli.analysis.statistics.risk_sets import RiskSets, Ties, risk_sets
 from cinema_cli.domain.errors import NotEstimableError
 
 TOLERANCE, MAX_ITERATIONS = 1e-9, 20  # those of coxph.control in R's survival
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,12 +65,12 @@ class CoxFit:
     @property
     def lower(self) -> Floats:
         """Lower 95 % confidence limits (p,) of the hazard ratios."""
-        return np.exp(self.coef - Z_95 * self.se)
+        return np.exp(self.coef - Z95 * self.se)
 
     @property
     def upper(self) -> Floats:
         """Upper 95 % confidence limits (p,) of the hazard ratios."""
-        return np.exp(self.coef + Z_95 * self.se)
+        return np.exp(self.coef + Z95 * self.se)
 
     @property
     def aic(self) -> float:

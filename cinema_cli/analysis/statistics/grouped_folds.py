@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cinema_cli.analysis.statistics.concordance import concordance
+from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.domain.errors import NotEstimableError
 
-Z_95 = 1.959963984540054
 FEWEST_EVENTS = 20
 
 
@@ -36,7 +36,7 @@ class FoldConcordance:
     @property
     def limits(self) -> tuple[float, float]:
         """95 % limits of the mean, within 0..1."""
-        width = Z_95 * self.mean_se
+        width = Z95 * self.mean_se
         return max(self.mean - width, 0.0), min(self.mean + width, 1.0)
 
 

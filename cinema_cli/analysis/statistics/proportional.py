@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 
 from cinema_cli.analysis.statistics.chi_squared import ChiSquared, quadratic
-from cinema_cli.analysis.statistics.cox import Z_95, CoxFit
+from cinema_cli.analysis.statistics.cox import CoxFit
 from cinema_cli.analysis.statistics.estimable import COLLINEAR
+from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.partial_likelihood import PartialLikelihood, information_times, partial_likelihood
 from cinema_cli.analysis.statistics.risk_sets import RiskSets, risk_sets
@@ -118,7 +119,7 @@ def smooth_effect(residuals: Schoenfeld, column: int) -> EffectOverTime:
     effect = shown @ (inverse @ residuals.residuals[:, column])
     se = np.sqrt(residuals.variance[column] * np.einsum("ij,ij->i", shown @ (inverse @ inverse.T), shown))
     times = np.interp(grid, distinct, residuals.times[first])
-    return EffectOverTime(times, effect, effect - Z_95 * se, effect + Z_95 * se)
+    return EffectOverTime(times, effect, effect - Z95 * se, effect + Z95 * se)
 
 
 def _centred(x: Floats, sets: RiskSets) -> Floats:

@@ -1,16 +1,18 @@
 """Survival by quarters of a phenotype and by group, with what is said of the curves: section 3 of the report."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.competing import aalen_johansen, incidence_at
+from cinema_cli.analysis.statistics.gray import gray_test
 from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier, quantiles, value_at
 from cinema_cli.analysis.statistics.limits import Z95
 from cinema_cli.analysis.statistics.log_rank import log_rank
-from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.outcome import CENSORED, COMPETING, EVENT, Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.rmst import rmst
 from cinema_cli.analysis.survival.design import unit_of
 from cinema_cli.analysis.survival.intervals import People, people_of
@@ -50,6 +52,8 @@ def curve_rows(table: AnalysisTable, *, horizon: float) -> Iterator[Estimate]:
                 yield from _curve(table, split, name, part, times, horizon, unit=unit)
         if len(split.names) > 1:
             yield from _test(table, split, people, strata)
+            if table.competing_name:
+                yield from _tests_of_incidence(table, split, people)
 
 
 def quarters(table: AnalysisTable, phenotype: str) -> Split | None:
@@ -186,3 +190,22 @@ def _test(table: AnalysisTable, split: Split, people: People, strata: Ints | Non
         estimate=found.statistic,
         p=found.p,
     )
+
+
+def _tests_of_incidence(table: AnalysisTable, split: Split, people: People) -> Iterator[Estimate]:
+    """Gray's test of either cause; none where it is not defined or has no events, as the curves show."""
+    rows = split.codes >= 0
+    among = people.take(rows)
+    swapped = replace(among.outcome, event=np.array([CENSORED, COMPETING, EVENT])[among.outcome.event])
+    row = Estimate("gray", model=split.model, term=split.term, n=among.n)
+    for cause, outcome in ((table.outcome_name, among.outcome), (table.competing_name, swapped)):
+        with suppress(NotEstimableError):
+            found = gray_test(outcome, split.codes[rows])
+            yield replace(
+                row,
+                outcome=cause,
+                level=str(found.df),
+                events=outcome.n_events,
+                estimate=found.statistic,
+                p=found.p,
+            )

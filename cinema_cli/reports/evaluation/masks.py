@@ -90,10 +90,6 @@ def _table(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str]) -> 
     return told(("Structure", "n", *(metric_words(m) for m in metrics)), lines) if lines else None
 
 
-def _what(term: str, level: str) -> Cell:
-    return Cell(target_of(term), (frame_of(level),) if level else ())
-
-
 def _by_group(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str], column: str) -> Told | None:
     """The mean of structures in each group of a column; every structure where there is no mean."""
     inside = [row for row in of_masks if row.group.partition("=")[0] == column and row.group]

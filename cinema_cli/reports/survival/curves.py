@@ -165,7 +165,7 @@ def _incidence(rows: Rows, facts: SurvivalFacts, key: Key, *, large: bool) -> li
     causes = in_order(row.outcome for row in every)[: 1 if key[0] == "quantile" else None]
     if key[0] == "overall":
         curves = [_curve(_cause(facts, c), [r for r in every if r.outcome == c], 0.0, facts.entry) for c in causes]
-        return [(True, _incidence_panel(facts, curves, "Everyone", narrow=False))]
+        return [(True, _incidence_panel(facts, curves, "Everyone", "", narrow=False))]
     made = []
     for k, cause in enumerate(causes):
         wide = large and k == 0
@@ -173,6 +173,7 @@ def _incidence(rows: Rows, facts: SurvivalFacts, key: Key, *, large: bool) -> li
             facts,
             _curves([r for r in every if r.outcome == cause], start=0.0, entry=facts.entry),
             f"{_title(key)}: {_cause(facts, cause)}",
+            _gray(rows, key, cause),
             narrow=not wide,
         )
         made.append((wide, panel))
@@ -183,7 +184,14 @@ def _cause(facts: SurvivalFacts, cause: str) -> str:
     return facts.event if cause == facts.outcome else cause
 
 
-def _incidence_panel(facts: SurvivalFacts, curves: Sequence[Curve], title: str, *, narrow: bool) -> Panel:
+def _gray(rows: Rows, key: Key, cause: str) -> str:
+    row = next((r for r in rows.of("gray", model=key[0], term=key[1]) if r.outcome == cause), None)
+    if row is None or row.estimate is None:
+        return ""
+    return f"Gray’s test χ² {number(row.estimate, decimals=1)} on {row.level} df, {p_said(row.p)}."
+
+
+def _incidence_panel(facts: SurvivalFacts, curves: Sequence[Curve], title: str, said: str, *, narrow: bool) -> Panel:
     plot = drawn_curves(
         curves,
         unit=facts.time_unit,
@@ -192,7 +200,7 @@ def _incidence_panel(facts: SurvivalFacts, curves: Sequence[Curve], title: str, 
         narrow=narrow,
         title=f"Cumulative incidence over time, {title}, with numbers at risk",
     )
-    return Panel(title, plot, "")
+    return Panel(title, plot, said)
 
 
 def _means(rows: Rows) -> tuple[str, tuple[str, ...], tuple[MeanRow, ...]]:
