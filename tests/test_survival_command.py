@@ -265,7 +265,7 @@ def test_a_run_that_cannot_be_written_whole_leaves_the_last_one(
     monkeypatch.setattr(survival_files, "write_atomic", full)
     assert run([*asked, "--per", "unit", "--seed", "3"]) == 73
     assert {name: (tmp_path / "o" / name).read_bytes() for name in names} == before
-    assert not list((tmp_path / "o").glob(".new-*"))
+    assert not list((tmp_path / "o").glob(".*.part"))
 
 
 def a_cohort(out: Path, made: dict[str, list[Any]], *, ids: list[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.atomic import output_errors, stream_atomic
 from cinema_cli.io.cohort_list import STUDIES
 from cinema_cli.io.hashed import digest
+from cinema_cli.io.leftovers import clear_leftovers, half_written
 from cinema_cli.io.tables import disk_errors_heard, to_csv
 from cinema_cli.reports.analysis.facts import InputFile
 
@@ -76,7 +76,9 @@ def staged(out: Path, *, last: str) -> Iterator[Path]:
     """
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=".new-", dir=out))
+        clear_leftovers(out)
+        beside = half_written(out / "new")
+        beside.mkdir(mode=0o700)
     try:
         yield beside
         made = sorted(path.relative_to(beside) for path in beside.rglob("*") if path.is_file())

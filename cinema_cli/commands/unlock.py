@@ -32,6 +32,7 @@ def unlock(
     """
     from cinema_cli.io.claims import clear_claims
     from cinema_cli.io.holds import disk_now
+    from cinema_cli.io.leftovers import clear_leftovers
     from cinema_cli.io.lock import LOCK_NAME, owners, take_away
 
     if not folder.is_dir():
@@ -44,6 +45,7 @@ def unlock(
     for lock in gone:
         take_away(folder, lock.token)
     n_claims = clear_claims(folder, now=now)
+    clear_leftovers(folder)
     if as_json:
         body = {"removed": [lock_facts(lock) for lock in gone], "kept": [lock_facts(lock) for lock in live]}
         print(json.dumps(body | {"claims_removed": n_claims}, indent=2))

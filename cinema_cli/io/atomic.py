@@ -3,12 +3,12 @@
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from cinema_cli.domain.errors import OutputError
+from cinema_cli.io.leftovers import half_written
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -32,7 +32,7 @@ def stream_atomic(path: Path, write: Callable[[BinaryIO], object]) -> Path:
         return path
     if path.is_symlink():
         path = path.resolve()
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    beside = half_written(path)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

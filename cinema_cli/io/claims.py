@@ -7,9 +7,10 @@ from pathlib import Path
 
 from cinema_cli.domain.errors import LockedError
 from cinema_cli.io.atomic import output_errors
-from cinema_cli.io.holds import DEAD_AFTER_SECONDS, Hold, Owner, as_dict, hold, holds, owner_of, utc_now
+from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, owner_of, utc_now
 from cinema_cli.io.ledger import StudyIds
 from cinema_cli.io.lock import LOCK_NAME, lock_path, owners
+from cinema_cli.io.process_names import DEAD_AFTER_SECONDS
 
 _STUDY = "study-"
 

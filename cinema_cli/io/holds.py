@@ -13,15 +13,14 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from random import uniform
 from time import sleep
 from typing import Any
 
 from cinema_cli.io.atomic import output_errors
+from cinema_cli.io.process_names import DEAD_AFTER_SECONDS, began, machine
 
-DEAD_AFTER_SECONDS = 120.0  # of silence, for an owner whose process cannot be looked for
 _TRIES = 6
 _SETTLED_SECONDS = 1.0  # after which a rival is not just about to look around and withdraw
 _SUFFIX = ".json"
@@ -58,7 +57,7 @@ class Hold:
 def this_process(*, shard: str = "") -> Owner:
     """This process as an owner, with a new token."""
     return Owner(
-        socket.gethostname(), os.getpid(), _began(os.getpid()), _machine(), secrets.token_hex(8), utc_now(), shard
+        socket.gethostname(), os.getpid(), began(os.getpid()), machine(), secrets.token_hex(8), utc_now(), shard
     )
 
 
@@ -72,8 +71,8 @@ def owner_of(says: Mapping[str, Any]) -> Owner | None:
 
 def is_alive(owner: Owner | None, *, silent_s: float) -> bool:
     """Whether an owner lives: its process, where that can be looked for, else its last sign of life."""
-    if owner is not None and owner.machine and owner.machine == _machine():
-        return bool(_began(owner.pid)) and _began(owner.pid) == owner.began
+    if owner is not None and owner.machine and owner.machine == machine():
+        return bool(began(owner.pid)) and began(owner.pid) == owner.began
     return silent_s < DEAD_AFTER_SECONDS
 
 
@@ -153,34 +152,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise
     except (OSError, ValueError, TypeError):
         return {}
-
-
-@cache
-def _machine() -> str:
-    """Boot and space of process numbers (containers have their own); empty where there is no /proc to tell."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return f"{socket.gethostname()} no /proc" if not Path("/proc/self").exists() else ""
-
-
-def _began(pid: int) -> str:
-    """When process `pid` began, in kernel ticks; empty if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        if Path("/proc/self").exists():
-            return ""
-        try:  # no /proc (macOS): the number alone
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            return "unknown"
-        return "unknown"
-    state, *rest = stat.rpartition(")")[2].split()
-    return "" if state == "Z" else rest[18]
 
 
 def as_dict(owner: Owner) -> dict[str, Any]:

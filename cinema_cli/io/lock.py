@@ -12,6 +12,7 @@ from cinema_cli.domain.errors import LockedError
 from cinema_cli.domain.shard import Shard
 from cinema_cli.io.atomic import output_errors
 from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, is_alive, owner_of, this_process
+from cinema_cli.io.leftovers import clear_leftovers
 
 LOCK_NAME = ".cinema.lock"  # the folder of locks and claims in an output folder
 BEAT_SECONDS = 10.0
@@ -54,6 +55,7 @@ def run_lock(out: Path, *, shard: Shard | None = None, beat_seconds: float = BEA
     beat.daemon = True
     try:
         _acquire(out, owner)
+        clear_leftovers(out)
         beat.start()
         yield owner
     finally:

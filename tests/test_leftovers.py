@@ -1,0 +1,51 @@
+"""What killed processes leave half-written goes with the next run; what a live one writes stays."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cinema_cli.io.atomic import stream_atomic
+from cinema_cli.io.leftovers import clear_leftovers, half_written
+from cinema_cli.io.lock import run_lock
+
+WRITE_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from cinema_cli.io.atomic import stream_atomic
+from cinema_cli.io.leftovers import half_written
+folder = half_written(Path(sys.argv[1]) / "new")
+folder.mkdir()
+(folder / "table.csv").write_text("1")
+stream_atomic(Path(sys.argv[1]) / "table.csv", lambda file: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def left_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".*.part"))
+
+
+def test_of_killed_processes_all_goes_with_the_next_run(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(tmp_path)], check=False).returncode == -9
+    assert len(left_in(tmp_path)) == 2
+    visible = left_in(tmp_path)[0].name[1:]
+    others = [tmp_path / ".table.csv.part", tmp_path / visible]  # names that are not of our making
+    for other in others:
+        other.touch()
+    with run_lock(tmp_path):
+        assert left_in(tmp_path) == others[:1] and others[1].exists()
+
+
+def test_of_live_processes_and_of_other_machines_what_is_young_stays(tmp_path: Path) -> None:
+    def write(file: object) -> None:
+        assert clear_leftovers(tmp_path) == 0 and len(left_in(tmp_path)) == 1
+
+    stream_atomic(tmp_path / "table.csv", write)
+    mine = half_written(tmp_path / "x").name.split(".")[2]
+    elsewhere = tmp_path / f".x.{'0' * 8}-{mine.split('-', 1)[1]}.part"
+    elsewhere.touch()
+    assert clear_leftovers(tmp_path) == 0
+    os.utime(elsewhere, (time.time() - 300,) * 2)
+    assert clear_leftovers(tmp_path) == 1 and left_in(tmp_path) == []
+    assert clear_leftovers(tmp_path / "no folder") == 0
