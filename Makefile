@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 ENV := .make/environment
 PACKAGES := .make/packages
 export OMP_NUM_THREADS ?= $(shell nproc)
+unexport PYTHONDONTWRITEBYTECODE # with it every process of the tests compiles its modules anew: three times the work
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types layers check golden bench wheel clean
