@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinema_cli.inference.batching import Batch, Call, Line, Request, in_turn, shares
+from cinema_cli.inference.batching import PATIENCE, Batch, Call, Line, Request, in_turn, shares
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 MOST = st.integers(1, 20)
@@ -95,6 +95,19 @@ def test_full_batches_go_first_and_a_request_can_be_dropped() -> None:
     assert line.next().parts[0][0] is large
     line.drop(small)
     assert not line
+
+
+@given(st.integers(5, 64), st.integers(1, 5))
+def test_a_study_with_few_frames_is_not_kept_waiting_by_full_batches(most: int, n_others: int) -> None:
+    line, small = Line(), request(3)  # in four slots
+    line.add(small, most=most)
+    for n_before in range(PATIENCE + 1):
+        for k in range(n_others):  # who was answered asks again at once
+            line.add(request(most, of=k + 1), most=most)
+        if small in [one for one, _, _ in line.next().parts]:
+            assert n_before == PATIENCE
+            return
+    raise AssertionError("it still waits")
 
 
 def test_one_after_another_gives_the_same_batches() -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+PATIENCE = 4  # full batches that may go before one with empty slots
+
 Arrays = Mapping[str, NDArray[np.float32]]  # name -> (item, ...)
 Float32 = NDArray[np.float32]
 
@@ -135,13 +137,20 @@ class Batch:
             at += stop - start
 
 
+_Came = tuple[int, int]  # batches taken before a request came, and its number
+_Queue = deque[tuple[_Came, Request, int, int]]  # request, first and last item + 1
+
+
 class Line:
-    """Requests that wait for the device: the oldest first, but full batches before such with empty slots."""
+    """Requests that wait for the device: the oldest first, but full batches before such with empty slots, for a while.
+
+    Studies whose full batches never end would otherwise keep one with few frames waiting as long as the run lasts.
+    """
 
     def __init__(self) -> None:
         """Nobody waits."""
-        self._queues: dict[object, deque[tuple[int, Request, int, int]]] = {}
-        self._number = itertools.count()
+        self._queues: dict[object, _Queue] = {}
+        self._n_taken, self._number = 0, itertools.count()
 
     def __bool__(self) -> bool:
         """Whether somebody waits."""
@@ -149,15 +158,15 @@ class Line:
 
     def add(self, request: Request, *, most: int) -> None:
         """Let a request wait, to go through at most `most` items together."""
-        number = next(self._number)
+        came = self._n_taken, next(self._number)
         for share in shares(request.n_items, most=most):
-            self._wait(number, request, share)
+            self._wait(came, request, share)
 
     def again(self, batch: Batch, *, most: int) -> None:
-        """Let the items of a batch that was too large wait again, in smaller ones."""
+        """Let the items of a batch that was too large wait again, in smaller ones, before all others."""
         for request, start, stop in batch.parts:
             for share in shares(stop - start, most=most):
-                self._wait(-1, request, Share(start + share.start, start + share.stop, share.slots))
+                self._wait((-PATIENCE, 0), request, Share(start + share.start, start + share.stop, share.slots))
 
     def drop(self, request: Request) -> None:
         """Forget a request: who asked is gone, or it failed."""
@@ -170,27 +179,34 @@ class Line:
 
     def next(self) -> Batch:
         """The batch whose turn it is. Raises ValueError where nobody waits."""
-        key, queue = min(self._queues.items(), key=lambda item: (not _is_full(item), item[1][0][0]))
+        key, queue = min(self._queues.items(), key=self._turn)
+        self._n_taken += 1
         slots: int = key[-1]  # type: ignore[index]
         parts, free = [], slots
         while queue and free:
-            number, request, start, stop = queue.popleft()
+            came, request, start, stop = queue.popleft()
             some = min(free, stop - start)
             parts.append((request, start, start + some))
             free -= some
             if start + some < stop:
-                queue.appendleft((number, request, start + some, stop))
+                queue.appendleft((came, request, start + some, stop))
         if not queue:
             del self._queues[key]
         return Batch(parts[0][0].call, slots, tuple(parts))
 
-    def _wait(self, number: int, request: Request, share: Share) -> None:
+    def _turn(self, item: tuple[object, _Queue]) -> tuple[bool, _Came]:
+        """The less, the sooner."""
+        came = item[1][0][0]
+        may_wait = self._n_taken - came[0] < PATIENCE
+        return may_wait and not _is_full(item), came
+
+    def _wait(self, came: _Came, request: Request, share: Share) -> None:
         shapes = tuple((name, values.shape[1:], values.dtype.str) for name, values in sorted(request.arrays.items()))
         queue = self._queues.setdefault((request.call, shapes, share.slots), deque())
-        queue.append((number, request, share.start, share.stop))
+        queue.append((came, request, share.start, share.stop))
 
 
-def _is_full(item: tuple[object, deque[tuple[int, Request, int, int]]]) -> bool:
+def _is_full(item: tuple[object, _Queue]) -> bool:
     key, queue = item
     slots: int = key[-1]  # type: ignore[index]
     waiting = 0
