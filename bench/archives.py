@@ -18,7 +18,7 @@ from provenance import provenance
 from pydicom import dcmread
 
 from cinema_cli.io.archive import Member, read_members
-from cinema_cli.io.dicom_file import read_instances
+from cinema_cli.io.dicom_file import read_file, read_member
 from cinema_cli.io.pixels import Place, read_frames
 
 KINDS = {"zip": "", "tar": "w", "tar.gz": "w:gz"}
@@ -47,7 +47,10 @@ def plain_loop(files: list[Path]) -> None:
 def headers_of(members: Iterator[Path | Member]) -> None:
     """Rows of the index of some files."""
     for member in members:
-        read_instances(member, relative="x", salt=b"salt", mtime_ns=0)
+        if isinstance(member, Path):
+            read_file(str(member))
+        else:
+            read_member(member, mtime_ns=0)
 
 
 def members_of(path: Path) -> Iterator[Member]:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cinema_cli.io.headers import INSTANCE_SCHEMA
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 
 AXIS = np.array([0.64, -0.64, -0.42]) / np.linalg.norm([0.64, -0.64, -0.42])  # base to apex
 UP = np.array([0.0, 0.0, 1.0]) - AXIS * AXIS[2]

@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinema_cli.io.archive import Fault, Limits, Member, is_archive, read_members, without_end
-from cinema_cli.io.dicom_header import BrokenFileError
+from cinema_cli.io.dicom_elements import BrokenFileError
 from cinema_cli.io.inflate import inflated
 from cinema_cli.io.members import Budget, Stream
 

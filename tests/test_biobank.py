@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from cinema_cli.io.biobank import biobank_name, descriptions, is_manifest
-from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.identity import IdTable, assign_ids, keyed_hash
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 
 KEY = b"0123456789abcdef"
 NAMES = ("path", "member", "study_uid", "patient_id", "person_key", "study_date")

@@ -39,9 +39,10 @@ from pydicom.uid import (
 
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io import headers, processes
-from cinema_cli.io.dicom_file import _person_key
+from cinema_cli.io.dicom_person import person_key
 from cinema_cli.io.dicom_values import seconds, text, years
-from cinema_cli.io.headers import INSTANCE_SCHEMA, read_headers
+from cinema_cli.io.headers import read_headers
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 
 SCD = Path("/work/shared/data/scd/dicom")
 SYNTAXES = (
@@ -267,12 +268,9 @@ def test_people_are_told_apart_without_being_named(tmp_path: Path) -> None:
     assert not any(word in table.write_csv() for word in ("Doe", "DOE", "Roe", "19600203"))
 
 
-NAME, BORN, SEX, CHARSET = 0x00100010, 0x00100030, 0x00100040, 0x00080005
-
-
 def person(name: str | bytes, *, charset: str = "") -> str | None:
     raw = name if isinstance(name, bytes) else name.encode()
-    return _person_key({NAME: raw, BORN: b"19600203", SEX: b"F ", CHARSET: charset.encode()}, salt=b"s")
+    return person_key(text(raw, charset=charset), b"19600203", "F", salt=b"s")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.clinical import match_clinical
-from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.identity import IdTable, assign_ids, keyed_hash, read_key, without_links
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 
 KEY = b"0123456789abcdef"
 AGED = StudyFacts(age_years=50.0)

@@ -16,8 +16,8 @@ from cinema_cli.domain.errors import InputError
 from cinema_cli.io import processes, study_tables
 from cinema_cli.io.assembled import Assembled, Rules, assemble_rows
 from cinema_cli.io.dictionary import data_dictionary, words_of
-from cinema_cli.io.headers import INSTANCE_SCHEMA
 from cinema_cli.io.index import SERIES_SCHEMA, CohortIndex, explain, of_study, scan, studies, study_digest
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 from cinema_cli.io.problems import problem_words
 
 SCD = Path("/work/shared/data/scd/dicom")

@@ -66,18 +66,17 @@ def cohort(tmp_path: Path) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Files and archives that are opened for their headers, as they are."""
     opened: list[Path] = []
-    read_instances, read_members = dicom_file.read_instances, archive.read_members
+    read_file, read_members = dicom_file.read_file, archive.read_members
 
-    def instances(source: Any, **options: Any) -> Any:
-        if isinstance(source, Path):
-            opened.append(source)
-        return read_instances(source, **options)
+    def read(path: str) -> Any:
+        opened.append(Path(path))
+        return read_file(path)
 
     def members(path: Path) -> Any:
         opened.append(path)
         return read_members(path)
 
-    monkeypatch.setattr(header_rows, "read_instances", instances)
+    monkeypatch.setattr(header_rows, "read_file", read)
     monkeypatch.setattr(header_rows, "read_members", members)
     return opened
 
@@ -280,15 +279,15 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr(headers, "_LEAST_AT_ONCE", 1)
     monkeypatch.setattr(headers, "_MOST_AT_ONCE", 4)
-    counted, read = count(), dicom_file.read_instances
+    counted, read = count(), dicom_file.read_file
 
-    def stopped(source: Any, **options: Any) -> Any:
+    def stopped(path: str) -> Any:
         if next(counted) == 15:
             raise KeyboardInterrupt
-        return read(source, **options)
+        return read(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(header_rows, "read_instances", stopped)
+        patch.setattr(header_rows, "read_file", stopped)
         with pytest.raises(KeyboardInterrupt):
             scanned(cohort)
     kept = pl.concat([load(path) for path in cohort.with_name("index").glob("headers-*/*.parquet")])["path"].n_unique()
@@ -302,12 +301,10 @@ def test_an_interrupted_scan_goes_on_where_it_stopped(
 
 SLOW = """
 import sys, time
-from cinema_cli.io import headers
-read = headers.read_files
+from cinema_cli.io import header_parts, headers
+read = header_parts.read_files
 headers._LEAST_AT_ONCE = headers._MOST_AT_ONCE = 4
-headers.read_files = lambda *files, **how: (time.sleep(0.2), read(*files, **how))[1]
-from cinema_cli.io import header_parts
-header_parts.read_files = headers.read_files
+header_parts.read_files = lambda *files, **how: (time.sleep(0.2), read(*files, **how))[1]
 sys.argv[1:] = ["scan", sys.argv[1], "--work-dir", sys.argv[2], "--jobs", "1"]
 from cinema_cli.commands.app import main
 main()

@@ -11,7 +11,7 @@ from instance_rows import AXIS, LATERAL, UP, lax, sax, series, table
 
 from cinema_cli.domain.cine import View
 from cinema_cli.io.assembly import Assembly, Verdict, assemble
-from cinema_cli.io.headers import INSTANCE_SCHEMA
+from cinema_cli.io.instances import INSTANCE_SCHEMA
 from cinema_cli.io.parts import Part
 from cinema_cli.io.stack import missing_slices
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from cinema_cli.io.dicom_header import BrokenFileError
+from cinema_cli.io.dicom_elements import BrokenFileError
 from cinema_cli.io.members import LIMITS, ArchiveError, Budget, Entry, Fault, Limits, Member
 from cinema_cli.io.names import to_text
 from cinema_cli.io.tar_members import tar_entries

@@ -11,7 +11,6 @@ import polars as pl
 
 from cinema_cli.io.assembly import assemble
 from cinema_cli.io.facts import FACTS_SCHEMA, study_facts, year_only
-from cinema_cli.io.headers import INSTANCE_SCHEMA, IS_IMAGE, plain
 from cinema_cli.io.id_units import DIRECTORY, UNIT
 from cinema_cli.io.index_rows import (
     FILE_COLUMNS,
@@ -24,6 +23,7 @@ from cinema_cli.io.index_rows import (
     stack_row,
 )
 from cinema_cli.io.index_store import Shelved, load, shelve
+from cinema_cli.io.instances import INSTANCE_SCHEMA, IS_IMAGE, plain
 from cinema_cli.io.truncated import without_spoilt_copies
 
 UNITS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {  # who the images are of that are alike in UNIT

@@ -1,133 +1,166 @@
-"""Enhanced multi-frame MR: shared and per-frame functional groups as columns of the instance table."""
+"""Enhanced multi-frame MR: shared and per-frame functional groups as columns of the table of images."""
 
 import math
-import warnings
-from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
+from cinema_cli.io import dicom_tags as tags
+from cinema_cli.io.dicom_elements import BrokenFileError, Item, items_of
+from cinema_cli.io.dicom_header import RawHeader
+from cinema_cli.io.dicom_values import geometry_row, numbers, seconds, text, whole
 
-from cinema_cli.io.dicom_file import geometry_row
-from cinema_cli.io.dicom_header import BrokenFileError
-from cinema_cli.io.dicom_values import seconds, whole
-from cinema_cli.io.members import Member
+# Functional groups, and what Philips and converters of classic headers put into them
+_CONTENT, _POSITION, _ORIENTATION, _MEASURES = 0x00209111, 0x00209113, 0x00209116, 0x00289110
+_TIMING, _ECHO, _MODIFIER, _CARDIAC = 0x00189112, 0x00189114, 0x00189115, 0x00189118
+_VELOCITY, _FRAME_TYPE = 0x00189197, 0x00189226
+_PHILIPS_FRAME, _CONVERTED = 0x2005140F, 0x00209171  # a classic header of each frame
+# What they hold
+_KIND, _CONTRAST, _COMPONENT, _MOST_VELOCITY = 0x00089007, 0x00089209, 0x00089208, 0x00189217
+_ECHO_TIME, _INVERSION_TIMES, _FLIP_ANGLE = 0x00189082, 0x00189079, 0x00181314
+_REPETITION_TIME, _THICKNESS, _BETWEEN = 0x00180080, 0x00180050, 0x00180088
+_ACQUIRED, _REFERENCE, _TEMPORAL = 0x00189074, 0x00189151, 0x00209128
+_BINARY = {b"FD": "d", b"FL": "f", b"UL": "I", b"US": "H", b"SL": "i", b"SS": "h"}
+_TYPES = {  # value types by the standard, of those that are no text, for files that do not write them
+    _ECHO_TIME: b"FD", _INVERSION_TIMES: b"FD", _MOST_VELOCITY: b"FD", tags.TRIGGER_DELAY: b"FD",
+    tags.RR_NOMINAL: b"FD", tags.PERCENT_PHASE: b"FL", _TEMPORAL: b"UL",
+}  # fmt: skip
 
-_SHARED, _PER_FRAME = 0x52009229, 0x52009230
-_PHILIPS_FRAME = 0x2005140F  # Philips puts a classic header of each frame here
+
+FRAME_COLUMNS = (
+    "row_spacing_mm", "column_spacing_mm", "position_x", "position_y", "position_z", "row_x", "row_y", "row_z",
+    "column_x", "column_y", "column_z", "thickness_mm", "spacing_between_mm", "repetition_time_ms", "flip_angle_deg",
+    "echo_time_ms", "inversion_time_ms", "trigger_time_ms", "nominal_interval_ms", "temporal_position",
+    "acquisition_time_s", "image_type", "velocity_encoded",
+)  # fmt: skip
+"""What frames may say themselves."""
 
 
-def frame_values(source: Path | Member, *, n_frames: int) -> Iterator[dict[str, Any]]:
-    """Columns that each frame of an enhanced object says itself, in stored order.
+def frame_rows(header: RawHeader, *, n_frames: int) -> list[dict[str, Any]]:
+    """FRAME_COLUMNS of each frame of an enhanced object, in stored order, as far as they say something.
 
     Raises `BrokenFileError` (code `unreadable`) where the groups cannot be read.
     """
-    file = BytesIO(source.content()) if isinstance(source, Member) else source
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd values are ours to judge
-        try:
-            dataset = dcmread(file, stop_before_pixels=True, specific_tags=[_SHARED, _PER_FRAME], force=True)
-            shared = _first(dataset, "SharedFunctionalGroupsSequence")
-            groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-            if len(groups) != n_frames:
-                raise BrokenFileError(
-                    f"its header describes {len(groups)} frames and promises {n_frames}", code="unreadable"
-                )
-            rows = [_frame_row(group, shared) for group in groups]
-        except BrokenFileError:
-            raise
-        except Exception as error:  # pydicom raises many kinds on damaged sequences
-            raise BrokenFileError("its functional groups cannot be read", code="unreadable") from error
-    yield from rows
-
-
-def _first(dataset: Dataset | None, keyword: str) -> Dataset | None:
-    items = dataset.get(keyword) if dataset is not None else None
-    return items[0] if items else None
-
-
-def _macro(group: Dataset, shared: Dataset | None, keyword: str) -> Dataset:
-    """A functional group's item: the frame's own, else the shared one, else empty."""
-    return _first(group, keyword) or _first(shared, keyword) or Dataset()
-
-
-def _number(item: Dataset, keyword: str) -> float | None:
-    value = item.get(keyword)
     try:
-        number = float(value[0] if isinstance(value, (list, tuple)) else value)
-    except (TypeError, ValueError, IndexError):
-        return None
-    return number if math.isfinite(number) else None
+        shared, groups = (_items(header, tag) for tag in (tags.SHARED_GROUPS, tags.FRAME_GROUPS))
+        if len(groups) == n_frames:
+            return [_frame_row(_Frame(group, shared[0] if shared else None)) for group in groups]
+    except BrokenFileError as error:
+        raise BrokenFileError("its functional groups cannot be read", code="unreadable") from error
+    raise BrokenFileError(f"its header describes {len(groups)} frames and promises {n_frames}", code="unreadable")
 
 
-def _numbers(item: Dataset, keyword: str) -> list[float] | None:
-    try:
-        values = [float(value) for value in item.get(keyword) or []]
-    except (TypeError, ValueError):
-        return None
-    return values if values and all(map(math.isfinite, values)) else None
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """An item of a sequence."""
+
+    elements: Item
+    explicit: bool  # whether value types are written out
+    little_endian: bool
+
+    def items(self, tag: int) -> tuple["_Group", ...]:
+        """The items of a sequence that hold something."""
+        vr, sequence = self.elements.get(tag, (b"", b""))
+        return _groups(sequence, self.explicit and vr != b"UN", self.little_endian)
+
+    def raw(self, tag: int) -> bytes:
+        """A value, empty where there is none."""
+        return self.elements.get(tag, (b"", b""))[1]
+
+    def numbers(self, tag: int) -> tuple[float, ...] | None:
+        """Every value; None unless there are some and all are finite numbers."""
+        vr, raw = self.elements.get(tag, (b"", b""))
+        code = _BINARY.get(_TYPES.get(tag, b"DS") if vr in (b"", b"UN") else vr)
+        if code is None:
+            return numbers(raw)
+        layout = struct.Struct(f"{'<' if self.little_endian else '>'}{len(raw) // struct.calcsize(code)}{code}")
+        values = layout.unpack(raw) if layout.size == len(raw) else ()
+        return values if values and all(map(math.isfinite, values)) else None
+
+    def number(self, tag: int) -> float | None:
+        """The first value, where all are finite."""
+        values = self.numbers(tag)
+        return values[0] if values else None
+
+    def positive(self, tag: int) -> float | None:
+        """The first value, where it is above zero."""
+        value = self.number(tag)
+        return value if value is not None and value > 0 else None
 
 
-def _positive(item: Dataset, keyword: str) -> float | None:
-    value = _number(item, keyword)
-    return value if value is not None and value > 0 else None
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """The groups of a frame."""
+
+    own: _Group
+    shared: _Group | None
+
+    def items(self, tag: int) -> tuple[_Group, ...]:
+        """The items of a group: the frame's own, else the shared ones."""
+        return self.own.items(tag) or (self.shared.items(tag) if self.shared else ())
+
+    def group(self, tag: int) -> _Group:
+        """The item of a group, which may be empty."""
+        return next(iter(self.items(tag)), _NOTHING)
 
 
-def _frame_row(group: Dataset, shared: Dataset | None) -> dict[str, Any]:
-    measures = _macro(group, shared, "PixelMeasuresSequence")
-    row = geometry_row(
-        spacing=_numbers(measures, "PixelSpacing"),
-        position=_numbers(_macro(group, shared, "PlanePositionSequence"), "ImagePositionPatient"),
-        orientation=_numbers(_macro(group, shared, "PlaneOrientationSequence"), "ImageOrientationPatient"),
+_NOTHING = _Group({}, explicit=True, little_endian=True)
+
+
+def _items(header: RawHeader, tag: int) -> tuple[_Group, ...]:
+    return tuple(
+        _Group(item, header.explicit, header.little_endian)
+        for item in items_of(header.values.get(tag, b""), explicit=header.explicit, little=header.little_endian)
     )
-    row["thickness_mm"] = _positive(measures, "SliceThickness")
-    row["spacing_between_mm"] = _positive(measures, "SpacingBetweenSlices")
-    timing = _macro(group, shared, "MRTimingAndRelatedParametersSequence")
-    row["repetition_time_ms"] = _positive(timing, "RepetitionTime")
-    row["flip_angle_deg"] = _positive(timing, "FlipAngle")
-    row["echo_time_ms"] = _positive(_macro(group, shared, "MREchoSequence"), "EffectiveEchoTime")
-    modifier = _macro(group, shared, "MRModifierSequence")
-    row["inversion_time_ms"] = _positive(modifier, "InversionTimes")
-    row |= _frame_timing(group, shared)
-    frame_type = _macro(group, shared, "MRImageFrameTypeSequence")
-    if kinds := frame_type.get("FrameType"):
-        row["image_type"] = "\\".join([kinds] if isinstance(kinds, str) else kinds)
-    if _flows(group, shared, frame_type):
-        row["velocity_encoded"] = True
+
+
+@lru_cache(maxsize=512)  # frames are alike in most
+def _groups(sequence: bytes, explicit: bool, little: bool) -> tuple[_Group, ...]:
+    items = items_of(sequence, explicit=explicit, little=little)
+    return tuple(_Group(item, explicit, little) for item in items if item)
+
+
+def _frame_row(frame: _Frame) -> dict[str, Any]:
+    measures, timing, kind = (frame.group(tag) for tag in (_MEASURES, _TIMING, _FRAME_TYPE))
+    row: dict[str, Any] = {
+        **geometry_row(
+            spacing=measures.numbers(tags.SPACING),
+            position=frame.group(_POSITION).numbers(tags.POSITION),
+            orientation=frame.group(_ORIENTATION).numbers(tags.ORIENTATION),
+        ),
+        "thickness_mm": measures.positive(_THICKNESS),
+        "spacing_between_mm": measures.positive(_BETWEEN),
+        "repetition_time_ms": timing.positive(_REPETITION_TIME),
+        "flip_angle_deg": timing.positive(_FLIP_ANGLE),
+        "echo_time_ms": frame.group(_ECHO).positive(_ECHO_TIME),
+        "inversion_time_ms": frame.group(_MODIFIER).positive(_INVERSION_TIMES),
+        **_frame_timing(frame),
+        "image_type": text(kind.raw(_KIND)),
+        "velocity_encoded": _flows(frame, kind) or None,
+    }
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _frame_timing(group: Dataset, shared: Dataset | None) -> dict[str, Any]:
-    content = _macro(group, shared, "FrameContentSequence")
-    cardiac = _macro(group, shared, "CardiacSynchronizationSequence")
-    vendor = group.get(_PHILIPS_FRAME)
-    philips = vendor.value[0] if vendor is not None and vendor.VR == "SQ" and vendor.value else None
-    classic = philips or _first(group, "UnassignedPerFrameConvertedAttributesSequence") or Dataset()
-    trigger = _number(cardiac, "NominalCardiacTriggerDelayTime")
+def _frame_timing(frame: _Frame) -> dict[str, Any]:
+    content, cardiac = frame.group(_CONTENT), frame.group(_CARDIAC)
+    trigger = cardiac.number(tags.TRIGGER_DELAY)
     if trigger is None:
-        trigger = _number(classic, "TriggerTime")
-    interval = _positive(cardiac, "RRIntervalTimeNominal")
-    percent = _number(cardiac, "NominalPercentageOfCardiacPhase")
+        classic = (*frame.own.items(_PHILIPS_FRAME), *frame.own.items(_CONVERTED))
+        trigger = classic[0].number(tags.TRIGGER) if classic else None
+    interval, percent = cardiac.positive(tags.RR_NOMINAL), cardiac.number(tags.PERCENT_PHASE)
     if trigger is None and percent is not None and interval is not None:
         trigger = percent / 100.0 * interval
-    moment = str(content.get("FrameAcquisitionDateTime") or content.get("FrameReferenceDateTime") or "")
-    temporal = _number(content, "TemporalPositionIndex")
     return {
         "trigger_time_ms": trigger,
         "nominal_interval_ms": interval,
-        "temporal_position": whole(temporal),
-        "acquisition_time_s": seconds(moment),
+        "temporal_position": whole(content.number(_TEMPORAL)),
+        "acquisition_time_s": seconds(content.raw(_ACQUIRED) or content.raw(_REFERENCE)),
     }
 
 
-def _flows(group: Dataset, shared: Dataset | None, frame_type: Dataset) -> bool:
+def _flows(frame: _Frame, kind: _Group) -> bool:
     """Whether the frame is velocity encoded."""
-    encodings = group.get("MRVelocityEncodingSequence") or (shared or Dataset()).get("MRVelocityEncodingSequence") or []
-    if any(_positive(item, "VelocityEncodingMaximumValue") for item in encodings):
+    if any(item.positive(_MOST_VELOCITY) for item in frame.items(_VELOCITY)):
         return True
-    contrast = str(frame_type.get("AcquisitionContrast") or "")
-    return (
-        contrast in ("FLOW_ENCODED", "PHASE_CONTRAST") or str(frame_type.get("ComplexImageComponent") or "") == "PHASE"
-    )
+    return text(kind.raw(_CONTRAST)) in ("FLOW_ENCODED", "PHASE_CONTRAST") or text(kind.raw(_COMPONENT)) == "PHASE"

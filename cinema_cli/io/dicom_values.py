@@ -4,6 +4,7 @@ import math
 import re
 import struct
 import warnings
+from collections.abc import Sequence
 from functools import lru_cache
 
 _DIGITS = re.compile(r"^\d+$")
@@ -45,12 +46,13 @@ def _foreign(raw: bytes, charset: str) -> str:
         return raw.decode("latin-1")
 
 
-def numbers(raw: bytes | None) -> list[float] | None:
+@lru_cache(maxsize=2048)
+def numbers(raw: bytes | None) -> tuple[float, ...] | None:
     """Every value of a decimal or integer string; None unless all of them are finite numbers."""
     if not raw:
         return None
     try:
-        values = [float(part) for part in raw.strip(b"\0 ").split(b"\\")]
+        values = tuple(map(float, raw.strip(b"\0 ").split(b"\\")))
     except ValueError:
         return None
     return values if all(map(math.isfinite, values)) else None
@@ -93,6 +95,7 @@ def float32s(raw: bytes | None, *, little_endian: bool) -> list[float]:
     return list(struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // 4}f", raw))
 
 
+@lru_cache(maxsize=2048)
 def seconds(raw: bytes | str | None) -> float | None:
     """Seconds since midnight of a TM (HHMMSS.ffffff), of the old HH:MM:SS or of the end of a DT."""
     if not raw:
@@ -146,7 +149,7 @@ def valid_date(raw: bytes | None) -> bool:
     return 1850 <= int(value[:4]) <= 2200 and 1 <= month <= 12 and 1 <= day <= 31
 
 
-def unit_vectors(values: list[float] | None) -> tuple[float, ...] | None:
+def unit_vectors(values: Sequence[float] | None) -> tuple[float, ...] | None:
     """ImageOrientationPatient: six numbers, two perpendicular unit vectors (tolerance 0.01), or None."""
     if values is None or len(values) != 6:
         return None
@@ -157,6 +160,22 @@ def unit_vectors(values: list[float] | None) -> tuple[float, ...] | None:
     if abs(sum(a * b for a, b in zip(row, column, strict=True))) > 0.01:
         return None
     return tuple(values)
+
+
+def geometry_row(
+    *, spacing: Sequence[float] | None, position: Sequence[float] | None, orientation: Sequence[float] | None
+) -> dict[str, float]:
+    """Geometry columns; only what makes sense: positive spacing, three coordinates, two perpendicular unit vectors."""
+    row: dict[str, float] = {}
+    if spacing is not None and len(spacing) == 2 and min(spacing) > 0:
+        row["row_spacing_mm"], row["column_spacing_mm"] = spacing
+    if position is not None and len(position) == 3:
+        row["position_x"], row["position_y"], row["position_z"] = position
+    vectors = unit_vectors(orientation)
+    if vectors is not None:
+        names = ("row_x", "row_y", "row_z", "column_x", "column_y", "column_z")
+        row |= dict(zip(names, vectors, strict=True))
+    return row
 
 
 def image_kind(image_type: str | None) -> str:

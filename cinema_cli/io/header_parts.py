@@ -11,9 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cinema_cli.io.folders import FileState, FileTree, Problem
-from cinema_cli.io.headers import IS_IMAGE, READ_SCHEMA, SALT, counts, problems_of, read_all, read_files
+from cinema_cli.io.header_rows import read_files
+from cinema_cli.io.headers import SALT, counts, problems_of, read_all
 from cinema_cli.io.id_units import DIRECTORY, UNIT
 from cinema_cli.io.index_store import DamagedError, IndexStore, Shelved, load, shelve
+from cinema_cli.io.instances import IS_IMAGE, READ_SCHEMA
 from cinema_cli.io.processes import Team
 
 # Images alike in these are one row of a summary; `archive` is where they lie, if they lie in one.

@@ -1,61 +1,111 @@
-"""What files and archives say, image by image, as rows of the header table; whatever cannot be read is a row too."""
+"""Files and archives of a cohort to rows of the table of headers; whatever cannot be read is a row too."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
 
 from cinema_cli.io.archive import Fault, Member, is_archive, read_members
 from cinema_cli.io.biobank import descriptions, is_manifest
-from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, Row, read_instances
-from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
+from cinema_cli.io.dicom_elements import BrokenFileError
+from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, DicomFile, Row, read_file, read_member
+from cinema_cli.io.dicom_header import NotDicomError
+from cinema_cli.io.dicom_images import image_rows
 from cinema_cli.io.folders import FileState, not_opened
+from cinema_cli.io.instances import READ_SCHEMA
 from cinema_cli.io.names import to_path
 from cinema_cli.io.nifti_files import rows_of_file
 from cinema_cli.io.nifti_names import is_nifti
 
 NO_DICOM = ""  # code of a file that is something else
+_AT_ONCE = 4096  # files of an archive, which may hold a million
+_PLACE_SCHEMA = {name: READ_SCHEMA[name] for name in ("path", "member", "listed_size", "listed_mtime_ns")}
+
+Said = DicomFile | Row
+"""What a file says: a row of READ_SCHEMA for all but images in DICOM."""
 
 
-def rows_of(files: Iterable[FileState], *, root: Path, salt: bytes) -> Iterator[Row]:
-    """Rows of `io.headers.READ_SCHEMA` of some files and archives."""
+class Read(NamedTuple):
+    """What a file says with its place: the first are _PLACE_SCHEMA."""
+
+    path: str
+    member: str | None
+    listed_size: int
+    listed_mtime_ns: int
+    image: DicomFile | None
+    other: Row
+
+
+def read_files(files: Iterable[FileState], *, root: Path, salt: bytes) -> pl.DataFrame:
+    """Rows of READ_SCHEMA of some files and archives; `salt` keeps `person_key` from being guessed."""
+    read = _read_each(files, root=root)
+    tables = [pl.DataFrame(schema=READ_SCHEMA)]
+    while some := list(islice(read, _AT_ONCE)):
+        tables.append(_table(some, salt=salt))
+    return pl.concat(tables)
+
+
+def _read_each(files: Iterable[FileState], *, root: Path) -> Iterator[Read]:
+    before = f"{root}{os.sep}"
     for path, size, mtime_ns in files:
-        listed = {"path": path, "listed_size": size, "listed_mtime_ns": mtime_ns}
-        packed = is_archive(path)
-        read = _archive_rows if packed else _file_rows
+        place, packed = before + to_path(path), is_archive(path)
         try:
-            for row in read(root / to_path(path), path, mtime_ns, salt=salt):
-                yield row | listed
+            for member, said in _archive(Path(place)) if packed else _file(place, path):
+                image, other = (said, {}) if isinstance(said, DicomFile) else (None, said)
+                yield Read(path, member, size, mtime_ns, image, other)
         except OSError as error:
             code, sentence = not_opened(error)
-            yield {"member": "" if packed else None, "code": code, "sentence": sentence} | listed
+            yield Read(path, "" if packed else None, size, mtime_ns, None, {"code": code, "sentence": sentence})
 
 
-def _archive_rows(place: Path, path: str, mtime_ns: int, *, salt: bytes) -> Iterator[Row]:
-    """Rows of the DICOM files in an archive, and of what cannot be used of it; one row where it has nothing of either.
+def _file(place: str, path: str) -> Iterable[tuple[None, Said]]:
+    """What a file on disk says. Raises OSError where it cannot be opened."""
+    if is_nifti(path):
+        return [(None, row) for row in rows_of_file(Path(place), path)]
+    return ((None, _said(partial(read_file, place))),)
+
+
+def _said(read: Callable[[], DicomFile]) -> Said:
+    try:
+        return read()
+    except NotDicomError:
+        return {"code": NO_DICOM}
+    except BrokenFileError as error:
+        return {"code": error.code, "sentence": f"The file cannot be used: {error}."}
+
+
+def _archive(place: Path) -> Iterator[tuple[str, Said]]:
+    """Names of the DICOM files in an archive and what they say, and what cannot be used of it; one row without a name
+    where it has nothing of either. Raises OSError where it cannot be opened.
 
     Images without SeriesDescription have that of UK Biobank's manifest, where there is one.
     """
     mtime_ns = place.stat().st_mtime_ns  # what the listing says of one that changed lately is no time
-    waiting: list[Row] = []
+    waiting: list[tuple[str, DicomFile]] = []
     described: dict[str, str] = {}
     is_empty = True
     for name, member in read_members(place):
         if isinstance(member, Fault):
-            rows: list[Row] = [{"code": member.code, "sentence": member.sentence}]
+            said: Said = {"code": member.code, "sentence": member.sentence}
         elif is_manifest(name):
             described |= _described(member)
             continue
         else:
-            rows = _file_rows(member, path, mtime_ns, salt=salt)
-        rows = [{"member": name} | row for row in rows if row.get("code") != NO_DICOM]
-        is_empty = is_empty and not rows
-        if rows and "sop_uid" in rows[0] and rows[0]["series_description"] is None:
-            waiting += rows
-        else:
-            yield from rows
-    for row in waiting:
-        yield row | {"series_description": described.get(row["member"].rpartition("/")[2])}
-    if is_empty:
-        yield {"member": "", "code": NO_DICOM}
+            said = _said(partial(read_member, member, mtime_ns=mtime_ns))
+        if isinstance(said, DicomFile) and not said.is_described:
+            waiting.append((name, said))
+        elif isinstance(said, DicomFile) or said["code"] != NO_DICOM:
+            yield name, said
+            is_empty = False
+    for name, image in waiting:
+        yield name, image._replace(described=described.get(name.rpartition("/")[2]))
+    if is_empty and not waiting:
+        yield "", {"code": NO_DICOM}
 
 
 def _described(manifest: Member) -> dict[str, str]:
@@ -65,17 +115,27 @@ def _described(manifest: Member) -> dict[str, str]:
         return {}
 
 
-def _file_rows(source: Path | Member, path: str, mtime_ns: int, *, salt: bytes) -> list[Row]:
-    """Rows of one file: of its frames, or of why it has none. Raises OSError where it cannot be opened."""
-    if isinstance(source, Path) and is_nifti(path):
-        return rows_of_file(source, path)
-    try:
-        rows = read_instances(source, relative=path, salt=salt, mtime_ns=mtime_ns)
-    except NotDicomError:
-        return [{"code": NO_DICOM}]
-    except BrokenFileError as error:
-        return [{"code": error.code, "sentence": f"The file cannot be used: {error}."}]
-    if defect := rows[0]["defect"]:
-        said = {"code": TRUNCATED_PIXELS, "sentence": f"The file cannot be used: {defect}."}
-        return [row | said for row in rows]
-    return rows
+def _table(read: Sequence[Read], *, salt: bytes) -> pl.DataFrame:
+    """Rows of READ_SCHEMA, in order."""
+    images = [one for one in read if one.image]
+    table = _image_table(images, [one.image for one in read if one.image], salt=salt)
+    if len(images) == len(read):
+        return table
+    rows = [one.other | dict(zip(_PLACE_SCHEMA, one, strict=False)) for one in read if not one.image]
+    others = pl.DataFrame({name: [row.get(name) for row in rows] for name in READ_SCHEMA}, schema=READ_SCHEMA)
+    counts = [one.image.n_frames if one.image else 1 for one in read]
+    is_image = np.repeat([one.image is not None for one in read], counts)
+    order = np.where(is_image, is_image.cumsum() - 1, table.height + (~is_image).cumsum() - 1)
+    return pl.concat([table, others])[order]
+
+
+def _image_table(read: Sequence[Read], images: Sequence[DicomFile], *, salt: bytes) -> pl.DataFrame:
+    """Rows of READ_SCHEMA of DICOM images."""
+    if not images:
+        return pl.DataFrame(schema=READ_SCHEMA)
+    rows = image_rows(images, salt=salt)
+    places = pl.DataFrame([one[:4] for one in read], schema=_PLACE_SCHEMA, orient="row")
+    is_cut = pl.col("defect").is_not_null()
+    code = pl.when(is_cut).then(pl.lit(TRUNCATED_PIXELS))
+    sentence = pl.when(is_cut).then(pl.format("The file cannot be used: {}.", "defect"))
+    return rows.hstack(places[rows["file"]]).with_columns(code=code, sentence=sentence).select(*READ_SCHEMA)

@@ -23,12 +23,13 @@ from cinema_cli.io.cohort_index import (
 )
 from cinema_cli.io.folders import FileTree, check_folder, list_files
 from cinema_cli.io.header_parts import header_parts
-from cinema_cli.io.headers import IS_IMAGE, problem_table
+from cinema_cli.io.headers import problem_table
 from cinema_cli.io.id_mapping import Mapping as IdMapping
 from cinema_cli.io.id_units import DIRECTORY
 from cinema_cli.io.identity import assign_ids, id_rule, keyed_hash
 from cinema_cli.io.index_rows import KEY_SCHEMA, SERIES_SCHEMA
 from cinema_cli.io.index_store import DamagedError, Found, IndexStore, Shelved, load, open_index
+from cinema_cli.io.instances import IS_IMAGE
 from cinema_cli.io.keywords import read_views_file, unused_overrides
 from cinema_cli.io.nifti_names import NIFTI_STUDY
 from cinema_cli.io.problems import check_any, lost_folders

@@ -5,7 +5,7 @@ import lzma
 import zlib
 from collections.abc import Iterator
 
-from cinema_cli.io.dicom_header import BrokenFileError
+from cinema_cli.io.dicom_elements import BrokenFileError
 from cinema_cli.io.members import PIECE, Budget
 
 RAW_DEFLATE, GZIP = -zlib.MAX_WBITS, 16 + zlib.MAX_WBITS  # window bits of zlib

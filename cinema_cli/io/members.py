@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cinema_cli.io.dicom_header import BrokenFileError
+from cinema_cli.io.dicom_elements import BrokenFileError
 
 PIECE = 1 << 14  # bytes read or inflated at a time
 _MIB = 1 << 20

@@ -16,8 +16,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.io.archive import Fault, Member, read_members
-from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, read_instances
-from cinema_cli.io.dicom_header import BrokenFileError, NotDicomError
+from cinema_cli.io.dicom_elements import BrokenFileError
+from cinema_cli.io.dicom_file import TRUNCATED_PIXELS, pixel_defect
+from cinema_cli.io.dicom_header import NotDicomError
 from cinema_cli.io.names import to_path, to_text
 from cinema_cli.io.nifti_files import read_items
 from cinema_cli.io.nifti_head import DAMAGED, NiftiError
@@ -206,7 +207,7 @@ def _diagnosed(source: Path | Member, *, shown: str, error: Exception) -> StudyE
     if isinstance(error, _ColourError):
         return _failure(f"{shown} is a colour image ({error}), not a cine", "colour", "Leave it out.")
     try:
-        defect = read_instances(source, relative="", salt=b"")[0]["defect"]
+        defect = pixel_defect(source)
     except BrokenFileError as broken:
         return _broken(shown, str(broken), broken.code)
     except NotDicomError:
