@@ -72,7 +72,7 @@ class GreyDevice:
 
     seconds_each: float = 0.0
     peak_bytes = 0
-    deaths: tuple[()] = ()
+    n_starts = 1
 
     @property
     def facts(self) -> EngineFacts:

@@ -12,7 +12,7 @@ import pytest
 from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
 from cinema_cli.inference import device_process
 from cinema_cli.inference.batching import Call, Request
-from cinema_cli.inference.device import Device, DeviceOptions, running_device
+from cinema_cli.inference.device import Device, DeviceOptions, Restarted, running_device
 from cinema_cli.inference.device_desk import Desk
 from cinema_cli.inference.device_messages import DeviceSetup, Halved
 from cinema_cli.inference.device_process import _Calculator
@@ -90,7 +90,8 @@ def test_one_that_was_killed_is_lost_and_comes_back_with_smaller_batches() -> No
         os.kill(device._process.pid or 0, signal.SIGKILL)
         with pytest.raises(DeviceLostError):
             client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
-        assert device.revive() and device._setup.batch_size == 2
+        assert device.revive() and device.n_starts == 2
+        assert (device.news(), device.news()) == ([Restarted(-signal.SIGKILL, batch_size=2)], [])
         assert ANSWER in client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
 
 
@@ -103,6 +104,12 @@ def test_what_cannot_be_loaded_is_said_at_the_start() -> None:
             while time.monotonic() < until:  # as a scan looks at it now and then
                 device.check()
                 time.sleep(0.02)
+
+
+def test_one_that_still_loads_is_not_waited_for() -> None:
+    with running_device(DeviceOptions()) as device:
+        pass
+    assert device._process.exitcode == -signal.SIGKILL
 
 
 class Small:

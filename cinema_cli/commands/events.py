@@ -23,10 +23,11 @@ class Event(StrEnum):
     STUDY_FAILED = "study_failed"
     WORKER_DIED = "worker_died"
     BATCH_HALVED = "batch_halved"
+    DEVICE_RESTARTED = "device_restarted"
 
     @property
     def level(self) -> Level:
         """Studies one by one are details; what went wrong is said also with -q."""
-        if self in (Event.STUDY_FAILED, Event.WORKER_DIED, Event.BATCH_HALVED):
+        if self in (Event.STUDY_FAILED, Event.WORKER_DIED, Event.BATCH_HALVED, Event.DEVICE_RESTARTED):
             return Level.WARNING
         return Level.DEBUG if self in (Event.STUDY_STARTED, Event.STUDY_DONE) else Level.INFO

@@ -12,7 +12,7 @@ from cinema_cli.commands.job_words import counts
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.study_pages import StudyPages, failure_page
 from cinema_cli.inference.batch import PROCESS_DIED, How, RunSummary, StudyEvent, run_cohort
-from cinema_cli.inference.device import Device
+from cinema_cli.inference.device import Device, Restarted
 from cinema_cli.inference.engine_facts import EngineFacts
 from cinema_cli.inference.memory import Budget, budget
 from cinema_cli.inference.plan import Planned
@@ -44,7 +44,10 @@ def run_studies(
             max_failures=job.settings.max_failures, begins=partial(_begins, len(todo)),
             progress=partial(_say, counter, device),
         )  # fmt: skip
-        return run_cohort(planned, clinical=clinical, how=how)
+        try:
+            return run_cohort(planned, clinical=clinical, how=how)
+        finally:
+            _say_news(device)
 
 
 def _n_together(job: Job, todo: Sequence[Planned], room: Budget) -> int:
@@ -56,12 +59,7 @@ def _n_together(job: Job, todo: Sequence[Planned], room: Budget) -> int:
 def _say(counter: Counter, device: Device, event: StudyEvent) -> None:
     """A study is finished: what its log entry says."""
     counter.step(failed=event.n_failed, total=event.total)
-    for halved in device.news():
-        said = f"no room on the device: {halved.network} goes on with {halved.size} images at once"
-        CONSOLE.event(Event.BATCH_HALVED, said, network=halved.network, before=2 * halved.size, after=halved.size)
-    while device.deaths:
-        code = device.deaths.pop()
-        CONSOLE.warn(f"the process that runs the networks died (exit code {code}) and was started again")
+    _say_news(device)
     study = f"{event.participant_id} {event.session_id}"
     memory_mb = round(event.peak_bytes / 1e6)
     facts: dict[str, Any] = {"study": study, "seconds": round(event.seconds, 1), "memory_mb": memory_mb}
@@ -78,6 +76,19 @@ def _say(counter: Counter, device: Device, event: StudyEvent) -> None:
     CONSOLE.event(Event.STUDY_FAILED, sentence, **facts, stage=failure.stage, code=failure.code)
     if event.trace and CONSOLE.verbose:
         CONSOLE.show(event.trace)
+
+
+def _say_news(device: Device) -> None:
+    """What went wrong with the device and was mended."""
+    for news in device.news():
+        if isinstance(news, Restarted):
+            at_once = f"{news.batch_size} {'image' if news.batch_size == 1 else 'images'} at once"
+            how = f"exit code {news.exit_code}"
+            said = f"the process that runs the networks died ({how}) and was started again, with {at_once}"
+            CONSOLE.event(Event.DEVICE_RESTARTED, said, cause=how, batch_size=news.batch_size)
+        else:
+            said = f"no room on the device: {news.network} goes on with {news.size} images at once"
+            CONSOLE.event(Event.BATCH_HALVED, said, network=news.network, before=2 * news.size, after=news.size)
 
 
 def _begins(total: int, position: int, work: StudyWork) -> None:
@@ -112,5 +123,6 @@ def run_facts(summary: RunSummary, device: Device) -> dict[str, Any]:
             "batches": work.n_batches,
             "batches_of_several_studies": work.n_shared,
             "images_at_once": work.sizes,
+            "restarts": device.n_starts - 1,
         },
     }

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import connection as channels
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from cinema_cli.domain.errors import UnavailableError
@@ -38,18 +36,32 @@ class DeviceOptions:
     deterministic: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The device process died, and another one took its place."""
+
+    exit_code: int | None  # of the one that died; negative: the signal that killed it
+    batch_size: int  # images at once from now on, at most
+
+
 class Device:
     """A device process, which loads its networks while the run does other things."""
 
     def __init__(self, options: DeviceOptions, folder: Path) -> None:
-        """Start it; its socket lies in `folder`."""
+        """`start` starts it; its socket lies in `folder`."""
         heads = (options.heads, options.device, options.precision, options.threads)
         limits = (options.batch_size, options.deterministic)
         self._setup = DeviceSetup(str(folder / "device"), secrets.token_bytes(32), *heads, *limits)
-        self._n_starts, self.halved = 0, list[Halved]()
-        self.deaths: list[int | None] = []  # exit codes of those that died
+        self.n_starts, self._news = 0, list[Halved | Restarted]()
         self._facts: EngineFacts | None = None
-        self._process, self._channel = self._started()
+        self._make()
+
+    def start(self) -> None:
+        """Let it load."""
+        self.n_starts += 1
+        with deaf_children():
+            self._process.start()
+        self._its_channel.close()
 
     @property
     def facts(self) -> EngineFacts:
@@ -81,18 +93,18 @@ class Device:
                 return Work()
             self._channel.send("work")
             while isinstance(said := self._channel.recv(), Halved):
-                self.halved.append(said)
+                self._news.append(said)
             if isinstance(said, Work):
                 return said
         return Work()
 
-    def news(self) -> Sequence[Halved]:
-        """Batches that were halved since the last time."""
+    def news(self) -> Sequence[Halved | Restarted]:
+        """What went wrong since the last time, and was mended."""
         with contextlib.suppress(EOFError, OSError):
-            while self._channel.poll():
+            while self._facts is not None and self._channel.poll():
                 said = self._channel.recv()
-                self.halved += [said] if isinstance(said, Halved) else []
-        new, self.halved = self.halved, []
+                self._news += [said] if isinstance(said, Halved) else []
+        new, self._news = self._news, []
         return new
 
     def revive(self) -> bool:
@@ -104,21 +116,26 @@ class Device:
         if self._process.is_alive():
             return False
         code = self._process.exitcode
-        if self._n_starts >= MOST_STARTS:
+        if self.n_starts >= MOST_STARTS:
             hint = "Memory may be short: try --batch-size 1 or --precision bf16; `cinema doctor` tells more."
-            said = f"the process that runs the networks died {self._n_starts} times (exit code {code})"
+            said = f"the process that runs the networks died {self.n_starts} times (exit code {code})"
             raise UnavailableError(said, hint=hint, code="device_died")
-        size = self._setup.batch_size
-        self._setup = replace(self._setup, batch_size=max(1, size // 2) if size else 1)
+        size = max(1, (self._setup.batch_size or 1) // 2)
+        self._setup = replace(self._setup, batch_size=size)
         Path(self._setup.address).unlink(missing_ok=True)
         self._channel.close()
-        self.deaths.append(code)
-        self._process, self._channel = self._started()
+        self._make()
+        self.start()
         self._facts = self._loaded()
+        self._news.append(Restarted(code, size))
         return True
 
     def stop(self) -> None:
-        """End it."""
+        """End it: at once where it still loads, as nobody has asked it anything yet."""
+        if self._process.pid is None:
+            return
+        if self._facts is None:
+            self._process.kill()
         with contextlib.suppress(OSError):
             self._channel.send("stop")
         self._process.join(STOP_SECONDS)
@@ -127,15 +144,12 @@ class Device:
             self._process.join()
         self._channel.close()
 
-    def _started(self) -> tuple[BaseProcess, Connection]:
-        self._n_starts += 1
-        here, there = channels.Pipe()
-        spawn = get_context("spawn")
-        process = spawn.Process(target=serve, args=(self._setup, there), name="cinema-device", daemon=True)
-        with deaf_children():
-            process.start()
-        there.close()
-        return process, here
+    def _make(self) -> None:
+        """A process that has not begun."""
+        self._facts = None
+        self._channel, self._its_channel = channels.Pipe()
+        arguments = (self._setup, self._its_channel)
+        self._process = get_context("spawn").Process(target=serve, args=arguments, name="cinema-device", daemon=True)
 
     def _loaded(self) -> EngineFacts:
         """Wait for what it says of the networks. Raises what it met."""
@@ -170,6 +184,7 @@ def running_device(options: DeviceOptions) -> Iterator[Device]:
     try:
         device = Device(options, folder)
         try:
+            device.start()
             yield device
         finally:
             device.stop()
