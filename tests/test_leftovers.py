@@ -49,3 +49,9 @@ def test_of_live_processes_and_of_other_machines_what_is_young_stays(tmp_path: P
     os.utime(elsewhere, (time.time() - 300,) * 2)
     assert clear_leftovers(tmp_path) == 1 and left_in(tmp_path) == []
     assert clear_leftovers(tmp_path / "no folder") == 0
+
+
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    for name in ("n" * 255, "\u00e4" * 127):
+        stream_atomic(tmp_path / name, lambda file: file.write(b"x"))
+        assert (tmp_path / name).read_bytes() == b"x"

@@ -11,7 +11,7 @@ from cinema_cli.io.archive import without_end
 
 KEYS = ("study_uid", "patient_id", "folder")  # the most precise first
 _DELIMITERS = (",", ";", "\t")
-_LABEL = re.compile(r"[A-Za-z0-9]+")
+_LABEL = re.compile(r"[A-Za-z0-9]{1,64}")  # as long as a PatientID
 _HINT = "Columns: participant_id, one of patient_id, folder or study_uid, and session_id if wanted."
 
 
@@ -104,7 +104,7 @@ def _label(value: str, *, prefix: str, path: Path, line: int) -> str:
     label = value.removeprefix(prefix)
     if not _LABEL.fullmatch(label):
         name = "participant_id" if prefix == "sub-" else "session_id"
-        said = "is empty" if not label else "has characters other than letters and digits"
+        said = "is empty" if not label else "is not of 1 to 64 letters and digits"
         raise _wrong(path, line, f"{name} {said}")
     return label
 

@@ -33,6 +33,7 @@ STUDIES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "id_source": pl.String,
 }
 _LEAST_KEY_BYTES = 16
+LONGEST_LABEL = 64  # letters, as of a PatientID: names of files are made of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +118,11 @@ def _mark(source_id: str, *, hash_key: bytes | None) -> str:
 
 
 def label_of(value: str) -> str:
-    """The letters and digits of an id, without a `sub-` before them; a digest where it has none."""
+    """The letters and digits of an id, without a `sub-` before them; a digest where it has none, or stands for the end
+    of those that are too many."""
     label = re.sub(r"[^A-Za-z0-9]", "", re.sub(r"^sub[-_]", "", value))
-    return label or f"x{digest(value)}"
+    mark = f"x{digest(value)}"
+    return f"{label[: LONGEST_LABEL - len(mark)]}{mark}" if not 0 < len(label) <= LONGEST_LABEL else label
 
 
 def keyed_hash(value: str, key: bytes) -> str:

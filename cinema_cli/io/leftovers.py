@@ -12,12 +12,13 @@ from pathlib import Path
 
 from cinema_cli.io.process_names import DEAD_AFTER_SECONDS, began, machine
 
+_SHOWN = 50  # letters of a name that stand in that of its half: together they are no longer than a name may be
 _NAME = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part")
 
 
 def half_written(path: Path) -> Path:
     """A name beside `path` for what this process has not finished yet: hidden, and used by nobody else."""
-    return path.with_name(f".{path.name}.{_here()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name[:_SHOWN]}.{_here()}-{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def clear_leftovers(folder: Path) -> int:
