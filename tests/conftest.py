@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from functions_golden import FUNCTIONS
+from golden_entries import compared_by
 from made_results import a_cine, a_result, a_study
+from recorded import READ
 
 from cinema_cli.domain.cine import Cine, CineStudy
 from cinema_cli.domain.result import StudyResult
@@ -28,6 +31,18 @@ def no_weights_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iter
         patch.setenv("CINEMA_WEIGHTS_DIR", str(tmp_path_factory.mktemp("no weights")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def golden_values_are_read(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A module that runs whole reads all golden values that `golden_entries` says it compares."""
+    READ.clear()
+    yield
+    module = request.node
+    run = [item for item in request.session.items if item.getparent(pytest.Module) is module]
+    if FUNCTIONS.is_dir() and not request.session.testsfailed and len(run) == len(list(module.collect())):
+        unread = compared_by(module.path.stem) - READ
+        assert not unread, f"{module.path.name} does not compare {sorted(unread)}"
 
 
 @pytest.fixture
@@ -76,4 +91,3 @@ def study() -> CineStudy:
 def result(study: CineStudy) -> StudyResult:
     """See `a_result`."""
     return a_result(study)
-

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks_golden import GOLDEN
+from recorded import Recorded
 
 FUNCTIONS = GOLDEN / "functions"
 needs_golden = pytest.mark.skipif(not FUNCTIONS.is_dir(), reason="the golden values are not on this machine")
@@ -14,12 +15,12 @@ needs_golden = pytest.mark.skipif(not FUNCTIONS.is_dir(), reason="the golden val
 def arrays(name: str) -> dict[str, np.ndarray]:
     """Every array of FUNCTIONS/<name>.npz."""
     with np.load(FUNCTIONS / f"{name}.npz") as file:
-        return {key: np.asarray(file[key]) for key in file}
+        return Recorded(name, {key: np.asarray(file[key]) for key in file})
 
 
 def said(name: str) -> Any:
     """An entry of info.json."""
-    return json.loads((FUNCTIONS / "info.json").read_text("utf-8"))[name]
+    return Recorded("info", json.loads((FUNCTIONS / "info.json").read_text("utf-8")))[name]
 
 
 def masks_of(name: str, prefix: str = "") -> tuple[np.ndarray, np.ndarray]:

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from statistics_golden import columns, outcome_of, r_data, r_values
+from statistics_golden import columns, finegray_rows, outcome_of, r_data, r_values
 
 from cinema_cli.analysis.statistics.competing import Incidence, aalen_johansen, incidence_at
 from cinema_cli.analysis.statistics.cox import fit_cox
 from cinema_cli.analysis.statistics.fine_gray import fine_gray
 from cinema_cli.analysis.statistics.gray import gray_test
 from cinema_cli.analysis.statistics.kaplan_meier import kaplan_meier
-from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.outcome import COMPETING, EVENT, Floats, Outcome
 from cinema_cli.analysis.statistics.risk_sets import Ties
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -33,6 +33,7 @@ def at(curve: Incidence) -> Incidence:
 
 def test_incidence_as_survfit() -> None:  # r_golden mgus2_aj
     entry, found = R["mgus2_aj"], aalen_johansen(mgus())
+    assert entry["time"] == TIMES.tolist()
     assert_allclose(at(found.event).incidence, entry["cif_pcm"], rtol=1e-12)
     assert_allclose(at(found.event).se, entry["se_pcm"], rtol=1e-12)
     assert_allclose(at(found.event).lower, entry["lo_pcm"], rtol=1e-12)
@@ -44,6 +45,9 @@ def test_incidence_as_survfit() -> None:  # r_golden mgus2_aj
 @pytest.mark.parametrize("sex", [0, 1])
 def test_incidence_by_sex_as_survfit_and_cuminc(sex: int) -> None:  # r_golden mgus2_aj_sex, mgus2_cuminc
     found, rows = aalen_johansen(mgus(sex)), slice(5 * sex, 5 * sex + 5)
+    assert R["mgus2_aj_sex"]["time"][rows] == TIMES.tolist()
+    assert R["mgus2_aj_sex"]["strata"][rows] == [f"sexM={sex}"] * 5
+    assert R["mgus2_cuminc"]["names"][sex::2] == [f"{sex} 1", f"{sex} 2"]
     assert_allclose(at(found.event).incidence, R["mgus2_aj_sex"]["cif_pcm"][rows], rtol=1e-12)
     assert_allclose(at(found.event).se, R["mgus2_aj_sex"]["se_pcm"][rows], rtol=1e-12)
     for curve, row in ((found.event, sex), (found.competing, 2 + sex)):
@@ -69,29 +73,6 @@ def mgus_model() -> tuple[Outcome, Floats, list[str]]:
     return outcome_of(table, "etime", "ev"), columns(table, *terms), terms
 
 
-def with_rows_of_finegray(outcome: Outcome) -> tuple[Outcome, Floats, Ints]:
-    """Rows, weights and people of R's finegray: a row for each step of G, the share not yet censored."""
-    last = outcome.time[outcome.event == EVENT].max()
-    censored = np.unique(outcome.time[outcome.event == 0])
-    shares = []
-    for c in censored:
-        lost = np.sum((outcome.time == c) & (outcome.event == 0))
-        had_event = np.sum((outcome.time == c) & (outcome.event != 0))
-        shares.append(1 - lost / (np.sum(outcome.time >= c) - had_event))
-    g = np.concatenate([[1.0], np.cumprod(shares)])  # after each censoring
-    rows: list[tuple[float, float, int, float, int]] = []
-    for i, (time, event) in enumerate(zip(outcome.time.tolist(), outcome.event.tolist(), strict=True)):
-        if event != COMPETING or time >= last:
-            rows.append((0.0, time, int(event == EVENT), 1.0, i))
-            continue
-        edges = [0.0, *censored[(censored >= time) & (censored < last)].tolist(), last]
-        weights = g[np.searchsorted(censored, edges[:-1], side="right")] / g[np.searchsorted(censored, time)]
-        weights[0] = 1.0
-        rows += [(a, b, 0, w, i) for a, b, w in zip(edges[:-1], edges[1:], weights.tolist(), strict=True)]
-    entry, time, event, weight, person = (np.array(column) for column in zip(*rows, strict=True))
-    return Outcome(time, event, entry), weight, person
-
-
 def test_fine_gray_as_finegray_and_coxph() -> None:  # r_golden mgus2_finegray
     outcome, x, terms = mgus_model()
     entry, found = R["mgus2_finegray"], fine_gray(outcome, x, names=terms)
@@ -104,12 +85,19 @@ def test_fine_gray_as_finegray_and_coxph() -> None:  # r_golden mgus2_finegray
 
 def test_fine_gray_errors_are_those_of_the_rows_of_finegray() -> None:  # r_golden mgus2_finegray
     outcome, x, terms = mgus_model()
-    expanded, weights, person = with_rows_of_finegray(outcome)
+    expanded, weights, person = finegray_rows(outcome)
     entry = R["mgus2_finegray"]
     as_called = fit_cox(expanded, x[person], names=terms, weights=weights)  # R was called without cluster = id
     assert_allclose(as_called.coef, entry["coef"], rtol=1e-8)
-    assert_allclose(as_called.se, entry["se"], rtol=1e-8)
+    assert as_called.n == entry["n"] == entry["expanded_rows"]
+    for ours, told in (("n_events", "nevent"), ("iterations", "iter"), ("ties", "method"), ("lrt_df", "lrt_df")):
+        assert getattr(as_called, ours) == entry[told]
+    for ours, told in (("hazard_ratio", "hr"), ("lower", "lo95"), ("upper", "hi95"), ("robust_score_test", "robscore")):
+        assert_allclose(getattr(as_called, ours), entry[told], rtol=1e-8)
+    assert_allclose([as_called.se, as_called.z], [entry["se"], entry["z"]], rtol=1e-8)
     assert_allclose(as_called.p, entry["p"], rtol=1e-6)
+    assert_allclose(as_called.lrt_p, entry["lrt_p"], rtol=1e-6)
+    assert_allclose(as_called.wald, entry["wald"], atol=0.00501)  # R rounds it to two places
     by_person = fit_cox(expanded, x[person], names=terms, weights=weights, cluster=person)
     found = fine_gray(outcome, x, names=terms)
     assert_allclose(found.variance, by_person.variance, rtol=1e-8)
@@ -122,6 +110,8 @@ def test_fine_gray_near_crr() -> None:  # r_golden mgus2_crr: G by another order
     found = fine_gray(outcome, x, names=terms)
     assert_allclose(found.coef, R["mgus2_crr"]["coef"], rtol=0.01)
     assert_allclose(found.se, R["mgus2_crr"]["se"], rtol=0.02)
+    assert_allclose(found.loglik, R["mgus2_crr"]["loglik"], rtol=0.001)
+    assert R["mgus2_crr"]["terms"] == terms
 
 
 @st.composite
@@ -270,7 +260,7 @@ def test_without_censoring_those_with_a_competing_event_stay_for_ever() -> None:
 def test_fine_gray_is_that_of_the_rows_of_finegray(ties: Ties) -> None:
     outcome, x = made(150, 2)
     cluster = np.arange(150) // 3
-    expanded, weights, person = with_rows_of_finegray(outcome)
+    expanded, weights, person = finegray_rows(outcome)
     rows = fit_cox(expanded, x[person], names=["a", "b"], weights=weights, cluster=cluster[person], ties=ties)
     found = fine_gray(outcome, x, names=["a", "b"], cluster=cluster, ties=ties)
     assert_allclose(found.coef, rows.coef, rtol=1e-8)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statistics_golden import columns, outcome_of, r_data, r_values
+from statistics_golden import columns, finegray_rows, outcome_of, r_data, r_values
 
-from cinema_cli.analysis.statistics.censoring import follow_up
 from cinema_cli.analysis.statistics.concordance import (
     Concordance,
     TimeWeight,
@@ -98,30 +97,10 @@ def lung() -> tuple[Outcome, Floats]:
     return outcome_of(table, "time", "event"), columns(table, "lp")[:, 0]
 
 
-def finegray_rows(time: Floats, event: Ints) -> tuple[Outcome, Floats, Ints]:
-    """Rows of R's finegray with weights and people: after a competing event, at risk less and less as G falls.
-
-    Cut at the times of events where G has fallen since the last one.
-    """
-    followed = follow_up(Outcome(time, event))
-    ends = np.unique(time[event == EVENT])
-    later = [ends[ends > t] if kind == COMPETING else ends[:0] for t, kind in zip(time, event, strict=True)]
-    person = np.repeat(np.arange(len(time)), [1 + len(own) for own in later])
-    stop = np.concatenate([np.append(t, own) for t, own in zip(time, later, strict=True)])
-    first = np.append(True, np.diff(person) > 0)
-    weight = followed.before(followed.observed, stop) / followed.before(followed.observed, time[person])
-    begins = first | np.append(True, np.diff(weight) != 0)
-    lasts = np.append(begins[1:], True)
-    entry = np.where(first, 0.0, np.append(0.0, stop[:-1]))[begins]
-    person, stop, weight = person[lasts], stop[lasts], weight[begins]
-    return Outcome(stop, ((event[person] == EVENT) & (stop == time[person])).astype(np.int64), entry), weight, person
-
-
 def test_fine_gray_model_has_the_concordance_of_r() -> None:
     """r_golden.json: mgus2_finegray, on the rows of R's finegray with their weights."""
     r, table = r_values()["mgus2_finegray"], r_data("mgus2")
-    rows, weights, person = finegray_rows(columns(table, "etime")[:, 0], table["ev"].to_numpy())
-    assert rows.n == r["expanded_rows"]
+    rows, weights, person = finegray_rows(outcome_of(table, "etime", "ev"))
     risk = columns(table, *r["terms"]) @ np.array(r["coef"])
     ours = concordance(rows, risk[person], weights=weights)
     assert [ours.c, ours.se] == pytest.approx([r["concordance"], r["concordance_se"]], rel=R)

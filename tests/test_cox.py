@@ -73,6 +73,7 @@ def test_equals_coxph(entry: str) -> None:
     found = {"coef": fit.coef, "se": fit.se, "naive_se": np.sqrt(np.diag(fit.naive_variance))}
     found |= {"hr": fit.hazard_ratio, "lo95": fit.lower, "hi95": fit.upper, "score": fit.score_test}
     found |= {name: getattr(fit, name) for name in ("loglik_null", "loglik", "lrt", "lrt_df", "aic")}
+    assert fit.ties == golden["method"]
     if golden["robscore"] is not None:
         found["robscore"] = fit.robust_score_test
     for name, value in found.items():

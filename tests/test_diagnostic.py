@@ -6,6 +6,7 @@ from functions_golden import arrays, needs_golden, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.stats import t
 from statistics_golden import columns, r_data, r_values
 
 from cinema_cli.analysis.statistics.comparison import difference
@@ -38,6 +39,7 @@ from cinema_cli.analysis.statistics.probability import (
     probability_bins,
 )
 from cinema_cli.domain.errors import NotEstimableError
+from cinema_cli.domain.volumes import VentricularVolumes
 
 R = r_values("r_golden3")
 P1, P2, MENO, Y = columns(r_data("binary_5y"), "p1", "p2", "meno", "y").T
@@ -68,6 +70,8 @@ def test_delong_of_other_people_as_proc() -> None:  # r_golden3 auc_subgroup
     assert_allclose([part.estimate for part in parts], [told["auc0"], told["auc1"]], rtol=1e-10)
     assert_allclose(found.estimate / np.sqrt(sum(part.variance for part in parts)), told["z"], rtol=1e-8)
     assert_allclose(found.p, told["p"], rtol=1e-8)
+    half = (found.upper - found.estimate) / np.sqrt(sum(part.variance for part in parts))
+    assert_allclose(half, t.ppf(0.975, told["parameter"]), rtol=1e-8)
 
 
 @pytest.mark.parametrize("entry", R["sens_spec"], ids=lambda e: f"meno{e['meno']}")
@@ -108,6 +112,7 @@ def test_two_classes_as_the_paper() -> None:  # cls_reg.npz, info.json classific
 @needs_golden
 def test_categories_of_the_paper() -> None:  # info.json ef.regions
     told = said("ef")["regions"]
+    assert VentricularVolumes(120.0, 50.0).ejection_fraction_pct == said("ef")["ef(120,50)"]
     assert ef_categories(np.array([float(ef) for ef in told])).tolist() == list(told.values())
 
 

@@ -102,6 +102,7 @@ def test_log_rank_as_survdiff(entry: str, data: str, group: str, rho: float) -> 
     if "obs" in R[entry]:
         assert_allclose(found.observed, R[entry]["obs"], rtol=1e-12)
         assert_allclose(found.expected, R[entry]["exp"], rtol=1e-12)
+        assert np.bincount(codes).tolist() == R[entry]["n"]
 
 
 def test_stratified_log_rank_as_survdiff() -> None:  # r_golden lung_survdiff_sex_strat_ecog

@@ -50,6 +50,9 @@ def test_none_and_one() -> None:
 def test_e_values(kind: str, rare: bool) -> None:  # r_golden3 evalue
     found = [e_value(hr, rare=rare) for hr in R["evalue"]["hr"]]
     assert_allclose(found, R["evalue"][kind], rtol=1e-12)
+    assert_allclose(
+        [e_value(rr, rare=True) for rr in R["evalue"]["rr_common"]], R["evalue"]["evalue_common"], rtol=1e-12
+    )
 
 
 @LAWS

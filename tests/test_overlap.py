@@ -22,7 +22,11 @@ def test_dice_iou_and_volumes_are_those_of_the_paper(case: int) -> None:
     entry = arrays("seg_metrics")
     found, truth = masks_of("seg_metrics")
     spacing = tuple(entry["spacing"][::-1])
-    for name, over in overlaps(found[case], truth[case], classes=HEART, spacing_mm=spacing).items():
+    of_classes = overlaps(found[case], truth[case], classes=HEART, spacing_mm=spacing)
+    for score in ("dice", "iou"):  # no mean where a class has none
+        mean = np.mean([getattr(over, score) for over in of_classes.values()])
+        assert mean == pytest.approx(entry[f"out/mean_{score}_score"][case], rel=1e-6, nan_ok=True)
+    for name, over in of_classes.items():
         for ours, theirs in (
             (over.dice, "dice_score"),
             (over.iou, "iou_score"),
@@ -41,14 +45,20 @@ def test_nested_regions_are_those_of_the_paper(
 ) -> None:
     entry = arrays("seg_metrics_nested")
     (found,), (truth,) = masks_of("seg_metrics_nested", f"{data}_")
+    means: dict[str, list[float]] = {"dice_score": [], "iou_score": [], "hausdorff_distance_95": []}
     for number, (name, over) in enumerate(overlaps(found, truth, classes=classes, spacing_mm=spacing_mm).items(), 1):
         theirs = {key: float(entry[f"{data}/class_{number}_{key}"][0]) for key in ("dice_score", "iou_score")}
         assert over.dice == pytest.approx(theirs["dice_score"], rel=1e-6)
         assert over.iou == pytest.approx(theirs["iou_score"], rel=1e-6)
         assert over.prediction_ml == pytest.approx(entry[f"{data}/class_{number}_pred_volume"][0], rel=1e-6)
+        assert over.reference_ml == pytest.approx(entry[f"{data}/class_{number}_true_volume"][0], rel=1e-6)
         region = (np.isin(one, classes[name]) for one in (found, truth))
         apart = surface_distance(*region, spacing_mm=spacing_mm)
         assert apart.hd95_mm == pytest.approx(entry[f"{data}/class_{number}_hausdorff_distance_95"][0], rel=1e-6)
+        for of_classes, value in zip(means.values(), (over.dice, over.iou, apart.hd95_mm), strict=True):
+            of_classes.append(value)
+    for name, of_classes in means.items():
+        assert np.mean(of_classes) == pytest.approx(entry[f"{data}/mean_{name}"][0], rel=1e-6)
 
 
 def test_simpleitk_finds_the_same_overlap() -> None:

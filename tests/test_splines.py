@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statistics_golden import columns, outcome_of, r_data, r_values
 
-from cinema_cli.analysis.statistics.cox import fit_cox, likelihood_ratio, wald_test
+from cinema_cli.analysis.statistics.concordance import concordance
+from cinema_cli.analysis.statistics.cox import fit_cox, likelihood_ratio, linear_predictor, wald_test
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.statistics.splines import harrell_knots, natural_spline, restricted_cubic
 from cinema_cli.domain.errors import NotEstimableError
@@ -24,9 +25,21 @@ def test_natural_spline_of_r() -> None:
     low, high = golden["boundary"]
     x = np.column_stack([natural_spline(age, golden["knots"], (low, high)), sex])
     fit = fit_cox(outcome, x, names=golden["terms"])
-    for name in ("coef", "se", "loglik", "lrt", "aic"):
-        np.testing.assert_allclose(getattr(fit, name), golden[name], rtol=1e-8, err_msg=name)
+    found = {"naive_se": fit.se, "hr": fit.hazard_ratio, "lo95": fit.lower, "hi95": fit.upper, "score": fit.score_test}
+    found |= {name: getattr(fit, name) for name in ("coef", "se", "z", "loglik_null", "loglik", "lrt", "lrt_df", "aic")}
+    pairs = concordance(outcome, linear_predictor(fit, x))
+    found |= {"concordance": pairs.c, "concordance_se": pairs.se}
+    for name, value in found.items():
+        np.testing.assert_allclose(value, golden[name], rtol=1e-8, err_msg=name)
+    assert (fit.n, fit.n_events, fit.iterations, fit.ties) == tuple(
+        golden[k] for k in ("n", "nevent", "iter", "method")
+    )
+    assert fit.robust_score_test is golden["robscore"] is None
+    counted = [pairs.concordant, pairs.discordant, pairs.tied_x, pairs.tied_y, pairs.tied_xy]
+    assert counted == list(golden["concordance_counts"].values())
     np.testing.assert_allclose(fit.p, golden["p"], rtol=1e-6)
+    np.testing.assert_allclose(fit.lrt_p, golden["lrt_p"], rtol=1e-6)
+    np.testing.assert_allclose(fit.wald, golden["wald"], atol=0.00501)  # R rounds it to two places
     curved = likelihood_ratio(fit_cox(outcome, np.column_stack([age, sex]), names=("age", "sex")), fit)
     np.testing.assert_allclose(curved.statistic, golden["nonlin_chisq"], rtol=1e-8)
     np.testing.assert_allclose(curved.p, golden["nonlin_p"], rtol=1e-6)

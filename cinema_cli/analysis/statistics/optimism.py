@@ -10,11 +10,13 @@ import numpy as np
 from cinema_cli.analysis.statistics.baseline import Baseline, baseline_hazard, predicted_survival
 from cinema_cli.analysis.statistics.censoring import follow_up
 from cinema_cli.analysis.statistics.concordance import harrell_c
-from cinema_cli.analysis.statistics.cox import CoxFit, fit_cox, linear_predictor
+from cinema_cli.analysis.statistics.cox import CoxFit, fit_risk_sets, linear_predictor
 from cinema_cli.analysis.statistics.known_status import KnownStatus, known_status
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
+from cinema_cli.analysis.statistics.partial_likelihood import partial_likelihood
 from cinema_cli.analysis.statistics.prediction import area_under_curve, brier_score
 from cinema_cli.analysis.statistics.resampling import resampler
+from cinema_cli.analysis.statistics.risk_sets import RiskSets, risk_sets
 from cinema_cli.domain.errors import NotEstimableError
 
 PIECE = 5  # resamples of a piece of work
@@ -22,6 +24,10 @@ MEASURES = {
     "c": "Harrell's C",
     "slope": "slope of the linear predictor",
     "r2": "share of the log likelihood explained, Nagelkerke's R squared",
+    "d": "discrimination index, (likelihood ratio chi-squared - 1) / (-2 log likelihood of no model)",
+    "u": "unreliability index, what refitting the slope gains of it; -2 for that chi-squared in a model's own people",
+    "q": "quality index, D - U",
+    "g": "Gini's mean difference of the linear predictor times its slope",
 }
 MEASURES_AT = {
     "auc": "area under the ROC curve",
@@ -73,12 +79,14 @@ class _People:
     outcome: Outcome
     x: Floats
     strata: Ints | None
+    sets: RiskSets
     statuses: tuple[KnownStatus, ...]
 
     @classmethod
     def of(cls, outcome: Outcome, x: Floats, strata: Ints | None, horizons: Sequence[float]) -> "_People":
         seen = follow_up(outcome)
-        return cls(outcome, x, strata, tuple(known_status(outcome, horizon, seen=seen) for horizon in horizons))
+        statuses = tuple(known_status(outcome, horizon, seen=seen) for horizon in horizons)
+        return cls(outcome, x, strata, risk_sets(outcome, strata=strata), statuses)
 
     def take(self, rows: Ints) -> "_People":
         strata = None if self.strata is None else self.strata[rows]
@@ -95,7 +103,7 @@ class _Model:
 
     @classmethod
     def of(cls, people: _People, names: Sequence[str], start: Floats | None = None) -> "_Model":
-        fit = fit_cox(people.outcome, people.x, names=names, strata=people.strata, start=start)
+        fit = fit_risk_sets(people.sets, people.x, names=names, start=start)
         return cls(people, fit, baseline_hazard(fit, people.outcome, people.x, strata=people.strata))
 
 
@@ -187,12 +195,11 @@ def _resampled(work: "_Resamples") -> list[tuple[Floats, Floats]]:
 def _figures(model: _Model, people: _People) -> Floats:
     """Values of MEASURES, then of MEASURES_AT at each horizon, of a model in some people, its own or others."""
     predictor = linear_predictor(model.fit, people.x)
-    own = people is model.people
-    judged = model.fit if own else _refitted(predictor, people)
     n = people.outcome.n
-    r2 = np.expm1(-judged.lrt / n) / np.expm1(2.0 * judged.loglik_null / n)
-    slope = 1.0 if own else judged.coef[0]
-    values = [harrell_c(people.outcome, predictor, strata=people.strata), slope, r2]
+    values = [
+        harrell_c(people.outcome, predictor, strata=people.strata),
+        *_likelihood_figures(model, people, predictor),
+    ]
     times = np.array([status.horizon for status in people.statuses])
     risks = 1.0 - predicted_survival(model.fit, model.baseline, people.x, times, strata=people.strata)
     for status, risk in zip(people.statuses, risks.T, strict=True):
@@ -201,7 +208,21 @@ def _figures(model: _Model, people: _People) -> Floats:
     return np.array(values)
 
 
-def _refitted(predictor: Floats, people: _People) -> CoxFit:
-    """A Cox model of a linear predictor alone."""
-    slope = np.ones(1)
-    return fit_cox(people.outcome, predictor[:, None], names=["linear predictor"], strata=people.strata, start=slope)
+def _likelihood_figures(model: _Model, people: _People, predictor: Floats) -> list[float]:
+    """Slope, R2, D, U, Q and g, as rms::validate.cph of R has them."""
+    n, as_it_is = people.outcome.n, np.ones(1)
+    if people is model.people:
+        judged, slope, gained = model.fit, 1.0, -2.0
+    else:
+        judged = fit_risk_sets(people.sets, predictor[:, None], names=["linear predictor"], start=as_it_is)
+        frozen = partial_likelihood(people.sets, predictor[None, people.sets.rows], as_it_is)
+        slope, gained = float(judged.coef[0]), 2.0 * (judged.loglik - frozen.loglik)
+    r2 = np.expm1(-judged.lrt / n) / np.expm1(2.0 * judged.loglik_null / n)
+    d, u = (chi2 / (-2.0 * judged.loglik_null) for chi2 in (judged.lrt - 1.0, gained))
+    return [slope, float(r2), d, u, d - u, slope * _mean_difference(predictor)]
+
+
+def _mean_difference(values: Floats) -> float:
+    """Gini's mean difference of values (n,): the mean over pairs of how far they lie apart."""
+    n = len(values)
+    return float(2.0 * (2.0 * np.arange(n) - n + 1.0) @ np.sort(values) / (n * (n - 1.0)))
