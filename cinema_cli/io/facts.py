@@ -58,10 +58,10 @@ def valid_date(text: str | None) -> str | None:
 def study_facts(instances: pl.DataFrame) -> dict[str, Any]:
     """Row of FACTS_SCHEMA for one study: of each fact the value that most images carry."""
     magnetic = (instances["modality"] == "MR").fill_null(value=False)
-    chosen = magnetic if magnetic.any() else ~magnetic
+    chosen = instances.filter(magnetic) if magnetic.any() else instances
 
     def usual(name: str) -> Any:
-        return _usual(instances[name].filter(chosen))
+        return _usual(chosen[name])
 
     facts: dict[str, Any] = {name: _plausible(usual(name), *limits) for name, limits in _PLAUSIBLE.items()}
     sex = str(usual("sex") or "").upper()[:1]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Floats, Ints, Run, median, usual_count
+from cinema_cli.io.passes import RELIABLE_KEYS, Columns, Run, usual_count
 from cinema_cli.io.stack import Stack
+from cinema_cli.io.vectors import Floats, Ints, median
 
 MOST_UNLIKE = 0.2  # of the usual number of frames: a slice that differs by more shows moments of another length
 
@@ -142,6 +143,6 @@ def _missing_at_ends(stack: Stack, table: Columns, usual: int) -> int:
         return 0
     step = median([_step(run.times) for run in stack.runs])
     rows = np.concatenate([run.rows for run in stack.runs])
-    interval = np.nanmedian(np.r_[table["nominal_interval_ms"][rows].astype(float), -1.0])
+    interval = np.nanmedian(np.r_[table["nominal_interval_ms"][rows], -1.0])
     fits = interval > 0 and np.rint(interval / step) >= told
     return told - usual if fits else 0

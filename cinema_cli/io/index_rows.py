@@ -12,8 +12,9 @@ from cinema_cli.io.choice import Candidate
 from cinema_cli.io.facts import normal_vendor
 from cinema_cli.io.keywords import part_keyword, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, Ints, median
+from cinema_cli.io.passes import MIN_FRAMES
 from cinema_cli.io.timing import Timing, told_cycle_ms, told_step_ms
+from cinema_cli.io.vectors import Ints, median
 
 KEY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "participant_id": pl.String,

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import polars as pl
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import Columns, Floats
+from cinema_cli.io.passes import Columns
+from cinema_cli.io.vectors import Floats
 
 # Words of English, German and French protocols and of UK Biobank, tried in this order on lower-case text whose
 # separators are single spaces. What a contrast is (flow, map, LGE) comes before what a plane is, and a view before the
@@ -57,6 +59,7 @@ def keyword(*texts: str | None) -> str | None:
     return _foremost(meanings(*texts))
 
 
+@lru_cache(maxsize=1024)  # many series are described alike
 def meanings(*texts: str | None) -> tuple[str, ...]:
     """Every meaning of the first text that has any, in the order of `_WORDS`."""
     for text in texts:
@@ -91,7 +94,7 @@ def plane_keyword(part: Part, table: Columns) -> str | None:
 def without_exam_protocols(table: Columns) -> Columns:
     """A study's table without protocol names that most of its series share across planes: those name the exam."""
     first = np.unique(table["series_uid"].astype(str), return_index=True)[1]
-    axes = [np.stack([table[f"{k}_{c}"][first].astype(float) for c in "xyz"], axis=1) for k in ("row", "column")]
+    axes = [np.stack([table[f"{k}_{c}"][first] for c in "xyz"], axis=1) for k in ("row", "column")]
     names, normals = table["protocol_name"], np.cross(axes[0], axes[1])
     exam = {
         name

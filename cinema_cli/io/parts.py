@@ -16,15 +16,13 @@ from cinema_cli.io.passes import (
     TIME_KEYS,
     TIMES_OF_DAY,
     Columns,
-    Floats,
-    Ints,
     Run,
     cluster,
     is_evenly_timed,
-    median,
     runs_of,
     usual_count,
 )
+from cinema_cli.io.vectors import Floats, Ints, cross, distinct_rows, filled, length, median, medians
 
 SAME_DIRECTION_DEG = 1.0  # planes closer than this are parallel; scanners repeat the prescription to rounding
 MIN_STACK_SLICES = 3  # fewer parallel planes are single views, not a stack
@@ -41,17 +39,13 @@ class Part:
     rows: Ints  # all images, copies included
     row_direction: Floats  # (3,)
     column_direction: Floats  # (3,)
+    normal: Floats  # (3,): unit normal of the planes
     shape: tuple[int, int]  # (rows, columns)
     spacing_mm: tuple[float, float]  # (between rows, between columns)
     thickness_mm: float | None
     copies: int  # files that repeat a SOP instance
     runs: tuple[Run, ...]  # by position; empty where `defect` is set
     defect: str = ""  # why the images have no place in space: a reason code
-
-    @property
-    def normal(self) -> Floats:
-        """Unit normal of the planes, (3,)."""
-        return np.cross(self.row_direction, self.column_direction)
 
     @property
     def n_slices(self) -> int:
@@ -72,9 +66,18 @@ class Part:
 
 
 def to_columns(instances: pl.DataFrame) -> Columns:
-    """Instance rows of a study as arrays; missing numbers become NaN, and times of day go on after midnight."""
-    table = {name: instances[name].to_numpy() for name in instances.columns}
-    return table | {name: _past_midnight(table[name].astype(float)) for name in TIMES_OF_DAY}
+    """Images of a study as arrays; missing numbers become NaN, and times of day go on after midnight.
+
+    `origin_mm` (image, 3) and `axes` (image, 6) are position and orientation as one array each.
+    """
+    kinds = instances.schema
+    table = {name: instances[name].to_numpy() for name in kinds}
+    table |= {name: values.astype(np.float64) for name, values in table.items() if kinds[name].is_numeric()}
+    table |= {name: _past_midnight(table[name]) for name in TIMES_OF_DAY}
+    table["has_pixels"] = table["has_pixels"].astype(np.bool_)
+    table["origin_mm"] = np.stack([table[f"position_{c}"] for c in "xyz"], axis=1)
+    table["axes"] = np.stack([table[f"{k}_{c}"] for k in ("row", "column") for c in "xyz"], axis=1)
+    return table
 
 
 def _past_midnight(times_s: Floats) -> Floats:
@@ -104,62 +107,52 @@ def split_parts(table: Columns) -> tuple[Part, ...]:
 def _trusted_keys(parts: Sequence[Part], table: Columns) -> tuple[str, ...]:
     """TIME_KEYS without those that run against the trigger times of a cine of the study: they order nothing."""
     timed = [run.rows for part in parts for run in part.runs if run.n_frames >= MIN_FRAMES and is_evenly_timed(run)]
-    against = {key for key in TIME_KEYS for rows in timed if (np.diff(table[key][rows].astype(float)) < 0).any()}
+    against = {key for key in TIME_KEYS for rows in timed if (np.diff(table[key][rows]) < 0).any()}
     return tuple(key for key in TIME_KEYS if key in RELIABLE_KEYS or key not in against)
 
 
 def _part_keys(table: Columns, orientation: Ints) -> list[tuple[Any, ...]]:
     """What images must share to be of one part; images without pixels or place are apart."""
-    whole = np.isfinite(np.stack([table[f"position_{c}"].astype(float) for c in "xyz"])).all(axis=0)
-    whole &= np.array([bool(p) for p in table["has_pixels"]])
-    spacing = [np.nan_to_num(np.round(table[f"{k}_spacing_mm"].astype(float), 3), nan=-1.0) for k in ("row", "column")]
-    kind = [image_kind(text) for text in table["image_type"]]
-    number = np.nan_to_num(table["series_number"].astype(float), nan=-1.0).astype(int)
-    return [
-        (
-            number[i],
-            table["series_uid"][i] or "",
-            orientation[i],
-            table["rows"][i],
-            table["columns"][i],
-            spacing[0][i],
-            spacing[1][i],
-            kind[i],
-            bool(whole[i]),
-        )
-        for i in range(len(kind))
-    ]
+    whole = np.isfinite(table["origin_mm"]).all(axis=1) & table["has_pixels"]
+    spacing = [filled(table[f"{k}_spacing_mm"].round(3), with_=-1.0) for k in ("row", "column")]
+    number = filled(table["series_number"], with_=-1.0).astype(int)
+    numbers = (number, orientation, table["rows"], table["columns"], *spacing, whole)
+    uids = [uid or "" for uid in table["series_uid"]]
+    kinds = map(image_kind, table["image_type"])
+    first, *others, last = (values.tolist() for values in numbers)
+    return list(zip(first, uids, *others, kinds, last, strict=True))
 
 
 def _orientation_labels(table: Columns) -> Ints:
     """Same label where both image axes agree within SAME_DIRECTION_DEG; -1 without a usable orientation."""
-    axes = np.stack([table[f"{k}_{c}"].astype(float) for k in ("row", "column") for c in "xyz"], axis=1)
-    length = np.stack([np.linalg.norm(axes[:, :3], axis=1), np.linalg.norm(axes[:, 3:], axis=1)])
-    usable = (np.abs(length - 1) < 0.01).all(axis=0) & (np.abs((axes[:, :3] * axes[:, 3:]).sum(axis=1)) < 0.01)
+    axes = table["axes"]
+    lengths = np.stack([np.linalg.norm(axes[:, :3], axis=1), np.linalg.norm(axes[:, 3:], axis=1)])
+    usable = (np.abs(lengths - 1) < 0.01).all(axis=0) & (np.abs((axes[:, :3] * axes[:, 3:]).sum(axis=1)) < 0.01)
     labels = np.full(len(axes), -1, dtype=np.int64)
     if usable.any():
-        unique, inverse = np.unique(np.round(axes[usable], 4), axis=0, return_inverse=True)
-        labels[usable] = cluster(unique, 2 * np.sin(np.radians(SAME_DIRECTION_DEG) / 2))[inverse.ravel()]
+        unique, which = distinct_rows(np.round(axes[usable], 4))
+        labels[usable] = cluster(unique, 2 * np.sin(np.radians(SAME_DIRECTION_DEG) / 2))[which]
     return labels
 
 
 def _part(index: int, rows: Ints, table: Columns, keys: Sequence[str]) -> Part:
     first = rows[0]
-    number = float(table["series_number"][first]) if table["series_number"][first] is not None else np.nan
-    directions = np.stack([table[f"{k}_{c}"][rows].astype(float) for k in ("row", "column") for c in "xyz"])
-    axes = np.median(directions, axis=1).reshape(2, 3)
+    number = table["series_number"][first]
+    axes = medians(table["axes"][rows]).reshape(2, 3)
     spacing = tuple(float(table[f"{k}_spacing_mm"][first] or np.nan) for k in ("row", "column"))
     defect = _defect(rows, axes, spacing, table)
+    row, column = axes if defect else (axis / length(axis) for axis in axes)
     kept = _without_copies(rows, table)
-    thick = table["thickness_mm"][rows].astype(float)
+    thick = table["thickness_mm"][rows]
     thick = thick[np.isfinite(thick)]
     return Part(
         index=index,
         series_uid=table["series_uid"][first] or "",
         series_number=None if np.isnan(number) else int(number),
         rows=rows,
-        row_direction=axes[0] / (1.0 if defect else float(np.linalg.norm(axes[0]))),
-        column_direction=axes[1] / (1.0 if defect else float(np.linalg.norm(axes[1]))),
+        row_direction=row,
+        column_direction=column,
+        normal=cross(row, column),
         shape=_matrix(first, table),
         spacing_mm=(spacing[0], spacing[1]),
         thickness_mm=median(thick) if len(thick) else None,
@@ -171,17 +164,15 @@ def _part(index: int, rows: Ints, table: Columns, keys: Sequence[str]) -> Part:
 
 def _matrix(row: np.int64, table: Columns) -> tuple[int, int]:
     """Rows and columns of an image; 0 where the header does not say."""
-    rows, columns = (int(np.nan_to_num(float(table[name][row] or 0))) for name in ("rows", "columns"))
-    return rows, columns
+    rows, columns = (float(table[name][row]) for name in ("rows", "columns"))
+    return 0 if np.isnan(rows) else int(rows), 0 if np.isnan(columns) else int(columns)
 
 
 def _defect(rows: Ints, axes: Floats, spacing: tuple[float, ...], table: Columns) -> str:
     """Why images cannot be placed in space: a reason code, or empty."""
-    if not np.array([bool(p) for p in table["has_pixels"][rows]]).all():
+    if not table["has_pixels"][rows].all():
         return "no_pixels"
-    origin = np.stack([table[f"position_{c}"][rows].astype(float) for c in "xyz"])
-    length = np.linalg.norm(axes, axis=1)
-    if not np.isfinite(origin).all() or not (np.abs(length - 1) < 0.01).all():
+    if not np.isfinite(table["origin_mm"][rows]).all() or not all(abs(length(axis) - 1) < 0.01 for axis in axes):
         return "no_geometry"
     if not all(np.isfinite(s) and s > 0 for s in spacing):
         return "bad_spacing"
@@ -191,8 +182,11 @@ def _defect(rows: Ints, axes: Floats, spacing: tuple[float, ...], table: Columns
 def _without_copies(rows: Ints, table: Columns) -> Ints:
     """One row for each SOP instance, frame, place and time: a second file of the same image is only a copy, and so is
     one in an archive beside the file that was unpacked from it."""
+    images = set(zip(table["sop_uid"][rows], table["frame_item"][rows].tolist(), strict=True))
+    if len(images) == len(rows) and not any(uid is None for uid, _ in images):
+        return rows
     names = ("frame_item", "position_x", "position_y", "position_z", "trigger_time_ms", "temporal_position")
-    numbers = np.stack([np.nan_to_num(table[n][rows].astype(float), nan=-9e9) for n in names], axis=1)
+    numbers = np.stack([filled(table[n][rows], with_=-9e9) for n in names], axis=1)
     seen: dict[tuple[Any, ...], int] = {}
     places = [
         (member is not None, str(path), str(member))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Columns = dict[str, NDArray[Any]]  # the instance columns of one study, as arrays
+from cinema_cli.io.vectors import Floats, Ints, cross, distinct_rows, filled, median, medians
+
+Columns = dict[str, NDArray[Any]]  # the images of one study, see `parts.to_columns`
 
 SAME_POSITION_MM = 0.5  # image origins closer than this are one slice; the thinnest cine slices are several mm apart
 MIN_FRAMES = 8
@@ -44,13 +44,6 @@ class Run:
         return len(self.rows)
 
 
-def median(values: Floats | Sequence[float]) -> float:
-    """What `np.median` says of one row of numbers, in a third of its time: it is asked of every slice. NaN for none."""
-    ordered = np.sort(values)
-    n = len(ordered)
-    return float((ordered[(n - 1) // 2] + ordered[n // 2]) / 2) if n and ordered[-1] == ordered[-1] else float("nan")
-
-
 def usual_count(counts: Sequence[int]) -> int:
     """Most frequent count; of equally frequent ones the largest. 0 for none."""
     return max(set(counts), key=lambda c: (counts.count(c), c)) if counts else 0
@@ -67,13 +60,12 @@ def is_evenly_timed(run: Run) -> bool:
 
 def runs_of(part: int, rows: Ints, axes: Floats, table: Columns, keys: Sequence[str]) -> tuple[Run, ...]:
     """Images at each place, in the order of the best of `keys` there, repeated passes apart."""
-    origin = np.stack([table[f"position_{c}"][rows].astype(float) for c in "xyz"], axis=1)
-    unique, inverse = np.unique(np.round(origin, 2), axis=0, return_inverse=True)
-    place = cluster(unique, SAME_POSITION_MM)[inverse.ravel()]
-    normal = np.cross(axes[0], axes[1])
+    unique, which = distinct_rows(table["origin_mm"][rows].round(2))
+    place = cluster(unique, SAME_POSITION_MM)[which]
+    normal = cross(axes[0], axes[1])
     runs = [
         run
-        for label in np.unique(place)
+        for label in range(place.max() + 1)
         for member in _by_acquisition(rows[place == label], table)
         for run in _runs_at(part, member, normal, table, keys)
     ]
@@ -83,11 +75,11 @@ def runs_of(part: int, rows: Ints, axes: Floats, table: Columns, keys: Sequence[
 def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequence[str]) -> list[Run]:
     """Passes through the cycle at one place; images that lack the key of the others are counted with the first."""
     key = _time_key(rows, table, keys)
-    placed = rows[np.isfinite(table[key][rows].astype(float))] if key else rows
+    placed = rows[np.isfinite(table[key][rows])] if key else rows
     runs: list[Run] = []
     for chosen, duplicates in _passes(placed, key, table):
-        origin = np.median([table[f"position_{c}"][chosen].astype(float) for c in "xyz"], axis=1)
-        times = table[key][chosen].astype(float) if key else np.arange(len(chosen), dtype=np.float64)
+        origin = medians(table["origin_mm"][chosen])
+        times = table[key][chosen] if key else np.arange(len(chosen), dtype=np.float64)
         runs.append(
             Run(
                 part=part,
@@ -100,7 +92,7 @@ def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequen
                 unplaced=0 if runs else len(rows) - len(placed),
                 latest_s=_latest(chosen, table),
                 told=_told(chosen, table),
-                acquisition=float(np.nan_to_num(table["acquisition_number"][chosen].astype(float), nan=-1.0).min()),
+                acquisition=float(filled(table["acquisition_number"][chosen], with_=-1.0).min()),
             )
         )
     return runs
@@ -108,16 +100,16 @@ def _runs_at(part: int, rows: Ints, normal: Floats, table: Columns, keys: Sequen
 
 def _told(rows: Ints, table: Columns) -> int:
     """Frames of the cycle by CardiacNumberOfImages; 0 where the images do not agree, or do not say."""
-    values = np.unique(np.nan_to_num(table["n_cardiac_images"][rows].astype(float)))
-    return int(values[0]) if len(values) == 1 else 0
+    values = table["n_cardiac_images"][rows]
+    return int(values[0]) if (values == values[0]).all() else 0
 
 
 def _latest(rows: Ints, table: Columns) -> float:
     """Last time of day among the images, s; acquisition time if there is one, else content time."""
     for name in TIMES_OF_DAY:
-        values = table[name][rows].astype(float)
-        if np.isfinite(values).any():
-            return float(np.nanmax(values))
+        latest = float(np.fmax.reduce(table[name][rows]))
+        if not np.isnan(latest):
+            return latest
     return -np.inf
 
 
@@ -127,9 +119,9 @@ def _time_key(rows: Ints, table: Columns, keys: Sequence[str]) -> str:
     Most images must carry it. Values may repeat (duplicates, repeated passes), but not times of day.
     """
     for key in keys:
-        values = table[key][rows].astype(float)
-        known = np.isfinite(values).sum()
-        distinct = len(np.unique(np.round(values[np.isfinite(values)], 3)))
+        values = table[key][rows]
+        values = values[np.isfinite(values)]
+        known, distinct = len(values), len(set(np.round(values, 3).tolist()))
         repeats = known > len(rows) / 2 and distinct >= max(min(2, len(rows)), known / 4)
         if distinct == len(rows) or (repeats and key not in TIMES_OF_DAY):
             return key
@@ -138,11 +130,14 @@ def _time_key(rows: Ints, table: Columns, keys: Sequence[str]) -> str:
 
 def _passes(rows: Ints, key: str, table: Columns) -> list[tuple[Ints, int]]:
     """Images of one place as passes through the cycle, each (rows in time order, number of duplicates left out)."""
-    uid = np.argsort(np.argsort(np.array([str(u) for u in table["sop_uid"][rows]])))
     if not key:
-        return [(rows[np.argsort(uid)], 0)]
-    values = np.round(table[key][rows].astype(float), 3)
-    tie = [np.nan_to_num(table[name][rows].astype(float)) for name in (*TIMES_OF_DAY, "instance_number")]
+        return [(rows[_order_of_uids(rows, table)], 0)]
+    values = np.round(table[key][rows], 3)
+    order = np.argsort(values)
+    if (np.diff(values[order]) > 0).all():
+        return [(rows[order], 0)]
+    uid = np.argsort(_order_of_uids(rows, table))
+    tie = [filled(table[name][rows], with_=0.0) for name in (*TIMES_OF_DAY, "instance_number")]
     order = np.lexsort((uid, tie[2], tie[1], tie[0], values))
     ordered, sorted_values = rows[order], values[order]
     starts = np.flatnonzero(np.r_[True, np.diff(sorted_values) > 0])
@@ -153,11 +148,17 @@ def _passes(rows: Ints, key: str, table: Columns) -> list[tuple[Ints, int]]:
     return [(ordered[latest], len(rows) - len(starts))]
 
 
+def _order_of_uids(rows: Ints, table: Columns) -> Ints:
+    return np.argsort(np.array([str(uid) for uid in table["sop_uid"][rows]]))
+
+
 def _by_acquisition(rows: Ints, table: Columns) -> list[Ints]:
     """Passes that AcquisitionNumber tells apart: only where each of its values has a cine's worth of images."""
-    numbers = np.nan_to_num(table["acquisition_number"][rows].astype(float), nan=-1.0)
+    numbers = filled(table["acquisition_number"][rows], with_=-1.0)
+    if (numbers == numbers[0]).all():
+        return [rows]
     values, counts = np.unique(numbers, return_counts=True)
-    if len(values) > 1 and counts.min() >= max(MIN_FRAMES, counts.max() / 2):
+    if counts.min() >= max(MIN_FRAMES, counts.max() / 2):
         return [rows[numbers == v] for v in values]
     return [rows]
 

@@ -8,8 +8,9 @@ from cinema_cli.domain.cine import Note, View
 from cinema_cli.io.dicom_values import image_kind
 from cinema_cli.io.keywords import MENTIONED, keyword, part_keyword, part_meanings, plane_keyword
 from cinema_cli.io.parts import Part
-from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Ints, Run, is_evenly_timed, median
+from cinema_cli.io.passes import MIN_FRAMES, TIMES_OF_DAY, Columns, Run, is_evenly_timed
 from cinema_cli.io.timing import CYCLE_MS, STEP_MS
+from cinema_cli.io.vectors import Ints, median
 from cinema_cli.io.views import is_short_axis_slice
 
 _REASONS: Mapping[str, str] = {
@@ -97,7 +98,7 @@ def _other_contrast(part: Part, table: Columns, word: str | None) -> Note | None
             return Note(word, f"{_REASONS[word]} (by its description; phase images)")
         return Note("flow", _REASONS["flow"] + " (velocity encoding or phase images in the headers)")
     for name, code, what in (("inversion_time_ms", "t1_map", "inversion"), ("echo_time_ms", "t2_map", "echo")):
-        values = table[name][rows].astype(float)
+        values = table[name][rows]
         n = len(np.unique(np.round(values[np.isfinite(values)], 1)))
         if n >= 3 and n >= part.n_frames / 2 and part.n_frames > 1:
             return Note(code, f"{_REASONS[code]}: {n} different {what} times")
@@ -114,7 +115,7 @@ def _only_mentions(part: Part, table: Columns, word: str) -> bool:
     An inversion pulse is a sign that the word is meant; velocity encoding was asked for before.
     """
     rows = part.rows
-    inverted = np.isfinite(table["inversion_time_ms"][rows].astype(float)).any()
+    inverted = np.isfinite(table["inversion_time_ms"][rows]).any()
     if inverted or "IR" in str(table["scanning_sequence"][rows[0]] or "").upper().split("\\"):
         return False
     from_protocol = keyword(table["series_description"][rows[0]]) is None
@@ -127,7 +128,7 @@ def _shows_one_cycle(part: Part, table: Columns) -> bool:
     if part.n_frames < MIN_FRAMES:
         return False
     if part.sorted_by != "trigger_time_ms":
-        return bool((table["n_cardiac_images"][part.rows].astype(float) == part.n_frames).all())
+        return bool((table["n_cardiac_images"][part.rows] == part.n_frames).all())
     spans = [
         (float(np.ptp(run.times)), run.n_frames - 1)
         for run in part.runs
@@ -168,7 +169,7 @@ def _acquisition_step_ms(run: Run, table: Columns) -> float | None:
 
     In a segmented cine all frames are of the same beats: their times are equal, or tick by tens of milliseconds.
     """
-    times = np.unique(table["acquisition_time_s"][run.rows].astype(float))
+    times = np.unique(table["acquisition_time_s"][run.rows])
     own = len(times) == run.n_frames > 1 and np.isfinite(times).all()
     return 1000.0 * median(np.diff(times)) if own else None
 

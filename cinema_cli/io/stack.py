@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cinema_cli.io.parts import MIN_STACK_SLICES, SAME_DIRECTION_DEG, Part
-from cinema_cli.io.passes import Floats, Run, median, usual_count
+from cinema_cli.io.passes import Run, usual_count
 from cinema_cli.io.spares import Aside, Spare, choose_runs
 from cinema_cli.io.sweeps import OVERLAP
+from cinema_cli.io.vectors import Floats, median, medians
 
 LV_AXIS_LPS: Floats = np.array([0.6, -0.6, -0.5]) / np.linalg.norm([0.6, -0.6, -0.5])
 """Base to apex in patient coordinates: left, anterior, inferior. Measured on the two SCD stacks (0.67, -0.67, -0.32),
 (0.63, -0.66, -0.41) and one M&Ms-2 heart (0.56, -0.77, -0.30); hearts vary by some 30 degrees about it."""
 
+_SAME_DIRECTION = np.cos(np.radians(SAME_DIRECTION_DEG))
+_SAME_SPACING_MM = 1e-3  # between pixels
 _SAME_SLICE = 0.45  # of the slice spacing: runs closer than this show one slice
 _FARTHEST_NEIGHBOUR = 3.5  # slice spacings: farther away it is another place, not a gap
 
@@ -87,20 +90,22 @@ def join_parts(parts: Sequence[Part], *, preferred: Collection[int] = ()) -> tup
 
 def are_parallel(a: Part, b: Part) -> bool:
     """Whether slices of two parts can be of one stack: same directions, matrix and pixel spacing."""
-    cosine = min(a.row_direction @ b.row_direction, a.column_direction @ b.column_direction)
-    return bool(have_same_grid(a, b) and cosine >= np.cos(np.radians(SAME_DIRECTION_DEG)))
+    if not have_same_grid(a, b):
+        return False
+    return bool(min(a.row_direction @ b.row_direction, a.column_direction @ b.column_direction) >= _SAME_DIRECTION)
 
 
 def have_same_grid(a: Part, b: Part) -> bool:
     """Whether two parts have the same matrix and pixel spacing."""
-    return a.shape == b.shape and bool(np.allclose(a.spacing_mm, b.spacing_mm, atol=1e-3))
+    pairs = zip(a.spacing_mm, b.spacing_mm, strict=True)
+    return a.shape == b.shape and all(abs(own - other) <= _SAME_SPACING_MM for own, other in pairs)
 
 
 def extends_on_another_grid(stack: Stack, sax: Stack) -> bool:
     """Whether a stack holds slices, next to `sax` and none of its own, that only their matrix or spacing keeps out."""
     normal = to_apex(sax.lead.normal)
     cosine = abs(float(normal @ stack.lead.normal))
-    if have_same_grid(stack.lead, sax.lead) or cosine < np.cos(np.radians(SAME_DIRECTION_DEG)):
+    if have_same_grid(stack.lead, sax.lead) or cosine < _SAME_DIRECTION:
         return False
     own, usual = np.array([run.origin_mm @ normal for run in sax.runs]), sax.spacing_mm or 0.0
     nearest = [float(np.abs(own - run.origin_mm @ normal).min()) for run in stack.runs]
@@ -157,13 +162,14 @@ def beside_mm(stack: Stack) -> Floats:
     was moved. Distances are from the slice that most others agree with.
     """
     positions = stack.positions_mm
+    if len(positions) == 1:
+        return np.zeros(1)
     axes = np.stack([stack.lead.row_direction, stack.lead.column_direction], axis=1)
     origins = np.array([run.origin_mm for run in stack.runs]) @ axes  # (slice, 2)
-    if len(positions) > 1:
-        drift = np.median(np.diff(origins, axis=0) / np.diff(positions)[:, None], axis=0)
-        origins = origins - positions[:, None] * drift
+    drift = medians(np.diff(origins, axis=0) / np.diff(positions)[:, None])
+    origins = origins - positions[:, None] * drift
     apart = np.linalg.norm(origins[:, None] - origins[None], axis=2)
-    usual: Floats = apart[np.median(apart, axis=1).argmin()]
+    usual: Floats = apart[medians(apart.T).argmin()]
     return usual
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from cinema_cli.io.parts import MIN_STACK_SLICES, Part
-from cinema_cli.io.passes import SAME_POSITION_MM, Run, median
+from cinema_cli.io.passes import SAME_POSITION_MM, Run
+from cinema_cli.io.vectors import median
 
 OVERLAP = 0.75  # of the slice thickness: slices that lie closer than this show the same muscle twice
 ON_GRID = 0.2  # of the slice spacing: so far a slice may lie off a whole number of spacings

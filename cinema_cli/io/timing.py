@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import Note
 from cinema_cli.io.frames import FramePlan
-from cinema_cli.io.passes import Columns, median
+from cinema_cli.io.passes import Columns
 from cinema_cli.io.stack import Stack
+from cinema_cli.io.vectors import median
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +78,7 @@ def _mean_times(times_ms: Floats) -> Floats:
 def told_cycle_ms(rows: NDArray[np.int64], table: Columns) -> float | None:
     """Median R-R interval by NominalInterval, else by HeartRate; None where implausible or absent."""
     for name in ("nominal_interval_ms", "heart_rate_bpm"):
-        values = table[name][rows].astype(float)
+        values = table[name][rows]
         values = values[np.isfinite(values) & (values > 0)]
         values = values if name == "nominal_interval_ms" else 60000.0 / values
         values = values[(values >= CYCLE_MS[0]) & (values <= CYCLE_MS[1])]
@@ -90,7 +91,7 @@ def told_step_ms(rows: NDArray[np.int64], table: Columns, n_frames: int) -> tupl
     """Time between the frames of images without trigger times, ms, and the header that tells it."""
     if (told := told_cycle_ms(rows, table)) is not None:
         return told / n_frames, "rr_interval"
-    repetition = table["repetition_time_ms"][rows].astype(float)
+    repetition = table["repetition_time_ms"][rows]
     if np.isfinite(repetition).any():
         step = float(np.nanmedian(repetition))
         # Siemens writes the time between frames of a segmented cine as RepetitionTime; others write the true TR (3 ms)

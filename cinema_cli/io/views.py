@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cinema_cli.domain.cine import View
 from cinema_cli.io.parts import MIN_STACK_SLICES, Part
 from cinema_cli.io.stack import LV_AXIS_LPS, Stack, are_parallel, extends_on_another_grid, to_apex
-
-Floats = NDArray[np.float64]
+from cinema_cli.io.vectors import Floats, cross, length
 
 SAX_WITHIN_DEG = 45.0  # a stack's normal lies this near to LV_AXIS_LPS in a short axis; long-axis planes lie near 90
 CARDINAL_WITHIN_DEG = 8.0  # nearer than this to a body axis: a plain axial, coronal or sagittal stack
@@ -88,7 +86,7 @@ def _classify_stack(stack: Stack, word: str | None) -> ViewGuess:
 
 def _angle_deg(a: Floats, b: Floats) -> float:
     """Angle between two undirected lines, degrees 0..90."""
-    return float(np.degrees(np.arccos(np.clip(abs(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b)), 0.0, 1.0))))
+    return float(np.degrees(np.arccos(min(float(abs(a @ b)) / (length(a) * length(b)), 1.0))))
 
 
 def lies_across(normal: Floats) -> bool:
@@ -111,9 +109,9 @@ def cut_angle_deg(normal: Floats, axis: Floats) -> float:
     axial = _angle_deg(axis, np.array([0.0, 0.0, 1.0])) <= CARDINAL_WITHIN_DEG
     above = np.array([0.0, -1.0, 0.0]) if axial else np.array([0.0, 0.0, 1.0])
     up = above - axis * (above @ axis)
-    up /= np.linalg.norm(up)
-    line = np.cross(normal, axis)
-    return float(np.degrees(np.arctan2(line @ up, line @ np.cross(up, axis))) % 180.0)
+    up /= length(up)
+    line = cross(normal, axis)
+    return float(np.degrees(np.arctan2(line @ up, line @ cross(up, axis))) % 180.0)
 
 
 @dataclass(frozen=True, slots=True)
