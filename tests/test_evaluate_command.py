@@ -211,7 +211,7 @@ def test_a_table_needs_a_folder_and_another_system_something_to_compare(
 ) -> None:
     ours, true = (str(path) for path in tables)
     assert run(["evaluate", ours, "--reference", true]) == 2
-    assert "--out is needed" in capsys.readouterr().err
+    assert "ours.csv is a table: where to write is not known" in capsys.readouterr().err
     asked = ["--map", "ef=lvef_pct", "-o", str(tmp_path)]
     assert run(["evaluate", ours, "--reference", true, "--against", str(truth), *asked]) == 2
     assert "has no table of values" in capsys.readouterr().err

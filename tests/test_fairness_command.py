@@ -12,7 +12,7 @@ from made_people import a_folder
 
 from cinema_cli.analysis.estimates import ANALYSES, SCHEMA
 from cinema_cli.commands.app import run
-from cinema_cli.commands.cohort_fairness import cohort_fairness
+from cinema_cli.commands.cohort_analyses import analyse_people, cohort_fairness
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.io.identity import keyed_hash
@@ -145,7 +145,7 @@ def test_a_cohort_may_be_audited_by_its_clinical_file(tmp_path: Path, capsys: py
     table.with_columns(participant_id=pl.Series(hashed)).write_parquet(out / "phenotypes.parquet")
     cohort_fairness(out, out / "people.csv", command="cinema analyse", jobs=1, hash_key=key)
     assert "site=south" in set(pl.read_parquet(out / "fairness" / "estimates.parquet")["group"])
-    cohort_fairness(out, out / "nowhere.csv", command="cinema analyse", jobs=1, hash_key=key)
+    analyse_people(out, out / "nowhere.csv", command="cinema analyse", jobs=1, hash_key=key)
     assert "no audit of fairness" in capsys.readouterr().err
 
 

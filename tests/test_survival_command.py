@@ -13,9 +13,9 @@ from numpy.testing import assert_allclose
 from statistics_golden import STATISTICS
 
 from cinema_cli.analysis.estimates import SCHEMA
-from cinema_cli.commands import survival_files
+from cinema_cli.commands import analysis_files
 from cinema_cli.commands.app import run
-from cinema_cli.commands.cohort_survival import cohort_survival
+from cinema_cli.commands.cohort_analyses import analyse_people, cohort_survival
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE, names
 from cinema_cli.domain.errors import OutputError
@@ -262,7 +262,7 @@ def test_a_run_that_cannot_be_written_whole_leaves_the_last_one(
             raise OutputError(f"cannot write {path}: No space left on device", hint="", code="full")
         return write_atomic(path, content)
 
-    monkeypatch.setattr(survival_files, "write_atomic", full)
+    monkeypatch.setattr(analysis_files, "write_atomic", full)
     assert run([*asked, "--per", "unit", "--seed", "3"]) == 73
     assert {name: (tmp_path / "o" / name).read_bytes() for name in names} == before
     assert not list((tmp_path / "o").glob(".*.part"))
@@ -311,8 +311,9 @@ def test_a_cohort_without_its_analysis_is_one_warning(
     a_cohort(tmp_path / "out", people(1))
     clinical = tmp_path / "clinical.csv"
     pl.DataFrame({"participant_id": ["000"], "time": [1.0], "event": [1]} | columns).write_csv(clinical)
-    cohort_survival(tmp_path / "out", clinical, command="", jobs=1, hash_key=None)
-    assert [sentence for sentence, _ in console.warned] == ["no survival analysis"]  # who, is in no log
+    analyse_people(tmp_path / "out", clinical, command="", jobs=1, hash_key=None)
+    warned = [sentence for sentence, _ in console.warned]
+    assert warned == ["no survival analysis", "no audit of fairness"]  # who, is in no log
     assert "no survival analysis: " in capsys.readouterr().err
     assert not (tmp_path / "out" / "survival").exists()
 

@@ -5,21 +5,19 @@ from typing import Annotated
 
 import typer
 
+from cinema_cli.commands import analysis_options as shared
 from cinema_cli.commands import options
+from cinema_cli.commands.analysis_options import Names
 from cinema_cli.commands.console import LogFormat
-
-_Names = list[str] | None
 
 
 def evaluate(
     context: typer.Context,
     source: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Output folder of `cinema analyse` or `infer`, or one of masks.")
+        Path,
+        typer.Argument(metavar="OUT", help="Output folder of `cinema analyse` or `infer`, one of masks, or a table."),
     ],
-    reference: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR|FILE", help="Folder of masks or contours, or a table of true values."),
-    ] = None,
+    reference: shared.Reference = None,
     labels: Annotated[
         str,
         typer.Option(
@@ -30,11 +28,10 @@ def evaluate(
         Path | None, typer.Option(help="A table of true values, where --reference is a folder.")
     ] = None,
     value_map: Annotated[
-        _Names, typer.Option("--map", metavar="A=B", help="Column A of the true values is B of ours: ef=lvef_pct.")
+        Names, typer.Option("--map", metavar="A=B", help="Column A of the true values is B of ours: ef=lvef_pct.")
     ] = None,
-    id_column: Annotated[
-        str, typer.Option(metavar="COL", help="Participants in the tables [default: participant_id, eid, id, patient].")
-    ] = "",
+    id_column: shared.IdColumn = "",
+    hash_ids: shared.HashIds = None,
     against: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Another system: its output folder, or a folder of its masks.")
     ] = None,
@@ -42,7 +39,7 @@ def evaluate(
         str, typer.Option(metavar="NAME", help="What numbers in masks of --against mean.")
     ] = "cinema",
     margin: Annotated[
-        _Names,
+        Names,
         typer.Option(metavar="A=X", help="By how much this may be worse than the other: dice=0.02,lvef_pct=3."),
     ] = None,
     repeat: Annotated[
@@ -51,20 +48,14 @@ def evaluate(
             metavar="FILE|sessions", help="Measured twice: a table of first and second, or `sessions` of a participant."
         ),
     ] = None,
-    groups: Annotated[_Names, typer.Option(metavar="A,B", help="The same by these columns.")] = None,
-    people: Annotated[
-        Path | None, typer.Option(help="Table with the columns of --groups [default: the true values, then OUT].")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder [default: OUT/evaluation].")
-    ] = None,
-    min_cell: Annotated[int, typer.Option(metavar="N", min=1, help="Fewer people than this are not shown.")] = 10,
-    no_suppress: Annotated[
-        bool, typer.Option("--no-suppress", help="Show small numbers too: not cleared for release.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")] = 0,
+    groups: Annotated[Names, typer.Option(metavar="A,B", help="The same by these columns.")] = None,
+    people: shared.People = None,
+    out: shared.Out = None,
+    min_cell: shared.MinCell = 10,
+    no_suppress: shared.NoSuppress = False,
+    seed: shared.Seed = 0,
     jobs: options.Jobs = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A summary as JSON on standard output.")] = False,
+    as_json: shared.Json = False,
     config: options.Config = None,
     verbose: options.Verbose = 0,
     quiet: options.Quiet = False,
@@ -76,8 +67,8 @@ def evaluate(
     What is empty or has no partner is counted. DIR/individual holds rows of people and is not for release.
     """
     from cinema_cli.commands.evaluate_asked import job_of
-    from cinema_cli.commands.evaluate_run import run_evaluation, summary_json
+    from cinema_cli.commands.evaluate_run import run_evaluation
 
     done = run_evaluation(job_of(context))
     if as_json:
-        print(summary_json(done))
+        print(done.as_json())

@@ -1,4 +1,4 @@
-"""What an evaluation was asked for: folders, tables, choices, where to write."""
+"""What an evaluation was asked for beyond what every analysis is: references, systems, choices."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,34 @@ from typing import Any
 
 import typer
 
-from cinema_cli.commands.options import names, resolved, typed
+from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared
+from cinema_cli.commands.options import names
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.label_maps import LabelMap, label_map
 from cinema_cli.io.processors import available_cpus
 
-FOLDER = "evaluation"  # inside the folder that is evaluated
 SESSIONS = "sessions"  # --repeat: two visits of one participant
+WORST = "worst.html"  # in INDIVIDUAL
+_README = """\
+evaluation.csv, .parquet   one row a study, system, structure or number, frame and metric; evaluation.json says what
+                           columns mean
+worst.html                 the studies farthest from their reference, with links to their pages
+"""
+_KIND = Kind(
+    name="evaluation",
+    made_of_rows="evaluation",
+    rows_name="evaluation",
+    rows_words=_README,
+    libraries=("numpy", "polars", "scipy", "matplotlib"),
+    further=(WORST,),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationJob:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationJob(AnalysisJob):
     """The options of `cinema evaluate`."""
 
-    source: Path
-    out: Path
+    kind = _KIND
     reference: Path | None = None  # a folder of masks or contours
     labels: LabelMap = field(default_factory=lambda: label_map("acdc"))
     values: Path | None = None  # a table of true values
@@ -35,12 +48,8 @@ class EvaluationJob:
     repeats_sessions: bool = False
     groups: tuple[str, ...] = ()
     people: Path | None = None
-    min_cell: int = 10
-    suppresses: bool = True
     seed: int = 0
     jobs: int = 1
-    command: str = ""  # as typed, without folders
-    options: Mapping[str, Any] | None = None  # as resolved from command line, environment and file
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -70,12 +79,9 @@ def job_of(context: typer.Context) -> EvaluationJob:
     margins = _margins(names(asked["margin"]))
     if margins and asked["against"] is None:
         raise UsageError("--margin is for two systems", hint="Name the other with --against.", code="margin")
-    if asked["out"] is None and asked["source"].is_file():
-        raise UsageError("--out is needed", hint="Predictions in a table have no folder to write into.", code="no_out")
     sessions = repeat is not None and str(repeat) == SESSIONS
     return EvaluationJob(
-        source=asked["source"],
-        out=asked["out"] or asked["source"] / FOLDER,
+        **shared(context, _KIND),
         reference=reference,
         labels=label_map(asked["labels"]),
         values=values,
@@ -88,12 +94,8 @@ def job_of(context: typer.Context) -> EvaluationJob:
         repeats_sessions=sessions,
         groups=names(asked["groups"]),
         people=asked["people"],
-        min_cell=asked["min_cell"],
-        suppresses=not asked["no_suppress"],
         seed=asked["seed"],
         jobs=asked["jobs"] or available_cpus(),
-        command=typed(context),
-        options=resolved(context),
     )
 
 

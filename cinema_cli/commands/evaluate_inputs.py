@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -15,14 +15,16 @@ from cinema_cli.analysis.evaluation.pairs import (
     find_predictions,
     find_references,
     paired,
+    under_hashed_ids,
     with_ids_of,
 )
-from cinema_cli.analysis.evaluation.people import groups_of_people
+from cinema_cli.analysis.evaluation.people import groups_of_people, participant_column
 from cinema_cli.analysis.evaluation.points import compared_points, has_points, read_points
 from cinema_cli.analysis.evaluation.table import EVALUATION, Kind, System
 from cinema_cli.analysis.evaluation.values import Answers, ValueTable, compared_values, read_answers, read_reference
-from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE, Source, read_phenotypes, read_source
-from cinema_cli.commands.analysis_files import digests_of
+from cinema_cli.analysis.survival.joining import matched_ids
+from cinema_cli.analysis.survival.reading import Source, as_text, read_phenotypes, read_source
+from cinema_cli.commands.analysis_files import digests_of, each_once, phenotype_table
 from cinema_cli.commands.console import counting
 from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.options import CONSOLE
@@ -52,7 +54,7 @@ class Inputs:
     def files(self) -> tuple[Path, ...]:
         """Every file that was read, each once."""
         masks = (one.path for study in (*self.studies, *self.other_studies) for one in _sources(study))
-        return tuple({path.resolve(): path for path in (*self.tables, *masks)}.values())
+        return each_once((*self.tables, *masks))
 
     def digests(self) -> tuple[InputFile, ...]:
         """Name and SHA-256 of the tables, and one of all masks of each side."""
@@ -88,12 +90,12 @@ def read_inputs(job: EvaluationJob) -> Inputs:
             hint="Two systems are compared by what both have: give --reference DIR, or a table to --against.",
             code="nothing_of_other",
         )
-    studies = _matched(job.source, job.reference)
+    studies = _matched(job, job.source)
     return Inputs(
         studies=studies,
-        other_studies=with_ids_of(studies, _matched(job.against, job.reference)),
+        other_studies=with_ids_of(studies, _matched(job, job.against)),
         answers=answers,
-        other_answers=read_answers(job.against) if job.against and others else None,
+        other_answers=_under_our_ids(read_answers(job.against), answers, job) if job.against and others else None,
         values=values,
         repeats=read_source(job.repeat, called="table of pairs", option="--repeat", code="repeat")
         if job.repeat
@@ -126,20 +128,36 @@ def compared(job: EvaluationJob, inputs: Inputs) -> Compared:
     return Compared(_without_doubles(parts), tuple(refusals), tuple(dict.fromkeys(notes)))
 
 
-def _matched(predictions: Path | None, references: Path | None) -> tuple[StudyMasks, ...]:
-    """Masks of the same visits. Raises InputError where nobody is on both sides."""
-    if predictions is None or references is None:
+def _matched(job: EvaluationJob, system: Path | None) -> tuple[StudyMasks, ...]:
+    """Masks of a system and of the reference of the same visits. Raises InputError where nobody is on both sides."""
+    references = job.reference
+    if system is None or references is None:
         return ()
-    ours, theirs = find_predictions(predictions), find_references(references)
+    ours, theirs = find_predictions(system), find_references(references)
+    if job.hash_key is not None:
+        known = {one.participant_id for one in find_predictions(job.source)}
+        ours, theirs = (under_hashed_ids(side, known=known, hash_key=job.hash_key) for side in (ours, theirs))
     studies = paired(ours, theirs)
     if not any(study.predictions and study.references for study in studies):
         shown = [", ".join(list(dict.fromkeys(one.participant_id for one in side))[:_SHOWN]) for side in (ours, theirs)]
         raise InputError(
-            f"no participant is in both: {predictions.name} has {shown[0]}, {references.name} has {shown[1]}",
+            f"no participant is in both: {system.name} has {shown[0]}, {references.name} has {shown[1]}",
             hint="Letters and digits of ids are compared, and sessions where there are several.",
             code="nobody_matches",
         )
     return studies
+
+
+def _under_our_ids(other: Answers, ours: Answers | None, job: EvaluationJob) -> Answers:
+    """Answers of another system with participants as the first one has them, where that hashed them."""
+    if job.hash_key is None or ours is None:
+        return other
+    sides = [participant_column(one, asked=job.id_column if one.has(job.id_column) else "") for one in (other, ours)]
+    keys, known = (
+        as_text(one.cells[name]).str.strip_prefix("sub-") for one, name in zip((other, ours), sides, strict=True)
+    )
+    ids = "sub-" + matched_ids(keys, known=known, hash_key=job.hash_key)
+    return replace(other, cells=other.cells.with_columns(ids.alias(sides[0])))
 
 
 def _of_masks(
@@ -176,11 +194,14 @@ def _of_values(
     source: Path, answers: Answers, values: Source, job: EvaluationJob, *, system: System
 ) -> Iterator[ValueTable]:
     points = read_points(source) if has_points(values) else None
-    names = job.value_map
     if points is not None:
-        yield compared_points(points, values, names=names, id_column=job.id_column, system=system)
+        yield compared_points(
+            points, values, names=job.value_map, id_column=job.id_column, hash_key=job.hash_key, system=system
+        )
         return
-    yield compared_values(answers, values, names=names, id_column=job.id_column, system=system)
+    yield compared_values(
+        answers, values, names=job.value_map, id_column=job.id_column, hash_key=job.hash_key, system=system
+    )
 
 
 def _without_doubles(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -205,16 +226,15 @@ def _people(job: EvaluationJob, values: Source | None) -> pl.DataFrame | None:
         raise UsageError(
             "nothing is known of people", hint="Hand in a table with --people that has the groups.", code="no_people"
         )
-    return groups_of_people(sources, job.groups, id_column=job.id_column)
+    return groups_of_people(sources, job.groups, id_column=job.id_column, hash_key=job.hash_key)
 
 
 def _answers_in(path: Path) -> bool:
-    return path.is_file() or (path / PHENOTYPE_TABLE).is_file()
+    return phenotype_table(path).is_file()
 
 
 def _tables(job: EvaluationJob) -> tuple[Path, ...]:
-    asked = [job.values, job.repeat, job.people]
-    asked += [path / PHENOTYPE_TABLE if path.is_dir() else path for path in (job.source, job.against) if path]
+    asked = [job.values, job.repeat, job.people, *(phenotype_table(p) for p in (job.source, job.against) if p)]
     return tuple(path for path in asked if path and path.is_file())
 
 

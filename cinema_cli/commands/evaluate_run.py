@@ -1,76 +1,64 @@
 """An evaluation from its folders to its folder: match, compare, summarise, take small numbers out, write."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-
 import polars as pl
 
 from cinema_cli.analysis.disclosure.control import suppressed
-from cinema_cli.analysis.estimates import Estimate, table_of
-from cinema_cli.analysis.evaluation.against import difference_rows
+from cinema_cli.analysis.estimates import EVALUATION_ANALYSES, Estimate, table_of
+from cinema_cli.analysis.evaluation.against import RESAMPLES, difference_rows
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.masks import DICE
 from cinema_cli.analysis.evaluation.repeats import repeat_rows
 from cinema_cli.analysis.evaluation.summary import summary_rows
 from cinema_cli.analysis.evaluation.table import System
-from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of
-from cinema_cli.commands.evaluate_asked import EvaluationJob
-from cinema_cli.commands.evaluate_files import PLAN, RunOfEvaluation, write_evaluation
+from cinema_cli.analysis.evaluation.words import EVALUATION_WORDS
+from cinema_cli.commands.analysis_files import Contents, RunFacts, check_folder_of, run_facts, write_folder
+from cinema_cli.commands.analysis_run import Done, logged
+from cinema_cli.commands.evaluate_asked import WORST, EvaluationJob
 from cinema_cli.commands.evaluate_inputs import Compared, Inputs, compared, read_inputs
 from cinema_cli.commands.evaluate_worst import worst_of
 from cinema_cli.commands.options import CONSOLE
-from cinema_cli.commands.runlog import logged_run, utc_now
-from cinema_cli.domain.errors import ExitCode
+from cinema_cli.commands.runlog import utc_now
 from cinema_cli.io.ledger import refuse_inside
-from cinema_cli.io.lock import run_lock
+from cinema_cli.reports.evaluation import EvaluationFacts, render_evaluation, render_worst
 
 _HARDLY, _WELL = 0.1, 0.5  # Dice
+_SETTINGS = ("reference", "against", "labels", "repeats", "groups", "min_cell", "suppressed", "seed", "n_resamples")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DoneEvaluation:
-    """What was compared and where it lies."""
-
-    job: EvaluationJob
-    table: pl.DataFrame  # EVALUATION
-    estimates: pl.DataFrame  # as written: after disclosure control
-
-    @property
-    def report(self) -> Path:
-        """The page to read first."""
-        return self.job.out / REPORT_NAME
-
-
-def run_evaluation(job: EvaluationJob) -> DoneEvaluation:
+def run_evaluation(job: EvaluationJob) -> Done:
     """Compare and write into `job.out`, with a log; nothing is written where inputs are refused. Raises CinemaError."""
     inputs = read_inputs(job)
-    check_folder_of(job.out, inputs=inputs.files, plan=PLAN)
+    check_folder_of(job, inputs=inputs.files)
     if job.reference:
         refuse_inside(job.reference, out=job.out)
-    folders = [path if path.is_dir() else path.parent for path in job.roots]
-    hidden = {str(folder.resolve()): "INPUT" for folder in folders} | {str(job.out.resolve()): "OUT"}
-    with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
-        done = _carried_out(job, inputs)
-        log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
-    CONSOLE.info(f"report: {done.report}")
-    return done
+    return logged(job, lambda: _carried_out(job, inputs), inputs=job.roots)
 
 
-def _carried_out(job: EvaluationJob, inputs: Inputs) -> DoneEvaluation:
+def _carried_out(job: EvaluationJob, inputs: Inputs) -> Done:
     started = utc_now()
     found = compared(job, inputs)
     _say(found)
     rows = table_of(_estimates(job, inputs, found))
     estimates = suppressed(rows, min_cell=job.min_cell) if job.suppresses else rows
     worst = worst_of(job, inputs, found.table)
-    write_evaluation(RunOfEvaluation(job, found.table, estimates, worst, started, inputs.digests()))
-    return DoneEvaluation(job, found.table, estimates)
+    run = run_facts(job, started=started, inputs=inputs.digests())
+    facts = _facts(job, run)
+    contents = Contents(
+        estimates,
+        EVALUATION_ANALYSES,
+        rows=found.table,
+        rows_words=EVALUATION_WORDS,
+        report=render_evaluation(estimates, facts, worst),
+        further={WORST: render_worst(worst, facts)},
+    )
+    settings = {name: getattr(facts, name) for name in _SETTINGS} | {"margins": dict(job.margins)}
+    write_folder(job, contents, run, settings={"settings": settings})
+    return Done(job, estimates, _summary(estimates))
 
 
 def _estimates(job: EvaluationJob, inputs: Inputs, found: Compared) -> list[Estimate]:
-    fewest = job.min_cell if job.suppresses else 2
+    fewest = job.min_cell if job.suppresses else 1
     people, groups, table = inputs.people, job.groups, found.table
     rows = summary_rows(table, people=people, groups=groups)
     rows += agreement_rows(table, people=people, groups=groups, fewest=fewest)
@@ -79,7 +67,13 @@ def _estimates(job: EvaluationJob, inputs: Inputs, found: Compared) -> list[Esti
         rows += difference_rows(table, margins=job.margins, seed=job.seed)
     if inputs.answers and (job.repeat or job.repeats_sessions):
         rows += repeat_rows(
-            inputs.answers, inputs.repeats, people=people, groups=groups, id_column=job.id_column, fewest=fewest
+            inputs.answers,
+            inputs.repeats,
+            people=people,
+            groups=groups,
+            id_column=job.id_column,
+            hash_key=job.hash_key,
+            fewest=fewest,
         ).rows
     return rows
 
@@ -106,21 +100,28 @@ def labels_look_swapped(table: pl.DataFrame) -> bool:
     return max(cavities) < _HARDLY and dice.get("myo", 0.0) > _WELL
 
 
-def summary_json(done: DoneEvaluation) -> str:
-    """What programs want to know at once; no number of people that disclosure control would take away."""
-    means = done.estimates.filter(pl.col("analysis") == "evaluation", pl.col("group") == "", pl.col("term") == "mean")
+def _summary(estimates: pl.DataFrame) -> dict[str, object]:
+    means = estimates.filter(pl.col("analysis") == "evaluation", pl.col("group") == "", pl.col("term") == "mean")
     means = means.filter(~pl.col("model").str.ends_with("_median"))
-    bias = done.estimates.filter(pl.col("analysis") == "agreement", pl.col("group") == "", pl.col("model") == "mae")
-    return json.dumps(
-        {
-            "report": str(done.report),
-            "means": [
-                {name: row[name] for name in ("model", "level", "n", "estimate", "lower", "upper")}
-                for row in means.iter_rows(named=True)
-            ],
-            "mae": {row["term"]: row["estimate"] for row in bias.iter_rows(named=True)},
-            "estimates": done.estimates.height,
-            "suppressed": done.job.suppresses,
-        },
-        indent=2,
+    bias = estimates.filter(pl.col("analysis") == "agreement", pl.col("group") == "", pl.col("model") == "mae")
+    return {
+        "means": means.select("model", "level", "n", "estimate", "lower", "upper").to_dicts(),
+        "mae": dict(bias.select("term", "estimate").iter_rows()),
+    }
+
+
+def _facts(job: EvaluationJob, run: RunFacts) -> EvaluationFacts:
+    """What the pages say of the run beside the estimates."""
+    sources = (job.reference, job.values)
+    repeats = "two sessions a participant" if job.repeats_sessions else ""
+    return EvaluationFacts(
+        **run,
+        system=job.source.name,
+        against=job.against.name if job.against else "",
+        reference=" and ".join(path.name for path in sources if path),
+        labels=job.labels.name if job.reference else "",
+        repeats=f"pairs of {job.repeat.name}" if job.repeat else repeats,
+        groups=job.groups,
+        seed=job.seed,
+        n_resamples=RESAMPLES if job.against else 0,
     )

@@ -1,4 +1,4 @@
-"""What an audit of fairness was asked for: tables, columns, choices, where to write."""
+"""What an audit of fairness was asked for beyond what every analysis is: groups, metrics, outcomes, choices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,78 +11,77 @@ from cinema_cli.analysis.fairness.settings import FairnessSettings
 from cinema_cli.analysis.statistics.group_means import FEWEST
 from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.times import TimeUnit
-from cinema_cli.commands.options import names, resolved, typed
+from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared
+from cinema_cli.commands.analysis_options import choice, horizon
+from cinema_cli.commands.options import names
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.processors import available_cpus
 
-FOLDER = "fairness"  # in the output folder of a cohort
+_README = """\
+people.csv, .parquet   one row a participant: the groups, and a column for each metric
+"""
+_KIND = Kind(
+    name="fairness",
+    made_of_rows="audit",
+    rows_name="people",
+    rows_words=_README,
+    libraries=("numpy", "polars", "scipy", "matplotlib"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class FairnessJob:
-    """The options of `cinema fairness`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FairnessJob(AnalysisJob):
+    """The options of `cinema fairness`, or what `--clinical FILE` of a cohort makes of its own."""
 
-    source: Path  # an output folder of `cinema analyse`, or a table
-    out: Path
+    kind = _KIND
     settings: FairnessSettings = field(default_factory=FairnessSettings)
     groups: tuple[str, ...] = ()  # none: the usual ones
     people: Path | None = None
+    cluster: str = ""  # column of persons, where one may have several ids
     age_bands: tuple[float, ...] = ()
     reference: Path | None = None  # what `cinema evaluate` is to compare with first
     evaluation: Path | None = None  # None: that beside, if there is one
     outcomes: Path | None = None
-    columns: Columns = field(default_factory=Columns)  # of the outcomes
+    columns: Columns = field(default_factory=Columns)  # of the outcomes; `participant` of all tables
     time_unit: TimeUnit | None = None
     event_words: str = ""
-    min_cell: int = 10
-    suppresses: bool = True
-    hash_key: bytes | None = None  # with which ids of the phenotypes were hashed
-    command: str = ""  # as typed, without folders
-    options: Mapping[str, Any] | None = None  # as resolved from command line, environment and file
 
 
 def job_of(context: typer.Context) -> FairnessJob:
-    """The job that the options of `cinema fairness` describe. Raises UsageError."""
+    """The job that the options of `cinema fairness` describe. Raises UsageError, ConfigError."""
     asked: dict[str, Any] = context.params
-    source: Path = asked["source"]
-    if asked["out"] is None and not source.is_dir():
-        raise UsageError(f"{source.name} is a table: where to write is not known", hint="Use --out DIR.", code="no_out")
-    if asked["horizon"] is not None and not asked["horizon"] > 0:
-        raise UsageError("--horizon must be above 0", hint="It is in the unit of --time-unit.", code="horizon")
-    _refuse_idle(asked)
-    suppresses = not asked["no_suppress"]
-    return FairnessJob(
-        source=source,
-        out=asked["out"] or source / FOLDER,
+    common = shared(context, _KIND)
+    job = FairnessJob(
+        **common,
         settings=FairnessSettings(
             adjust=names(asked["adjust"]),
             intersections=asked["intersections"],
             n_permutations=asked["permutations"],
             n_resamples=asked["bootstrap"],
-            fewest=max(FEWEST, asked["min_cell"]) if suppresses else FEWEST,
-            horizon=asked["horizon"],
+            fewest=max(FEWEST, common["min_cell"]) if common["suppresses"] else FEWEST,
+            horizon=horizon(asked),
             seed=asked["seed"],
             jobs=asked["jobs"] or available_cpus(),
         ),
         groups=names(asked["groups"]),
         people=asked["people"],
+        cluster=asked["cluster"],
         age_bands=_ages(names(asked["age_bands"])),
         reference=asked["reference"],
         evaluation=asked["evaluation"],
         outcomes=asked["outcomes"],
         columns=Columns(
+            participant=asked["id_column"],
             time=asked["time"],
             event=asked["event"],
-            covariates=names(asked["covariates"]),
-            phenotypes=names(asked["phenotypes"]),
+            covariates=tuple(asked["covariates"] or ()),
+            phenotypes=tuple(asked["phenotypes"] or ()),
         ),
-        time_unit=_unit(asked["time_unit"]),
+        time_unit=choice(TimeUnit, asked["time_unit"], option="--time-unit") if asked["time_unit"] else None,
         event_words=asked["event_words"],
-        min_cell=asked["min_cell"],
-        suppresses=suppresses,
-        command=typed(context),
-        options=resolved(context),
     )
+    _refuse_idle(asked)
+    return job
 
 
 def _refuse_idle(asked: Mapping[str, Any]) -> None:
@@ -93,8 +92,8 @@ def _refuse_idle(asked: Mapping[str, Any]) -> None:
             hint="Give one of them.",
             code="two_references",
         )
-    of_outcomes = ("time", "event", "horizon", "phenotypes", "covariates")
-    given = [name for name in of_outcomes if asked[name]]
+    of_outcomes = ("time", "event", "event_words", "horizon", "time_unit", "phenotypes", "covariates")
+    given = [name.replace("_", "-") for name in of_outcomes if asked[name]]
     if given and asked["outcomes"] is None:
         raise UsageError(f"--{given[0]} is for outcomes", hint="Hand in their table with --outcomes.", code="outcomes")
 
@@ -107,11 +106,3 @@ def _ages(words: tuple[str, ...]) -> tuple[float, ...]:
     if any(not 0 < age < 150 for age in ages) or list(ages) != sorted(set(ages)):
         raise UsageError(f"--age-bands {','.join(words)} are no ascending ages", hint="50,60,70", code="age_bands")
     return ages
-
-
-def _unit(word: str | None) -> TimeUnit | None:
-    if word is None:
-        return None
-    if word in set(TimeUnit):
-        return TimeUnit(word)
-    raise UsageError(f"--time-unit {word} is not known", hint=f"Choose from {', '.join(TimeUnit)}.", code="choice")

@@ -1,12 +1,13 @@
 """An audit of fairness from its tables to its folder: read, compare, take small numbers out, write."""
 
-import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from cinema_cli.analysis.fairness.audit import FairnessResult, audit
+from cinema_cli.analysis.estimates import ANALYSES
+from cinema_cli.analysis.fairness.audit import audit
 from cinema_cli.analysis.fairness.failures import disagreement_metrics, failure_metrics
 from cinema_cli.analysis.fairness.groups import GroupColumn, group_columns
 from cinema_cli.analysis.fairness.metric import Metric, RankMetric
@@ -15,18 +16,33 @@ from cinema_cli.analysis.fairness.people import People, read_people
 from cinema_cli.analysis.fairness.release import released
 from cinema_cli.analysis.fairness.segmentation import EVALUATION_TABLE, evaluation_metrics, read_evaluation
 from cinema_cli.analysis.survival.door import read_analysis_table
-from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE
 from cinema_cli.analysis.survival.table import PARTICIPANT
-from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of, digests_of, shown_count
+from cinema_cli.commands.analysis_files import (
+    Contents,
+    RunFacts,
+    check_folder_of,
+    digests_of,
+    each_once,
+    phenotype_table,
+    run_facts,
+    shown_count,
+    write_folder,
+)
+from cinema_cli.commands.analysis_run import Done, logged, say_step
+from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.fairness_asked import FairnessJob
-from cinema_cli.commands.fairness_files import PLAN, RunOfFairness, write_fairness
 from cinema_cli.commands.options import CONSOLE
-from cinema_cli.commands.runlog import logged_run, utc_now
-from cinema_cli.domain.errors import ExitCode, InputError
-from cinema_cli.io.lock import run_lock
+from cinema_cli.commands.runlog import utc_now
+from cinema_cli.domain.errors import InputError
+from cinema_cli.io.dictionary import entry
 from cinema_cli.io.predictions import PREDICTIONS
+from cinema_cli.reports.fairness import FairnessFacts, render_fairness
 
-EVALUATION = "evaluation"  # the folder beside, where none is named
+EVALUATION = EvaluationJob.kind.name  # the folder beside, where none is named
+_SETTINGS = (
+    *("groups", "covariates", "reference", "outcome", "horizon", "time_unit", "n_permutations", "n_resamples"),
+    *("multiple", "min_cell", "suppressed", "seed"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,52 +57,34 @@ class Prepared:
     reference: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DoneFairness:
-    """What was compared and where it lies."""
-
-    job: FairnessJob
-    ready: Prepared
-    result: FairnessResult
-    estimates: pl.DataFrame  # as written: after disclosure control
-
-    @property
-    def report(self) -> Path:
-        """The page to read first."""
-        return self.job.out / REPORT_NAME
-
-
-def run_fairness(job: FairnessJob) -> DoneFairness:
+def run_fairness(job: FairnessJob) -> Done:
     """Compare and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
     if job.reference is not None:
         job = replace(job, evaluation=_evaluated(job, job.reference))
     ready = prepare(job)
-    hidden = {str(path.parent.resolve()): "INPUT" for path in ready.inputs} | {str(job.out.resolve()): "OUT"}
-    with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
-        done = carry_out(job, ready)
-        log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
-    CONSOLE.info(f"report: {done.report}")
-    return done
+    return logged(job, lambda: carry_out(job, ready), inputs=ready.inputs)
 
 
 def _evaluated(job: FairnessJob, reference: Path) -> Path:
     """Compare with a reference as `cinema evaluate` does; the folder that this wrote. Raises CinemaError."""
-    from cinema_cli.commands.evaluate_asked import EvaluationJob
     from cinema_cli.commands.evaluate_run import run_evaluation
 
     out = (job.source if job.source.is_dir() else job.out) / EVALUATION
     masks, values = (reference, None) if reference.is_dir() else (None, reference)
     run_evaluation(
         EvaluationJob(
-            job.source,
-            out,
+            source=job.source,
+            out=out,
             reference=masks,
             values=values,
+            id_column=job.columns.participant,
             min_cell=job.min_cell,
             suppresses=job.suppresses,
             seed=job.settings.seed,
             jobs=job.settings.jobs,
+            hash_key=job.hash_key,
             command=job.command,
+            options=job.options,
         )
     )
     return out
@@ -103,8 +101,15 @@ def prepare(job: FairnessJob) -> Prepared:
             code="no_evaluation",
         )
     inputs = _inputs(job, folder if evaluation is not None else None)
-    check_folder_of(job.out, inputs=inputs, plan=PLAN)
-    people = read_people(job.source, job.people, age_bands=job.age_bands, hash_key=job.hash_key)
+    check_folder_of(job, inputs=inputs)
+    people = read_people(
+        job.source,
+        job.people,
+        age_bands=job.age_bands,
+        id_column=job.columns.participant,
+        cluster=job.cluster,
+        hash_key=job.hash_key,
+    )
     for name in job.settings.adjust:
         people.column(name)  # that it is there is checked before anything is written
     followed = None
@@ -129,60 +134,51 @@ def prepare(job: FairnessJob) -> Prepared:
     return Prepared(inputs, people, group_columns(people, job.groups), tuple(metrics), followed, reference)
 
 
-def carry_out(job: FairnessJob, ready: Prepared) -> DoneFairness:
+def carry_out(job: FairnessJob, ready: Prepared) -> Done:
     """Compare what was read and write it. Raises OutputError."""
-    started = utc_now()
-    for said in (*ready.people.notes, *(ready.followed.table.notes if ready.followed else ())):
+    started, min_cell = utc_now(), job.min_cell if job.suppresses else 1
+    table, groups = ready.followed.table if ready.followed else None, tuple(column.name for column in ready.columns)
+    for said in (*ready.people.notes, *(table.notes if table else ())):
         CONSOLE.info(said)
-    names = ", ".join(column.name for column in ready.columns)
-    CONSOLE.info(f"{ready.people.n} people by {names}; {len(ready.metrics)} metrics")
-    result = audit(ready.people, ready.columns, ready.metrics, job.settings, followed=ready.followed, said=_say_step)
-    estimates = released(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
-    table = ready.followed.table if ready.followed else None
-    write_fairness(
-        RunOfFairness(
-            job=job,
-            rows=_rows(ready),
-            estimates=estimates,
-            groups=tuple(column.name for column in ready.columns),
-            reference=ready.reference,
-            outcome=table.outcome_name if table else "",
-            horizon=result.horizon,
-            time_unit=table.time_unit if table else "years",
-            started=started,
-            inputs=digests_of(ready.inputs),
-        )
+    CONSOLE.info(f"{ready.people.n} people by {', '.join(groups)}; {len(ready.metrics)} metrics")
+    result = audit(
+        ready.people, ready.columns, ready.metrics, job.settings,
+        followed=ready.followed, said=partial(say_step, "fairness"),
+    )  # fmt: skip
+    estimates = released(result.estimates, min_cell=min_cell)
+    run = run_facts(job, started=started, inputs=digests_of(ready.inputs))
+    facts, rows = _facts(job, ready, run, horizon=result.horizon), _rows(ready)
+    contents = Contents(
+        estimates,
+        analyses={kind: ANALYSES[kind] for kind in estimates["analysis"].unique(maintain_order=True)},
+        rows=rows,
+        rows_words={name: entry("A group, or a metric of this person as `metric: what`.") for name in rows.columns},
+        report=render_fairness(estimates, facts),
     )
-    return DoneFairness(job, ready, result, estimates)
-
-
-def summary_json(done: DoneFairness) -> str:
-    """What programs want to know at once; no number of people that disclosure control would take away."""
-    gaps = done.estimates.filter(pl.col("analysis") == "gap")
-    min_cell = done.job.min_cell if done.job.suppresses else 1
-    return json.dumps(
-        {
-            "report": str(done.report),
-            "n": shown_count(done.ready.people.n, min_cell=min_cell),
-            "groups": [column.name for column in done.ready.columns],
-            "metrics": len(done.ready.metrics),
-            "gaps": gaps.height,
-            "gaps_q_below_0.05": gaps.filter(pl.col("q") < 0.05).select("model", "term", "group", "q").to_dicts(),
-            "estimates": done.estimates.height,
-            "suppressed": done.job.suppresses,
-        },
-        indent=2,
-    )
+    write_folder(job, contents, run, settings={"settings": {name: getattr(facts, name) for name in _SETTINGS}})
+    gaps = estimates.filter(pl.col("analysis") == "gap")
+    summary = {
+        "n": shown_count(ready.people.n, min_cell=min_cell),
+        "groups": groups,
+        "metrics": len(ready.metrics),
+        "gaps": gaps.height,
+        "gaps_q_below_0.05": gaps.filter(pl.col("q") < 0.05).select("model", "term", "group", "q").to_dicts(),
+    }
+    return Done(job, estimates, summary)
 
 
 def _inputs(job: FairnessJob, evaluation: Path | None) -> tuple[Path, ...]:
     """Files that are read, each once."""
-    asked = [job.source / PHENOTYPE_TABLE if job.source.is_dir() else job.source]
-    asked += [path for path in (job.people, job.outcomes) if path is not None]
-    asked += [evaluation / EVALUATION_TABLE] if evaluation is not None else []
-    if (predictions := job.source / PREDICTIONS).is_file():
-        asked.append(predictions)
-    return tuple({path.resolve(): path for path in asked}.values())
+    predictions = job.source / PREDICTIONS
+    return each_once(
+        (
+            phenotype_table(job.source),
+            job.people,
+            job.outcomes,
+            evaluation / EVALUATION_TABLE if evaluation else None,
+            predictions if predictions.is_file() else None,
+        )
+    )
 
 
 def _rows(ready: Prepared) -> pl.DataFrame:
@@ -196,7 +192,18 @@ def _rows(ready: Prepared) -> pl.DataFrame:
     )
 
 
-def _say_step(step: str) -> None:
-    """A step of the audit begins."""
-    if CONSOLE.progress:
-        CONSOLE.info(f"fairness: {step}")
+def _facts(job: FairnessJob, ready: Prepared, run: RunFacts, *, horizon: float | None) -> FairnessFacts:
+    """What the page says of the run beside the estimates."""
+    table = ready.followed.table if ready.followed else None
+    return FairnessFacts(
+        **run,
+        groups=tuple(column.name for column in ready.columns),
+        covariates=job.settings.adjust,
+        reference=ready.reference,
+        outcome=job.event_words or (table.outcome_name if table else ""),
+        horizon=horizon,
+        time_unit=table.time_unit if table else "years",
+        n_permutations=job.settings.n_permutations,
+        n_resamples=job.settings.n_resamples,
+        seed=job.settings.seed,
+    )

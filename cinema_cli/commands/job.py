@@ -72,13 +72,9 @@ def run_job(job: Job) -> ExitCode:
         log.finish(exit_code=code, facts=run_facts(summary, device))
         _write_cohort(job, facts=device.facts, changed=changed or summary.n_run > 0)
         if job.clinical and job.report and not job.shard:
-            from cinema_cli.commands.cohort_survival import cohort_survival  # here: other runs need none of it
+            from cinema_cli.commands.cohort_analyses import analyse_people  # here: other runs need none of it
 
-            cohort_survival(job.out, job.clinical, command=job.command, jobs=job.jobs, hash_key=key)
-            if changed or summary.n_run:
-                from cinema_cli.commands.cohort_fairness import cohort_fairness
-
-                cohort_fairness(job.out, job.clinical, command=job.command, jobs=job.jobs, hash_key=key)
+            analyse_people(job.out, job.clinical, command=job.command, jobs=job.jobs, hash_key=key)
         result = job.out / _result_name(job, device.facts)
     CONSOLE.info(last_words(summary, result=None if job.shard else result, n_lost=_n_lost(job, index)))
     return code

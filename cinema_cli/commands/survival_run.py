@@ -1,40 +1,37 @@
 """A survival analysis from its tables to its folder: read, analyse, take small numbers out, write."""
 
-import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from cinema_cli.analysis.disclosure.control import suppressed
+from cinema_cli.analysis.estimates import SURVIVAL_ANALYSES
 from cinema_cli.analysis.survival.analysis import SurvivalResult, analyse_survival
-from cinema_cli.analysis.survival.door import read_analysis_table
-from cinema_cli.analysis.survival.reading import PHENOTYPE_TABLE
+from cinema_cli.analysis.survival.dictionary import table_words
+from cinema_cli.analysis.survival.door import FEW_CLUSTERS, read_analysis_table
 from cinema_cli.analysis.survival.settings import Embeddings
-from cinema_cli.analysis.survival.table import AnalysisTable
+from cinema_cli.analysis.survival.table import ENTRY, AnalysisTable
 from cinema_cli.analysis.survival.vectors import EMBEDDING_TABLE, read_embeddings
-from cinema_cli.commands.analysis_files import REPORT_NAME, check_folder_of, digests_of
+from cinema_cli.commands.analysis_files import (
+    Contents,
+    RunFacts,
+    check_folder_of,
+    digests_of,
+    each_once,
+    phenotype_table,
+    run_facts,
+    write_folder,
+)
+from cinema_cli.commands.analysis_run import Done, logged, say_step
 from cinema_cli.commands.options import CONSOLE
-from cinema_cli.commands.runlog import logged_run, utc_now
+from cinema_cli.commands.runlog import utc_now
 from cinema_cli.commands.survival_asked import SurvivalJob
-from cinema_cli.commands.survival_files import PLAN, RunOfSurvival, write_survival
-from cinema_cli.domain.errors import ExitCode
-from cinema_cli.io.lock import run_lock
+from cinema_cli.reports.survival import SurvivalFacts, render_survival
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DoneSurvival:
-    """What was analysed and where it lies."""
-
-    job: SurvivalJob
-    table: AnalysisTable
-    result: SurvivalResult
-    estimates: pl.DataFrame  # as written: after disclosure control
-
-    @property
-    def report(self) -> Path:
-        """The page to read first."""
-        return self.job.out / REPORT_NAME
+_COLUMNS = ("outcome", "competing", "phenotypes", "covariates", "strata", "groups", "cluster", "weights", "entry")
+_SETTINGS = ("time_unit", "horizon", "per", "seed", "n_resamples", "n_imputations", "min_cell", "suppressed")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,23 +43,19 @@ class Prepared:
     embeddings: Embeddings | None
 
 
-def run_survival(job: SurvivalJob) -> DoneSurvival:
+def run_survival(job: SurvivalJob) -> Done:
     """Analyse and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
     ready = prepare(job)
-    hidden = {str(path.parent.resolve()): "INPUT" for path in ready.inputs} | {str(job.out.resolve()): "OUT"}
-    with run_lock(job.out), logged_run(job.out, settings=job.options or {}, console=CONSOLE, hidden=hidden) as log:
-        done = carry_out(job, ready)
-        log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
-    CONSOLE.info(f"report: {done.report}")
-    return done
+    return logged(job, lambda: carry_out(job, ready), inputs=ready.inputs)
 
 
 def prepare(job: SurvivalJob) -> Prepared:
     """Read the tables; nothing is written. Raises InputError, ConfigError, UsageError."""
-    inputs = _inputs(job)
-    check_folder_of(job.out, inputs=inputs, plan=PLAN)
+    embedded = job.embeddings / EMBEDDING_TABLE if job.embeddings and job.embeddings.is_dir() else job.embeddings
+    inputs = each_once((phenotype_table(job.source), job.outcomes, embedded))
+    check_folder_of(job, inputs=inputs)
     table = read_analysis_table(
-        job.phenotypes,
+        job.source,
         job.outcomes,
         columns=job.columns,
         time_unit=job.time_unit,
@@ -73,7 +66,7 @@ def prepare(job: SurvivalJob) -> Prepared:
     return Prepared(inputs, table, embeddings)
 
 
-def carry_out(job: SurvivalJob, ready: Prepared) -> DoneSurvival:
+def carry_out(job: SurvivalJob, ready: Prepared) -> Done:
     """Analyse what was read and write it. Raises OutputError."""
     started, table = utc_now(), ready.table
     for said in table.notes:
@@ -81,44 +74,30 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> DoneSurvival:
     for said, ids in table.warnings:
         CONSOLE.warn(said, aside=ids)
     _say_size(table)
-    result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=_say_step)
+    result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=partial(say_step, "survival"))
     estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
-    write_survival(RunOfSurvival(job, table, result, estimates, started, digests_of(ready.inputs)))
-    return DoneSurvival(job, table, result, estimates)
-
-
-def summary_json(done: DoneSurvival) -> str:
-    """What programs want to know at once; no number of people that disclosure control would take away."""
-    not_estimable = done.estimates.filter(pl.col("analysis") == "not_estimable")["level"]
-    return json.dumps(
-        {
-            "report": str(done.report),
-            "outcome": done.table.outcome_name,
-            "n": _told(done, "n"),
-            "events": _told(done, "events"),
-            "phenotypes": list(done.table.phenotypes),
-            "horizon": done.result.horizon,
-            "estimates": done.estimates.height,
-            "not_estimable": not_estimable.unique(maintain_order=True).to_list(),
-            "suppressed": done.job.suppresses,
-        },
-        indent=2,
+    run = run_facts(job, started=started, inputs=digests_of(ready.inputs))
+    facts = _facts(job, table, result, run)
+    contents = Contents(
+        estimates,
+        SURVIVAL_ANALYSES,
+        rows=table.as_export(),
+        rows_words=table_words(table),
+        report=render_survival(estimates, facts),
     )
-
-
-def _told(done: DoneSurvival, count: str) -> int | None:
-    """A count of everybody, as the written rate of the outcome has it."""
-    rate = done.estimates.filter(analysis="rate", outcome=done.table.outcome_name, group="")
-    return rate[count][0] if rate.height else None
-
-
-def _inputs(job: SurvivalJob) -> tuple[Path, ...]:
-    """Files that are read, each once."""
-    asked = [job.phenotypes / PHENOTYPE_TABLE if job.phenotypes.is_dir() else job.phenotypes]
-    asked += [job.outcomes] if job.outcomes else []
-    if job.embeddings:
-        asked.append(job.embeddings / EMBEDDING_TABLE if job.embeddings.is_dir() else job.embeddings)
-    return tuple({path.resolve(): path for path in asked}.values())
+    columns = {name: getattr(facts, name) for name in _COLUMNS} | {"origin": table.origin_name}
+    settings = {name: getattr(facts, name) for name in _SETTINGS}
+    write_folder(job, contents, run, settings={"columns": columns, "settings": settings})
+    not_estimable = estimates.filter(pl.col("analysis") == "not_estimable")["level"]
+    rate = estimates.filter(analysis="rate", outcome=table.outcome_name, group="")  # of everybody, as written
+    summary = {
+        "outcome": table.outcome_name,
+        **{count: rate[count][0] if rate.height else None for count in ("n", "events")},
+        "phenotypes": list(table.phenotypes),
+        "horizon": result.horizon,
+        "not_estimable": not_estimable.unique(maintain_order=True).to_list(),
+    }
+    return Done(job, estimates, summary)
 
 
 def _say_size(table: AnalysisTable) -> None:
@@ -129,7 +108,32 @@ def _say_size(table: AnalysisTable) -> None:
     CONSOLE.info(f"{people}, {table.outcome().n_events} with the event, {len(table.phenotypes)} phenotypes")
 
 
-def _say_step(step: str) -> None:
-    """A step of the analysis begins."""
-    if CONSOLE.progress:
-        CONSOLE.info(f"survival: {step}")
+def _facts(job: SurvivalJob, table: AnalysisTable, result: SurvivalResult, run: RunFacts) -> SurvivalFacts:
+    """What the page says of the run beside the estimates."""
+    return SurvivalFacts(
+        **run,
+        outcome=table.outcome_name,
+        outcome_words=job.event_words,
+        time_unit=table.time_unit,
+        horizon=result.horizon,
+        per=str(job.settings.per),
+        phenotypes=table.phenotypes,
+        covariates=table.covariates,
+        strata=table.strata,
+        groups=table.groups,
+        cluster=", ".join(table.cluster),
+        few_clusters=_few_clusters(table),
+        weights=table.weights,
+        competing=table.competing_name,
+        entry=ENTRY in table.rows.columns,
+        seed=job.settings.seed,
+        n_resamples=result.n_resamples,
+        n_imputations=job.settings.n_imputations,
+    )
+
+
+def _few_clusters(table: AnalysisTable) -> str:
+    """How many clusters there are, where they are few; where each is a person their number is one of people."""
+    if not 0 < table.n_clusters < FEW_CLUSTERS:
+        return ""
+    return str(table.n_clusters) if table.n_clusters < table.n_people else f"fewer than {FEW_CLUSTERS}"

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
+
+from cinema_cli.analysis.survival.joining import matched_ids
 from cinema_cli.domain.cine import View
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.contours import contour_folders, images_of
@@ -34,6 +37,7 @@ class MaskSource:
     es_frame: int | None = None
     is_contours: bool = False
     images: Path | None = None  # the DICOM images that contours were drawn on; None where they were not found
+    named: str = ""  # the participant as files or folders spell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def find_references(folder: Path, *, images: Path | None = None, view: View = Vi
     if people and view is View.SAX:
         roots = (images,) if images else (folder, folder.parent)
         return tuple(
-            MaskSource(_participant(person), "", path, is_contours=True, images=images_of(person, roots))
+            MaskSource(_participant(person), "", path, is_contours=True, images=images_of(person, roots), named=person)
             for person, path in people.items()
         )
     files = _nifti_below(folder)
@@ -116,6 +120,13 @@ def with_ids_of(first: Sequence[StudyMasks], studies: Sequence[StudyMasks]) -> t
     return tuple(found)
 
 
+def under_hashed_ids(sources: Sequence[MaskSource], *, known: Iterable[str], hash_key: bytes) -> tuple[MaskSource, ...]:
+    """The sources under the hashed ids of `known` participants (with prefix); strangers under a hash of their own."""
+    named = pl.Series([one.named or one.participant_id for one in sources], dtype=pl.String).str.strip_prefix("sub-")
+    ids = matched_ids(named, known=pl.Series(list(known), dtype=pl.String).str.strip_prefix("sub-"), hash_key=hash_key)
+    return tuple(replace(one, participant_id=f"sub-{who}") for one, who in zip(sources, ids, strict=True))
+
+
 def _nifti_below(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", hint="Check the path.", code="no_folder")
@@ -155,7 +166,7 @@ def _source(path: Path, *, folder: Path, is_own: bool) -> MaskSource:
     frame = name.number - 1 if name.moment == "frame" and name.number else None
     if not is_own:
         whose = name.participant or name.folder.rpartition("/")[2] or stem_of(path.name)
-        return MaskSource(_participant(whose), session, path, moment, frame)
+        return MaskSource(_participant(whose), session, path, moment, frame, named=whose)
     source = MaskSource(path.parent.parent.name, path.parent.name, path, moment, frame)
     record = None if moment else read_record(folder, source)
     if record is None:

@@ -49,10 +49,9 @@ def disagreement_metrics(people: People, out: Path) -> Iterator[Metric]:
     names = [name for name in table.collect_schema().names() if DISAGREEMENT in name]
     if not names:
         return
-    means = table.group_by("participant_id").agg(pl.col(names).mean()).collect()
-    joined = people.rows.select(KEY).join(
-        means.with_columns(keys_of(means["participant_id"])), on=KEY, how="left", maintain_order="left"
-    )
+    frames = table.select("participant_id", *names).collect()
+    means = frames.group_by(people.persons(keys_of(frames["participant_id"]))).agg(pl.col(names).mean())
+    joined = people.rows.select(KEY).join(means, on=KEY, how="left", maintain_order="left")
     for name in names:
         values = _floats(joined[name])
         if np.isfinite(values).any():

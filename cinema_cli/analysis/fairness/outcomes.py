@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.fairness.effects import hazard_ratio_rows
@@ -71,8 +72,17 @@ class _Kind:
 
 
 def followed_people(people: People, table: AnalysisTable) -> Followed:
-    """Find the rows of an analysis table among the people."""
-    places = people.at(keys_of(table.rows[PARTICIPANT]))
+    """Find the rows of an analysis table among the people; of a person with several ids one row stays."""
+    keys = keys_of(table.rows[PARTICIPANT])
+    places = people.at(keys)
+    found = pl.DataFrame({"place": places, "stands": people.persons(keys) == keys}).with_row_index("row")
+    known = found.filter(pl.col("place").is_not_null()).sort("stands", descending=True, maintain_order=True)
+    further = known.filter(~pl.col("place").is_first_distinct())["row"]
+    if len(further):
+        stays = ~pl.int_range(len(places), eager=True).is_in(further.implode())
+        note = f"rows of further ids of people whose outcome is known: {len(further)}"
+        table = replace(table, rows=table.rows.filter(stays), notes=(*table.notes, note))
+        places = places.filter(stays)
     return Followed(table, places.fill_null(-1).to_numpy().astype(np.int64))
 
 

@@ -2,21 +2,23 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
 from cinema_cli.analysis.statistics.group_means import FEWEST
-from cinema_cli.analysis.survival.columns import AGES, PARTICIPANT_NAMES
+from cinema_cli.analysis.survival.columns import AGES, PARTICIPANT_NAMES, PARTICIPANT_WORDS
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
+from cinema_cli.analysis.survival.joining import matched_ids
 from cinema_cli.analysis.survival.reading import Source, as_numbers, as_text, read_phenotypes, read_source
 from cinema_cli.domain.errors import ConfigError, InputError
-from cinema_cli.io.identity import keyed_hash
 from cinema_cli.io.ledger import Status
 
-KEY = "_key"  # who, without prefix
+KEY = "_key"  # which participant, without prefix
+_PERSON, _VISIT = "_person", "_visit"
+_PLACES = {KEY: pl.String, "place": pl.Int64}
 SESSION = "session_id"
 AGE_BAND, BMI, FLAGGED = "age_band", "bmi", "flagged_checks"  # made here where the tables lack them
 QC = "qc_"
@@ -31,6 +33,7 @@ class People:
     rows: pl.DataFrame  # KEY and every column of the tables
     flow: tuple[FlowStep, ...]
     notes: tuple[str, ...] = ()
+    further: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_PLACES))  # other ids of these people
 
     @property
     def n(self) -> int:
@@ -55,26 +58,44 @@ class People:
 
     def at(self, keys: pl.Series) -> pl.Series:
         """Position of each of some keys (without prefix) among the people; null where it is none."""
-        places = pl.DataFrame({KEY: self.rows[KEY], "place": range(self.n)}, schema_overrides={"place": pl.Int64})
+        places = self.rows.select(KEY, pl.int_range(pl.len(), dtype=pl.Int64).alias("place")).extend(self.further)
         return pl.DataFrame({KEY: keys}).join(places, on=KEY, how="left", maintain_order="left")["place"]
+
+    def persons(self, keys: pl.Series) -> pl.Series:
+        """The key that the person of each key has among the rows; keys of nobody here as they are."""
+        places = self.at(keys)
+        return self.rows[KEY].gather(places.fill_null(0)).zip_with(places.is_not_null(), keys).alias(KEY)
 
 
 def read_people(
-    source: Path, people: Path | None = None, *, age_bands: Sequence[float] = (), hash_key: bytes | None = None
+    source: Path,
+    people: Path | None = None,
+    *,
+    age_bands: Sequence[float] = (),
+    id_column: str = "",
+    cluster: str = "",
+    hash_key: bytes | None = None,
 ) -> People:
     """People of an output folder (or a table of phenotypes), with the columns of `people` before those of the folder.
 
-    `age_bands`: ages in years that bands begin with; none: decades. `hash_key`: with which ids of the folder were
-    hashed. Raises InputError, ConfigError.
+    `age_bands`: ages in years that bands begin with; none: decades. `id_column` of whichever table has it; `cluster`:
+    the column of persons where one may have several ids. `hash_key`: with which ids of the folder were hashed. Of
+    several visits of a person the first stands for all. Raises InputError, ConfigError.
     """
     own = read_phenotypes(source)
-    flow = [kept("rows of the phenotype table", own.cells.height)]
-    rows = _first_visits(_reached(_keyed(own), flow), flow)
-    notes: tuple[str, ...] = ()
-    if people is not None:
-        other = read_source(people, called="table of people", option="--people", code="people")
-        rows, notes = _with_others(rows, own, other, hash_key)
-    return People(_derived(rows, age_bands), (*flow, kept("people compared", rows.height)), notes)
+    other = None if people is None else read_source(people, called="table of people", option="--people", code="people")
+    if id_column and not any(one.has(id_column) for one in (own, other) if one):
+        raise _no_column(own, id_column)
+    flow, notes = [kept("rows of the phenotype table", own.cells.height)], list[str]()
+    visits = _reached(_keyed(own, id_column), flow)
+    if other is not None:
+        visits = _with_others(visits, own, _keyed(other, id_column), other.name, notes, hash_key=hash_key)
+    visits = visits.with_columns(_person(visits, cluster))
+    rows = _first_visits(visits, flow)
+    places = rows.select(_PERSON, pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
+    others = visits.unique(KEY).join(rows, on=KEY, how="anti").join(places, on=_PERSON, how="inner").select(*_PLACES)
+    rows = _derived(rows.drop(_PERSON), age_bands)
+    return People(rows, (*flow, kept("people compared", rows.height)), tuple(notes), others)
 
 
 def keys_of(ids: pl.Series) -> pl.Series:
@@ -82,15 +103,29 @@ def keys_of(ids: pl.Series) -> pl.Series:
     return as_text(ids).str.strip_prefix("sub-").alias(KEY)
 
 
-def _keyed(source: Source) -> pl.DataFrame:
-    name = next((name for name in PARTICIPANT_NAMES if source.has(name)), "")
+def _keyed(source: Source, id_column: str) -> pl.DataFrame:
+    """The cells of rows with an id, and that without prefix."""
+    named = (id_column,) if source.has(id_column) else PARTICIPANT_NAMES
+    name = next((name for name in named if source.has(name)), "")
     if not name:
-        raise ConfigError(
-            f"{source.name} has no column {' or '.join(PARTICIPANT_NAMES)} (it has {', '.join(source.names[:30])})",
-            hint="One row a participant is read.",
-            code="fairness_columns",
-        )
+        raise _no_column(source, PARTICIPANT_WORDS)
     return source.cells.with_columns(keys_of(source.cells[name])).filter(pl.col(KEY).is_not_null())
+
+
+def _no_column(source: Source, name: str) -> ConfigError:
+    return ConfigError(
+        f"{source.name} has no column {name} (it has {', '.join(source.names[:30])})",
+        hint="Name the column of participants with --id-column.",
+        code="fairness_columns",
+    )
+
+
+def _person(visits: pl.DataFrame, cluster: str) -> pl.Series:
+    """Who each row is of: by `cluster` where that is known, else by the participant. Raises ConfigError."""
+    if not cluster:
+        return visits[KEY].alias(_PERSON)
+    who = as_text(People(visits, ()).column(cluster))
+    return pl.select(pl.coalesce(pl.format("{}: {}", pl.lit(cluster), who), visits[KEY])).to_series().alias(_PERSON)
 
 
 def _reached(rows: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
@@ -105,53 +140,51 @@ def _reached(rows: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
     return reached
 
 
-def _first_visits(rows: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
-    if rows[KEY].n_unique() == rows.height:
-        return rows
-    visit = (
-        as_text(rows[SESSION]).str.strip_prefix("ses-") if SESSION in rows.columns else pl.Series([""] * rows.height)
-    )
-    order = rows.with_columns(visit.alias("_visit"), pl.int_range(rows.height).alias("_place"))
-    order = order.sort(pl.col("_visit").str.len_chars(), "_visit", maintain_order=True)  # 2 before 10
-    first = order.unique(KEY, keep="first", maintain_order=True).sort("_place").drop("_visit", "_place")
-    flow.append(left_out("later visit of the same participant", rows.height - first.height))
+def _first_visits(visits: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
+    """One row a person: of the first visit."""
+    if visits[_PERSON].n_unique() == visits.height:
+        return visits
+    order = visits.with_columns(_visit(visits), pl.int_range(visits.height).alias("_place"))
+    order = order.sort(pl.col(_VISIT).str.len_chars(), _VISIT, maintain_order=True)  # 2 before 10
+    first = order.unique(_PERSON, keep="first", maintain_order=True).sort("_place").drop(_VISIT, "_place")
+    flow.append(left_out("later visit of the same participant", visits.height - first.height))
     return first
 
 
+def _visit(rows: pl.DataFrame) -> pl.Series:
+    """Sessions without prefix; empty where a table has none."""
+    named = as_text(rows[SESSION]) if SESSION in rows.columns else pl.Series([""] * rows.height, dtype=pl.String)
+    return named.str.strip_prefix("ses-").alias(_VISIT)
+
+
 def _with_others(
-    rows: pl.DataFrame, own: Source, other: Source, hash_key: bytes | None
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """The columns of another table too; where both have one, its cells first."""
-    said = _keyed(other)
-    if hash_key is not None:
-        said = said.with_columns(_hashed(said[KEY], rows[KEY], hash_key))
-    if said[KEY].n_unique() < said.height:
-        twice = said.filter(pl.col(KEY).is_duplicated())[KEY][0]
+    rows: pl.DataFrame, own: Source, said: pl.DataFrame, called: str, notes: list[str], *, hash_key: bytes | None
+) -> pl.DataFrame:
+    """The columns of another table too, by visit where that has several of a person; its cells come first."""
+    said = said.with_columns(matched_ids(said[KEY], known=rows[KEY], hash_key=hash_key))
+    on = [KEY]
+    if said[KEY].is_duplicated().any() and SESSION in said.columns and SESSION in rows.columns:
+        rows, said, on = rows.with_columns(_visit(rows)), said.with_columns(_visit(said)), [KEY, _VISIT]
+    twice = said.filter(pl.struct(on).is_duplicated())
+    if twice.height:
         raise ConfigError(
-            f"{other.name} has several rows for participant {twice!r}",
-            hint="One row a participant.",
+            f"{called} has several rows for participant {twice[KEY][0]!r}",
+            hint="One row a participant, or a visit with session_id.",
             code="fairness_twice",
         )
-    matched = rows.join(said, on=KEY, how="left", suffix="_said", maintain_order="left")
-    n_matched = rows[KEY].is_in(said[KEY].implode()).sum()
-    if not n_matched:
+    n_without = rows.join(said, on=on, how="anti")[KEY].n_unique()
+    if n_without == rows[KEY].n_unique():
         raise InputError(
-            f"no participant of {own.name} is in {other.name}",
-            hint="A prefix sub- does not matter, leading zeros do.",
+            f"no participant of {own.name} is in {called}",
+            hint="A prefix sub- does not matter, leading zeros do; --id-column names the column of participants.",
             code="nobody_matches",
         )
-    both = [name for name in said.columns if name in rows.columns and name not in (KEY, SESSION, *PARTICIPANT_NAMES)]
+    if n_without:
+        notes.append(f"participants of {own.name} without a row in {called}: {n_without}")
+    matched = rows.join(said, on=on, how="left", suffix="_said", maintain_order="left")
+    both = [n for n in said.columns if n in rows.columns and n not in (KEY, SESSION, _VISIT, *PARTICIPANT_NAMES)]
     matched = matched.with_columns(_first_known(matched[f"{name}_said"], matched[name], name) for name in both)
-    dropped = [name for name in matched.columns if name.endswith("_said")]
-    notes = (f"participants of {own.name} without a row in {other.name}: {rows.height - n_matched}",)
-    return matched.drop(dropped), notes if n_matched < rows.height else ()
-
-
-def _hashed(keys: pl.Series, known: pl.Series, hash_key: bytes) -> pl.Series:
-    """Ids as the folder has them: as they are, or hashed with or without their prefix."""
-    there = set(known)
-    forms = ([key, keyed_hash(key, hash_key), keyed_hash(f"sub-{key}", hash_key)] for key in keys)
-    return pl.Series(KEY, [next((form for form in of_one if form in there), of_one[0]) for of_one in forms])
+    return matched.drop(_VISIT, *(name for name in matched.columns if name.endswith("_said")), strict=False)
 
 
 def _first_known(one: pl.Series, other: pl.Series, name: str) -> pl.Series:

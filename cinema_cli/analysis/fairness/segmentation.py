@@ -45,6 +45,7 @@ def evaluation_metrics(people: People, evaluation: pl.DataFrame) -> Iterator[Met
 
     The first two are who has no reference for anything and, among the others, no prediction of anything.
     """
+    evaluation = evaluation.with_columns(people.persons(evaluation[KEY]))
     yield from _who_is_there(people, evaluation)
     masks = evaluation.filter(pl.col("kind") == Kind.MASK)
     for (metric, term), rows in _parts(masks, "metric", "term"):

@@ -10,7 +10,8 @@ from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 
 AGES = ("age_years", "age")  # names of age at the beginning of follow-up, in years
-PARTICIPANT_NAMES = ("participant_id", "eid", "id")
+PARTICIPANT_NAMES = ("participant_id", "eid", "id", "patient", "patient_id", "subject")
+PARTICIPANT_WORDS = " or ".join(PARTICIPANT_NAMES[:4])
 TIME_NAMES = ("time_years", "time")
 EVENT_NAMES = ("event",)
 COMPETING_CODE = "2"
@@ -164,7 +165,7 @@ def _participant(asked: str, source: Source, *, other: Source, notes: list[str])
         said = f"{source.name} has no column of ids: each row is taken for a person"
     else:
         raise ConfigError(
-            f"{source.name} has no column {' or '.join(PARTICIPANT_NAMES)} (it has {_listed(source.names)})",
+            f"{source.name} has no column {PARTICIPANT_WORDS} (it has {_listed(source.names)})",
             hint="Name the column of participants with --id-column.",
             code="survival_columns",
         )

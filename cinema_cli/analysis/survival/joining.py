@@ -10,7 +10,7 @@ from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
 from cinema_cli.analysis.survival.reading import FIRST_ROW, Cells, Source, as_text
 from cinema_cli.analysis.survival.table import SESSION
 from cinema_cli.domain.errors import InputError
-from cinema_cli.io.identity import keyed_hash
+from cinema_cli.io.identity import is_hashed, keyed_hash
 from cinema_cli.io.ledger import Status
 
 KEY = "_key"  # who, without prefix
@@ -119,12 +119,16 @@ def _refuse_twice(table: pl.DataFrame, on: Sequence[str], source: Source, *, row
 
 
 def matched_ids(keys: pl.Series, *, known: pl.Series, hash_key: bytes | None) -> pl.Series:
-    """Ids as the table of phenotypes has them: as they are, else hashed, else by their letters and digits alone."""
+    """Ids as the table of phenotypes has them: as they are, else hashed, else by their letters and digits alone.
+
+    With a key those that nobody has are hashed too: they may be written beside the others.
+    """
     there = known.implode()
     forms = [keys.str.replace_all(r"[^A-Za-z0-9]", "")]
     if hash_key is not None:
         forms = [
-            pl.Series([keyed_hash(prefix + key, hash_key) for key in keys], dtype=pl.String) for prefix in ("", "sub-")
+            pl.Series([None if key is None else keyed_hash(prefix + key, hash_key) for key in keys], dtype=pl.String)
+            for prefix in ("", "sub-")
         ]
     found = keys
     for form in forms:
@@ -134,6 +138,11 @@ def matched_ids(keys: pl.Series, *, known: pl.Series, hash_key: bytes | None) ->
             .otherwise(pl.col("found"))
         )
         found = choice.to_series()
+    if hash_key is not None:
+        strange = ~found.is_in(there) & ~found.map_elements(
+            lambda key: is_hashed(f"sub-{key}"), return_dtype=pl.Boolean
+        )
+        found = forms[0].zip_with(strange.fill_null(value=False), found)
     return found.alias(KEY)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from cinema_cli.analysis.survival.columns import PARTICIPANT_NAMES
+from cinema_cli.analysis.survival.columns import PARTICIPANT_NAMES, PARTICIPANT_WORDS
 from cinema_cli.analysis.survival.reading import as_numbers, as_text, is_numeric, read_source
 from cinema_cli.analysis.survival.settings import Embeddings
 from cinema_cli.analysis.survival.table import PARTICIPANT, SESSION, AnalysisTable
@@ -26,7 +26,7 @@ def read_embeddings(path: Path, table: AnalysisTable) -> Embeddings:
     participant = next((name for name in PARTICIPANT_NAMES if name in cells.columns), None)
     if participant is None:
         raise ConfigError(
-            f"{path.name} has no column {' or '.join(PARTICIPANT_NAMES)}",
+            f"{path.name} has no column {PARTICIPANT_WORDS}",
             hint="One row a participant, or the embeddings.parquet of `cinema infer`.",
             code="embedding_columns",
         )
