@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 import polars as pl
@@ -57,11 +59,11 @@ def valid_date(text: str | None) -> str | None:
 
 def study_facts(instances: pl.DataFrame) -> dict[str, Any]:
     """Row of FACTS_SCHEMA for one study: of each fact the value that most images carry."""
-    magnetic = (instances["modality"] == "MR").fill_null(value=False)
-    chosen = instances.filter(magnetic) if magnetic.any() else instances
+    chosen = [modality == "MR" for modality in instances["modality"]]
+    chosen = chosen if any(chosen) else [True] * instances.height
 
     def usual(name: str) -> Any:
-        return _usual(chosen[name])
+        return _usual(compress(instances[name].to_list(), chosen))
 
     facts: dict[str, Any] = {name: _plausible(usual(name), *limits) for name, limits in _PLAUSIBLE.items()}
     sex = str(usual("sex") or "").upper()[:1]
@@ -89,9 +91,9 @@ def to_facts(row: dict[str, Any]) -> StudyFacts:
     return StudyFacts(**{name: row[name] for name in FACTS_SCHEMA})
 
 
-def _usual(values: pl.Series) -> Any:
+def _usual(values: Iterable[Any]) -> Any:
     """Most frequent value that is there; of equals the first in order."""
-    counts = Counter(values.drop_nulls().to_list())
+    counts = Counter(value for value in values if value is not None)
     return max(sorted(counts, key=str), key=lambda v: counts[v], default=None)
 
 

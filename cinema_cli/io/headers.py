@@ -18,7 +18,7 @@ from cinema_cli.io.processors import available_cpus
 
 SALT = secrets.token_bytes(16)  # lives as long as the process: person keys compare within a run only
 _MOST_AT_ONCE = 4096  # files that a process reads at a time, in about a second
-_LEAST_AT_ONCE = 256
+_LEAST_AT_ONCE = 1024
 _PIECES_EACH = 16  # for each process, so that they end at about the same time
 _BYTES_A_FILE = 100_000  # of an archive, about
 

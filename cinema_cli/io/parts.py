@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,8 @@ def split_parts(table: Columns) -> tuple[Part, ...]:
 def _trusted_keys(parts: Sequence[Part], table: Columns) -> tuple[str, ...]:
     """TIME_KEYS without those that run against the trigger times of a cine of the study: they order nothing."""
     timed = [run.rows for part in parts for run in part.runs if run.n_frames >= MIN_FRAMES and is_evenly_timed(run)]
-    against = {key for key in TIME_KEYS for rows in timed if (np.diff(table[key][rows]) < 0).any()}
+    moments = np.stack([table[key] for key in TIME_KEYS])
+    against = {key for rows in timed for key in compress(TIME_KEYS, (np.diff(moments[:, rows]) < 0).any(axis=1))}
     return tuple(key for key in TIME_KEYS if key in RELIABLE_KEYS or key not in against)
 
 

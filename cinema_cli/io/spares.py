@@ -40,6 +40,8 @@ def choose_runs(
     fill positions that it lacks, in its field of view. Slices that were acquired again alone, and all where the best
     lacks frames itself, compete for their position (see `_priority`).
     """
+    if len(runs) == 1:
+        return list(runs), []
     usual = usual_count([run.n_frames for run in runs])
     sweeps, grid = find_sweeps(parts, runs)
     most = max(len(sweep) for sweep in sweeps)

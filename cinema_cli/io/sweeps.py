@@ -36,6 +36,8 @@ def order_of(run: Run, parts: Mapping[int, Part]) -> tuple[Any, ...]:
 
 def _units(runs: Sequence[Run], thickness_mm: float) -> list[Sweep]:
     """Slices of one part that belong together: by AcquisitionNumber where each has a stack's worth, and by position."""
+    if len(runs) == 1:
+        return [list(runs)]
     numbers = [run.acquisition for run in runs]
     several = len(set(numbers)) > 1 and min(map(numbers.count, numbers)) >= MIN_STACK_SLICES
     groups = [[r for r in runs if not several or r.acquisition == n] for n in sorted(set(numbers) if several else {0})]
