@@ -173,3 +173,68 @@ def test_a_reference_is_compared_first(tmp_path: Path) -> None:
     errors = rows.filter(pl.col("analysis") == "group_metric", pl.col("term") == "lvef_pct", pl.col("group") != "")
     assert errors.height and errors.filter(pl.col("estimate").abs().is_close(1.5)).height
     assert run([*asked, "--evaluation", str(out / "evaluation")]) == 2
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of 100 people with one visit each, audited."""
+    out = a_folder(tmp_path_factory.mktemp("once") / "out", n=100)
+    assert run(["fairness", str(out), *asked_of(out)]) == 0
+    return out
+
+
+def asked_of(out: Path) -> list[str]:
+    """An audit of everything by one column."""
+    tables = ["--people", str(out / "people.csv"), "--outcomes", str(out / "outcomes.csv"), "--phenotypes", "lvef_pct"]
+    return [*tables, "--groups", "site", "--permutations", "19", "--bootstrap", "19", "--jobs", "1", "-q"]
+
+
+def estimates_of(out: Path) -> pl.DataFrame:
+    """All but who was left out."""
+    return pl.read_parquet(out / "fairness" / "estimates.parquet").filter(pl.col("analysis") != "flow")
+
+
+def test_a_person_with_several_ids_counts_once(once: Path, tmp_path: Path) -> None:
+    """Figures, intervals and permutation p of 100 people with two ids each are those of 100 people."""
+    out = tmp_path / "out"
+    shutil.copytree(once, out, ignore=shutil.ignore_patterns("fairness"))
+    for name in ("phenotypes.parquet", "predictions.parquet", "evaluation/individual/evaluation.parquet"):
+        table = pl.read_parquet(out / name)
+        pl.concat([table, table.with_columns(pl.col("participant_id") + "b")]).write_parquet(out / name)
+    for name in ("people.csv", "outcomes.csv"):
+        table = pl.read_csv(out / name, infer_schema=False).with_columns(patient=pl.col("participant_id") + " is one")
+        pl.concat([table, table.with_columns(pl.col("participant_id") + "b")]).write_csv(out / name)
+    assert run(["fairness", str(out), *asked_of(out), "--cluster", "patient"]) == 0
+    assert estimates_of(out).equals(estimates_of(once))
+    assert pl.read_parquet(out / "fairness" / "individual" / "people.parquet").height == 100
+
+
+def test_the_first_visit_stands_for_a_person_and_a_table_of_people_may_have_visits_too(
+    once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(once, out, ignore=shutil.ignore_patterns("fairness"))
+    table = pl.read_parquet(out / "phenotypes.parquet")
+    again = table.with_columns(session_id=pl.lit("ses-10"), status=pl.lit("failed"))
+    pl.concat([again, table.with_columns(session_id=pl.lit("ses-2"))]).write_parquet(out / "phenotypes.parquet")
+    people = pl.read_csv(out / "people.csv", infer_schema=False)
+    visits = [people.with_columns(session_id=pl.lit("10"), site=pl.lit("elsewhere"))]
+    visits.append(people.with_columns(session_id=pl.lit("2")))
+    pl.concat(visits).write_csv(out / "people.csv")
+    assert run(["fairness", str(out), *asked_of(out)]) == 0
+    assert estimates_of(out).equals(estimates_of(once))
+    pl.concat([people, people]).write_csv(out / "people.csv")
+    assert run(["fairness", str(out), *asked_of(out)]) == 78
+    assert "people.csv has several rows for participant" in capsys.readouterr().err
+
+
+def test_the_column_of_participants_may_be_named(
+    once: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = pl.read_csv(once / "people.csv", infer_schema=False)
+    people.rename({"participant_id": "who"}).write_csv(tmp_path / "people.csv")
+    asked = ["fairness", str(once), "-o", str(tmp_path / "o"), "--people", str(tmp_path / "people.csv"), "--json", *FEW]
+    assert run([*asked, "--groups", "site", "--id-column", "who"]) == 0
+    assert json.loads(capsys.readouterr().out)["groups"] == ["site"]
+    assert run([*asked, "--id-column", "whom"]) == 78
+    assert "no column whom" in capsys.readouterr().err

@@ -58,5 +58,5 @@ def by_every_name(people: pl.DataFrame, *, hash_key: bytes | None = None) -> pl.
     if hash_key is not None:
         for name in forms[:2]:
             hashed = pl.Series(KEY, [keyed_hash(who, hash_key) for who in name[KEY]], dtype=pl.String)
-            forms += [people.with_columns(hashed), people.with_columns("sub-" + hashed)]
+            forms += [people.with_columns(hashed), people.with_columns(("sub-" + hashed).alias(KEY))]
     return pl.concat(forms).unique(KEY, keep="first", maintain_order=True)

@@ -49,8 +49,8 @@ def disagreement_metrics(people: People, out: Path) -> Iterator[Metric]:
     names = [name for name in table.collect_schema().names() if DISAGREEMENT in name]
     if not names:
         return
-    frames = table.select("participant_id", *names).collect()
-    means = frames.group_by(people.persons(keys_of(frames["participant_id"]))).agg(pl.col(names).mean())
+    means = table.group_by("participant_id", maintain_order=True).agg(pl.col(names).mean()).collect()
+    means = means.group_by(people.persons(keys_of(means["participant_id"]))).agg(pl.col(names).mean())
     joined = people.rows.select(KEY).join(means, on=KEY, how="left", maintain_order="left")
     for name in names:
         values = _floats(joined[name])
