@@ -87,6 +87,32 @@ def test_parts_and_their_merge_make_the_tables_of_one_run(
     assert run(["merge", str(out)]) == 3 and (out / "qc.csv").read_bytes() == (whole / "qc.csv").read_bytes()
 
 
+def test_a_merge_with_a_clinical_file_analyses_what_one_run_does(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ids are hashed: the merge needs their key to find people in the file."""
+    people, key = tmp_path / "people.csv", tmp_path / "key"
+    people.write_text("participant_id,sex,time_years,event\nA,F,1,1\nB,M,2,0\nC,F,3,1\nD,M,4,1\nE,F,5,0\n")
+    key.write_text("0123456789abcdef")
+    asked = ["--clinical", str(people), "--hash-ids", str(key)]
+    for out, part in (("whole", []), ("parts", ["--shard", "0/2"]), ("parts", ["--shard", "1/2"])):
+        assert run(["analyse", str(cohort), "-o", str(tmp_path / out), *asked, *part]) in (0, 3)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert not (parts / "survival").exists() and not (parts / "fairness").exists()
+    assert run(["merge", str(parts), "--clinical", str(tmp_path / "nowhere.csv")]) == 66
+    for _ in range(2):
+        capsys.readouterr()
+        assert run(["merge", str(parts), *asked]) == 3
+        said = capsys.readouterr().err
+        assert "no survival analysis" not in said and "no audit of fairness" not in said
+        assert ("nothing to do" in said) != ("survival: " in said and "fairness: " in said)
+    for name in ("survival", "fairness"):
+        made = [path for path in (whole / name).rglob("*") if path.suffix in (".csv", ".parquet")]
+        assert len(made) == 4
+        assert all((parts / path.relative_to(whole)).read_bytes() == path.read_bytes() for path in made)
+    assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+
+
 def test_a_merge_makes_anew_what_a_part_did_again(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 3

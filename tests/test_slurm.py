@@ -27,7 +27,11 @@ from cinema_cli.io.slurm_scripts import Resources, Surroundings, Work, array_scr
 CINEMA = [sys.executable, "-m", "cinema_cli"]
 FOUR = ["--cpus-per-task=1", "--mem=3G", "--studies-per-hour=1.5", "--hours-per-task=1", "--submit", "--json", "-q"]
 SAME = "--deterministic"
-WORK = Work(Path("/data/the cohort"), Path("/data/out"), Path("/scratch/it's"), analyse=("--id-from", "folder"))
+PEOPLE = ("--clinical", "people.csv")
+WORK = Work(
+    Path("/data/the cohort"), Path("/data/out"), Path("/scratch/it's"),
+    analyse=("--id-from", "folder", *PEOPLE), scan=("--id-from", "folder"), merge=PEOPLE,
+)  # fmt: skip
 SIZE = size_array(75_000, studies_per_hour=60.0, hours_per_task=4.0, max_tasks=1001, margin=1.5)
 HERE = Surroundings(Path("/home/me"), ("/venv/bin/python", "-P", "-m", "cinema_cli"))
 
@@ -139,9 +143,20 @@ def test_the_plan_and_the_scripts(tiny: Path, capsys: pytest.CaptureFixture[str]
     assert "--no-masks" not in (folder / "scan.sh").read_text() and "--array=0-0\n" in (folder / "array.sh").read_text()
 
 
+def test_the_merge_gets_the_clinical_file_and_the_key_of_ids(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("participant_id,time_years,event\nP1,2,1\n")
+    clinical, key = ["--clinical", str(tmp_path / "people.csv")], ["--hash-ids", str(tmp_path / "key")]
+    merge = tiny.with_name("it's a cohort-cinema-slurm") / "merge.sh"
+    for passed, handed in ((clinical, clinical), (key, []), ([*clinical, *key], [*clinical, *key])):
+        assert run(["slurm", str(tiny), "--studies", "9", "-q", "--", *passed]) == 0
+        out = str(tiny.with_name("it's a cohort-cinema"))
+        assert merge.read_text().splitlines()[-1].endswith(f" {shlex.join(['merge', out, *handed])}")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (["--studies", "9", "--", "--clinical", "nowhere.csv"], 66, "no clinical file nowhere.csv"),
         (["--", "--shard", "0/2", "-o", "x"], 2, "--out, --shard after --"),
         (["--", "--nonsense"], 2, "No such option: --nonsense"),
         (["--", "more"], 2, "unexpected extra argument"),

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cinema_cli.commands.analysis_options import HashIds
 from cinema_cli.commands.console import LogFormat
-from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose, typed
 from cinema_cli.domain.errors import ConfigError, ExitCode, InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,16 @@ _HINT = "Give the output folder in which every part was run: `cinema analyse COH
 
 
 def merge(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Output folder of the runs with --shard.")],
+    clinical: Annotated[
+        Path | None,
+        typer.Option(
+            help="The clinical file of these runs: then also an audit of fairness and, with time (or time_years) and "
+            "event, a survival analysis."
+        ),
+    ] = None,
+    hash_ids: HashIds = None,
     config: Config = None,
     verbose: Verbose = 0,
     quiet: Quiet = False,
@@ -33,13 +43,17 @@ def merge(
     from cinema_cli.commands.cohort_files import are_there, is_current, write_cohort
     from cinema_cli.commands.cohort_page import REPORT_NAME, n_lost_folders
     from cinema_cli.commands.job_words import lost_words, n_studies
+    from cinema_cli.io.clinical import read_clinical
     from cinema_cli.io.cohort_list import STUDIES, cohort_records, cohort_standings, former_studies, former_words
+    from cinema_cli.io.identity import read_key
     from cinema_cli.io.lock import run_lock
     from cinema_cli.io.processors import available_cpus
 
     if missing := [name for name in (STUDIES, "series.parquet") if not (folder / name).is_file()]:
         raise InputError(f"no {' and no '.join(missing)} in {folder}", hint=_HINT, code="not_scanned")
-    jobs = available_cpus()
+    jobs, key = available_cpus(), read_key(hash_ids) if hash_ids else None
+    if clinical:
+        read_clinical(clinical)  # what is wrong with it is said before anything is made
     with run_lock(folder):
         standings = cohort_standings(folder, jobs=jobs)
         made = {name for one in standings for name in one.files if name.endswith(".parquet")}
@@ -50,6 +64,11 @@ def merge(
             columns, embedded = _answers(records)
             write_cohort(folder, records, columns=columns, embedded=embedded, report=True, jobs=jobs)
             said = f"{n_studies(len(standings))} merged"
+        if clinical:
+            from cinema_cli.commands.cohort_analyses import analyse_people
+
+            command = typed(context, hidden=("folder",) if key else ())
+            analyse_people(folder, clinical, command=command, jobs=jobs, hash_key=key)
     counts = {word: sum(one.status == word for one in standings) for word in ("failed", "not_run")}
     told = {"failed": "failed (see failures.csv)", "not_run": "without a result yet (run their part again)"}
     missed = [f"{count} {told[word]}" for word, count in counts.items() if count]

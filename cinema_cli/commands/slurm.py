@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ASSUMED = "assumed"
 _OURS = {"out", "work_dir", "shard", "dry_run"}  # options of `analyse` that the scripts decide
 _SCAN = ("id_from", "hash_ids", "views", "allow_missing_frames")  # those that `scan` has too
+_MERGE = ("clinical", "hash_ids")  # those that `merge` has too
 _SAID = ("verbose", "quiet", "log_format", "progress")
 
 
@@ -119,6 +120,7 @@ def _typed(context: typer.Context, name: str) -> bool:
 
 def _work(asked: Mapping[str, Any], passed: typer.Context) -> "tuple[Work, Path]":
     """What is to be done, and the folder for scripts: beside the output, for logs and paths are not to be shared."""
+    from cinema_cli.io.clinical import read_clinical
     from cinema_cli.io.folders import check_folder
     from cinema_cli.io.ledger import check_output, refuse_inside
     from cinema_cli.io.slurm_scripts import Work
@@ -127,23 +129,29 @@ def _work(asked: Mapping[str, Any], passed: typer.Context) -> "tuple[Work, Path]
     out = check_output(asked["cohort"], out=asked["out"])
     folder = (asked["scripts"] or out.with_name(f"{out.name}-slurm")).absolute()
     refuse_inside(asked["cohort"], out=folder)
-    scan = []
-    for parameter in passed.command.params:
-        source = passed.get_parameter_source(str(parameter.name))
-        if parameter.name in _SCAN and source is not None and source.name != "DEFAULT":
-            scan += [parameter.opts[0], str(passed.params[parameter.name])]
+    if passed.params["clinical"]:
+        read_clinical(passed.params["clinical"])  # a wrong one is refused here too
     return Work(
         cohort=asked["cohort"].absolute(),
         out=out,
         scratch=(asked["work_dir"] or folder / "work").absolute(),
         analyse=tuple(asked["analyse_options"] or ()),
-        scan=tuple(scan),
+        scan=_handed_on(passed, _SCAN),
+        merge=_handed_on(passed, _MERGE) if passed.params["clinical"] else (),
     ), folder
 
 
-def _size(
-    asked: Mapping[str, Any], passed: typer.Context, work: "Work", *, max_tasks: int
-) -> "tuple[ArraySize, str]":
+def _handed_on(passed: typer.Context, names: Collection[str]) -> tuple[str, ...]:
+    """Options of `analyse` that are not as by default, for another command."""
+    words: list[str] = []
+    for parameter in passed.command.params:
+        source = passed.get_parameter_source(str(parameter.name))
+        if parameter.name in names and source is not None and source.name != "DEFAULT":
+            words += [parameter.opts[0], str(passed.params[parameter.name])]
+    return tuple(words)
+
+
+def _size(asked: Mapping[str, Any], passed: typer.Context, work: "Work", *, max_tasks: int) -> "tuple[ArraySize, str]":
     """The cut of the cohort, and where the speed that it was made by comes from."""
     from cinema_cli.domain.array_size import ASSUMED_STUDIES_PER_HOUR, size_array
     from cinema_cli.io.run_speed import measured_speed

@@ -46,13 +46,14 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done: paths are absolute, options are those of `cinema analyse` and of `cinema scan`."""
+    """What is done: paths are absolute, options are those of `cinema analyse`, `scan` and `merge`."""
 
     cohort: Path
     out: Path
     scratch: Path
     analyse: tuple[str, ...] = ()
     scan: tuple[str, ...] = ()
+    merge: tuple[str, ...] = ()
 
 
 def write_scripts(
@@ -106,7 +107,7 @@ exec {_command(surroundings, words)} "$SLURM_ARRAY_TASK_ID/{size.n_tasks}"
 
 def merge_script(work: Work, size: ArraySize, *, resources: Resources, surroundings: Surroundings) -> str:
     """The job that makes tables and report of what all tasks recorded."""
-    merge = _command(surroundings, ["merge", str(work.out)])
+    merge = _command(surroundings, ["merge", str(work.out), *work.merge])
     ending = f"""\
 code=0
 {merge} || code=$?
