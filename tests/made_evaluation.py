@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate, table_of
-from cinema_cli.reports.evaluation import EvaluationFacts, InputFile, WorstCase
+from cinema_cli.reports.evaluation import EvaluationFacts, InputFile, Score, WorstCase, WorstStudy, WorstView
 from cinema_cli.reports.fairness import FairnessFacts
 
 PHENOTYPES = {"lvedv_ml": (8.0, 11.0), "lvesv_ml": (6.0, 9.0), "lvef_pct": (-1.2, 3.3), "lvm_g": (-4.0, 9.0)}
@@ -77,12 +78,17 @@ def fairness_facts(made: Made = Made(), **changes: object) -> FairnessFacts:
     return FairnessFacts(**(facts | changes))  # type: ignore[arg-type]
 
 
-def worst_cases(name: str = "sub-0007", picture: str | None = None) -> list[WorstCase]:
-    """Three of them, one without a page."""
+def worst_studies(name: str = "sub-0007", pictures: tuple[Markup, ...] = ()) -> list[WorstStudy]:
+    """Three of them, one without a page, one without masks."""
+    scores = (Score("lv", 0.93, 2.5), Score("rv", 0.41, None))
+    views = (
+        WorstView("ed", "slice 2 of 9", pictures, scores[:1]),
+        WorstView("es", "slice 3 of 9", pictures, scores, "No image: the input of the run is no longer where it was."),
+    )
     return [
-        WorstCase(name, "dice", "rv", "es", 0.41, "../../sub-0007/ses-1/study.html", picture),
-        WorstCase("sub-0100", "hd95_mm", "lv", "ed", 31.2),
-        WorstCase("sub-0200", "value", "lvef_pct", "", None),
+        WorstStudy(name, (WorstCase("dice", "rv", "es", 0.41),), "../../sub-0007/ses-1/study.html", views),
+        WorstStudy("sub-0100", (WorstCase("hd95_mm", "lv", "ed", 31.2), WorstCase("value", "lvef_pct", "", -12.0))),
+        WorstStudy("sub-0200", (WorstCase("value", "lvef_pct", "", None),)),
     ]
 
 
@@ -151,17 +157,25 @@ def _agreement(made: Made) -> Iterator[Estimate]:
             for model, value in (
                 ("bias", bias), ("mae", 0.8 * sd), ("rmse", 1.05 * sd), ("sd", sd), ("loa_lower", bias - 1.96 * sd),
                 ("loa_upper", bias + 1.96 * sd), ("icc21", 0.94), ("icc31", 0.95), ("r2", 0.9), ("slope", 0.04),
+                ("middle", 92.0),
             ):  # fmt: skip
                 half = 0.02 if model in {"icc21", "icc31", "r2", "slope"} else 0.12 * sd
                 n = made.n if not group else made.n // 2
                 yield Estimate("agreement", model=model, term=term, group=group, n=n, **_near(value, half))
     for kind in ("agreement", "repeatability"):
         for term, (bias, sd) in PHENOTYPES.items():
-            for k in range(8):
-                limits = _near(bias + 0.3 * sd * np.sin(k), 1.7 * sd)
-                hidden = made.suppressed and k == 7
-                values = {"suppressed": True} if hidden else {"n": made.n // 8, **limits}
-                yield Estimate("bland_altman", model=kind, term=term, level=f"{60 + 14 * k:g}", **values)
+            yield from _cells(kind, term, bias, sd)
+
+
+def _cells(kind: str, term: str, bias: float, sd: float) -> Iterator[Estimate]:
+    """People in a grid, fewer outwards."""
+    for k in range(9):
+        for row in range(-2, 3):
+            n = round(60 / (1 + (k - 4) ** 2 / 4 + row**2))
+            of = {"model": kind, "term": term, "level": f"{56 + 8 * k} to {64 + 8 * k}"}
+            if n >= 10:
+                yield Estimate("bland_altman", n=n, **of, **_near(bias + sd * row, sd / 2))
+    yield Estimate("bland_altman", model=kind, term=term, level="elsewhere", n=37)
 
 
 def _classes(made: Made) -> Iterator[Estimate]:

@@ -18,7 +18,9 @@ from cinema_cli.analysis.evaluation.table import EVALUATION
 from cinema_cli.commands.app import run
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE
-from cinema_cli.io.mask_images import frame_pixels, image_beside
+from cinema_cli.domain.errors import InputError
+from cinema_cli.io.identity import is_hashed, keyed_hash
+from cinema_cli.io.mask_images import image_beside, read_frame
 
 ACDC = Path("/work/shared/data/acdc-validation")
 SCD = Path("/work/shared/data/scd")
@@ -288,10 +290,13 @@ def test_the_image_of_a_mask_lies_beside_it(tmp_path: Path) -> None:
         nib.save(nib.Nifti1Image(np.full((4, 3, 2), 7.0, np.float32), np.eye(4)), tmp_path / name)
     image = image_beside(tmp_path / "p1_ed_gt.nii.gz")
     assert image == tmp_path / "p1_ed.nii.gz" and image_beside(tmp_path / "p2_ed_gt.nii.gz") is None
-    pixels = frame_pixels(image)
-    assert pixels is not None and pixels.shape == (2, 3, 4) and pixels.dtype == np.float32
+    pixels = read_frame(image).pixels
+    assert pixels.shape == (2, 3, 4) and pixels.dtype == np.float32
+    with pytest.raises(InputError, match="no image of frame 1"):
+        read_frame(image, frame=1)
     image.write_bytes(b"no image")
-    assert frame_pixels(image) is None
+    with pytest.raises(InputError, match="cannot be read"):
+        read_frame(image)
 
 
 @pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook data are not on this machine")
@@ -312,3 +317,41 @@ def test_contours_of_sunnybrook_give_the_volumes_of_its_table(tmp_path: Path) ->
     truth = pl.read_csv(SCD / "reference.csv").filter(patient=person)
     ef = table.filter(kind="value", term="lvef_pct")["reference"].item()
     assert ef == pytest.approx(truth["ef"].item(), abs=0.5)
+    worst = (out / "individual" / "worst.html").read_text()
+    assert worst.count("data:image/jpeg") == 4 and "No image" not in worst  # ED and ES, with and without outlines
+
+
+def test_hashed_ids_of_a_folder_are_found_by_its_key(truth: Path, predicted: Path, tmp_path: Path) -> None:
+    """Masks, values, groups and another system under the ids of headers are those of the hashed people."""
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    hashed = {name: f"sub-{keyed_hash(name, key.read_bytes())}" for name in (f"SIM000{k}" for k in range(1, 5))}
+    rows = {"lvef_pct": [50.0, 55.0, 60.0, 65.0]}
+    for folder, ids in (("plain", [f"sub-{name}" for name in hashed]), ("hashed", list(hashed.values()))):
+        for name, who in zip(hashed, ids, strict=True):
+            if (mask := predicted / f"sub-{name}_sax_dseg.nii.gz").is_file():
+                (tmp_path / folder / who / "ses-1").mkdir(parents=True)
+                shutil.copy(mask, tmp_path / folder / who / "ses-1" / f"{who}_ses-1_sax_dseg.nii.gz")
+        pl.DataFrame({"participant_id": ids, **rows}).write_parquet(tmp_path / folder / "phenotypes.parquet")
+    true = tmp_path / "true.csv"
+    strangers = {"patient": [*hashed, "nobody"], "lvef_pct": [51.0, 57.0, 60.5, 64.0, 50.0], "sex": list("FFMMM")}
+    pl.DataFrame(strangers).write_csv(true)
+    asked = ["--reference", str(truth), "--reference-values", str(true), "--groups", "sex", "--against", str(truth)]
+    assert run(["evaluate", str(tmp_path / "plain"), *asked, *ALL, "-q"]) == 0
+    assert run(["evaluate", str(tmp_path / "hashed"), *asked, "--hash-ids", str(key), *ALL, "-q"]) == 0
+    plain, found = (tmp_path / name / "evaluation" for name in ("plain", "hashed"))
+    by = ["analysis", "model", "term", "group", "level"]
+    both = [pl.read_parquet(folder / "estimates.parquet").sort(by) for folder in (plain, found)]
+    assert both[0].select(*by, "n").equals(both[1].select(*by, "n")) and {"difference", "agreement"} <= set(
+        both[0]["analysis"]
+    )
+    assert_allclose(*(table["estimate"].fill_null(-1.0) for table in both))
+    people = set(pl.read_csv(found / "individual" / "evaluation.csv")["participant_id"])
+    assert people > set(hashed.values()) and all(is_hashed(who) for who in people)
+    written = [
+        path.read_text(errors="replace")
+        for path in found.rglob("*")
+        if path.suffix in (".csv", ".json", ".toml", ".jsonl", ".html")
+    ]
+    assert not any("SIM000" in text or "nobody" in text or str(tmp_path) in text for text in written)
+    assert run(["evaluate", str(tmp_path / "hashed"), "--reference", str(true), "-o", str(tmp_path / "o"), *ALL]) == 66

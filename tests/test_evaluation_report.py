@@ -14,25 +14,34 @@ from made_evaluation import (
     evaluation_estimates,
     evaluation_facts,
     fairness_estimates,
-    worst_cases,
+    worst_studies,
 )
-from markupsafe import escape
+from markupsafe import Markup, escape
 from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, disk_heart, stands_alone
 
 from cinema_cli.analysis.estimates import EVALUATION_ANALYSES, SCHEMA, Estimate, table_of
+from cinema_cli.domain.cine import Label
 from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
 from cinema_cli.reports.analysis.metrics import METRICS, metric_of, metric_words, target_of
 from cinema_cli.reports.analysis.tables import Cell, cell_of, told
-from cinema_cli.reports.evaluation import against, agreement, classes, masks, render_evaluation, render_worst
-from cinema_cli.reports.evaluation.worst import comparison_picture
+from cinema_cli.reports.evaluation import (
+    against,
+    agreement,
+    classes,
+    comparison,
+    masks,
+    render_evaluation,
+    render_worst,
+)
+from cinema_cli.reports.evaluation.bland_altman import SHADES, Lines, Spot, bland_altman
 
 MADE = Made()
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    return render_evaluation(evaluation_estimates(), evaluation_facts(), worst_cases())
+    return render_evaluation(evaluation_estimates(), evaluation_facts(), worst_studies())
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def test_golden_text_of_the_page(html: str) -> None:
 def test_the_same_table_gives_the_same_bytes(html: str) -> None:
     csv = io.BytesIO(evaluation_estimates().write_csv().encode())
     table = pl.read_csv(csv, schema_overrides=SCHEMA)
-    assert render_evaluation(table, evaluation_facts(), worst_cases()) == html
+    assert render_evaluation(table, evaluation_facts(), worst_studies()) == html
 
 
 def test_every_kind_of_row_is_on_some_page() -> None:
@@ -107,7 +116,7 @@ def test_names_of_users_are_words_not_code() -> None:
     html = render_evaluation(pl.concat([table, table_of([reason])]), facts)
     assert "<script" not in html
     assert stands_alone(html).text().count(STRANGE) > 30
-    worst = render_worst(worst_cases(name=STRANGE), facts)
+    worst = render_worst(worst_studies(name=STRANGE), facts)
     assert "<script" not in worst and STRANGE in Page(worst).text()
 
 
@@ -115,22 +124,33 @@ def test_names_of_users_are_words_not_code() -> None:
 def test_a_page_for_release_shows_no_person_and_says_what_is_hidden(html: str) -> None:
     text = Page(html).text()
     assert "sub-" not in html and "Not cleared for release" not in text
-    assert "of 1 to 9 people" in text and "Suppressed points: 1." in text and "\nsuppressed\n" in text
+    assert "of 1 to 9 people" in text and "\nsuppressed\n" in text
     shown = text_of(evaluation_estimates(replace(MADE, suppressed=False)), suppressed=False)
     assert "Not cleared for release." in shown and "suppressed" not in shown
 
 
-def test_worst_cases_have_a_page_that_is_not_for_release() -> None:
+def pictures_of(
+    pixels: np.ndarray | None, *masks_of: np.ndarray, **known: list[bool]
+) -> tuple[tuple[Markup, ...], int]:
+    looked = {Label[name]: np.array(slices) for name, slices in known.items()}
+    return comparison(pixels, *masks_of, known=looked, pixel_spacing_mm=(1.4, 1.4))
+
+
+def test_worst_studies_have_a_page_that_is_not_for_release() -> None:
     cine, labels = disk_heart()
-    masks_of = (labels[0], labels[3])
-    picture = comparison_picture(cine.pixels[0], *masks_of, pixel_spacing_mm=cine.pixel_spacing_mm)
-    assert picture == comparison_picture(cine.pixels[0], *masks_of, pixel_spacing_mm=cine.pixel_spacing_mm)
-    assert len(picture) < 40_000
-    html = render_worst(worst_cases(picture=picture), evaluation_facts())
+    everywhere = dict.fromkeys(("RV", "MYO", "LV"), [True] * len(labels[0]))
+    pictures, _ = pictures_of(cine.pixels[0], labels[0], labels[3], **everywhere)
+    assert (pictures, _) == pictures_of(cine.pixels[0], labels[0], labels[3], **everywhere)
+    plain, outlined = pictures
+    assert "<path" not in plain and outlined.count("c-prediction") == outlined.count("c-reference") == 3
+    assert sum(map(len, pictures)) < 40_000
+    html = render_worst(worst_studies(pictures=pictures), evaluation_facts())
     page = stands_alone(html)
-    assert "Not for release." in page.text() and html.count(picture) == 1
-    assert page.addresses == ["../report.html", picture, "../../sub-0007/ses-1/study.html"]
-    for words in ("Dice, RV cavity, ES", "0.410", "31.2 mm", "Values and other masks"):
+    assert "Not for release." in page.text() and html.count(outlined) == 2
+    links = [address for address in page.addresses if not address.startswith("data:")]
+    assert links == ["../report.html", "../../sub-0007/ses-1/study.html"]
+    for words in ("Among the worst in: Dice, RV cavity, ES: 0.410.", "LV cavity, ED: 31.2 mm; error of LV ejection",
+                  "ES, slice 3 of 9. No image: the input of the run is no longer where it was.", "0.930"):  # fmt: skip
         assert words in page.text()
     assert "No case was listed." in Page(render_worst([], evaluation_facts())).text()
 
@@ -139,8 +159,19 @@ def test_a_picture_needs_no_image_and_no_label() -> None:
     nothing = np.zeros((2, 40, 30), np.uint8)
     some = nothing.copy()
     some[1, 10:20, 10:20] = 3
-    for one, other in ((nothing, nothing), (some, nothing), (nothing, some)):
-        assert comparison_picture(None, one, other, pixel_spacing_mm=(1.4, 1.4)).startswith("data:image/jpeg;base64,")
+    for one, other, lines in ((nothing, nothing, 0), (some, nothing, 1), (nothing, some, 1), (some, some, 0)):
+        (picture,), at = pictures_of(None, one, other, LV=[True, True])
+        assert picture.count("<path") == lines and at == lines
+
+
+def test_only_what_the_reference_was_drawn_of_is_compared_in_pictures() -> None:
+    """Contours of some slices say nothing of the others, and nothing of the right ventricle."""
+    prediction, reference = np.zeros((2, 3, 40, 30), np.uint8)
+    prediction[0, 5:35, 5:25] = 3  # not drawn by the reference
+    prediction[1, 10:20, 5:12], prediction[1, 10:20, 12:20] = 1, 3
+    reference[1, 10:18, 12:20] = 3
+    (picture,), at = pictures_of(None, prediction, reference, LV=[False, True, True])
+    assert at == 1 and picture.count("<path") == 2
 
 
 @pytest.mark.usefixtures("quick")
@@ -183,11 +214,36 @@ def test_an_empty_table_says_that_there_is_nothing() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_ranges_of_few_studies_are_not_drawn() -> None:
-    n = pl.when(pl.col("analysis") == "bland_altman").then(3).otherwise("n").alias("n")
-    html = render_evaluation(evaluation_estimates().with_columns(n), evaluation_facts())
-    assert "3 studies a point. Ranges of fewer than 5 are not drawn." in Page(html).text()
-    assert "[(60.0, 8.0, 8.0, 8.0)," in html
+def test_pictures_of_differences_say_what_they_hold_and_hide(html: str) -> None:
+    text = Page(html).text()
+    assert "n = 412. Cells of 8 by 11 ml, the darker the more people: 10 to 60." in text
+    assert "In smaller cells, not drawn: 37. Slope 0.040 (0.020 to 0.060)." in text
+    assert text.count("Agreement by sex") == 1 and text.count("Repeatability by sex") == 1
+    drawn = pl.col("analysis") == "bland_altman"
+    points = evaluation_estimates().with_columns(
+        level=pl.when(drawn).then(pl.lit("61.5")).otherwise("level"),
+        lower=pl.when(~drawn).then("lower"),
+        upper=pl.when(~drawn).then("upper"),
+    )
+    assert "Cells of" not in text_of(points) and "n = 412. Slope" in text_of(points)
+    hidden = evaluation_estimates().with_columns(estimate=pl.when(~drawn).then("estimate"))
+    assert "Too few people for a figure: LV end-diastolic volume," in text_of(hidden)
+
+
+def test_a_picture_of_differences_has_shades_lines_and_numbers_apart() -> None:
+    cells = [Spot((10.0 * k, 10.0 * k + 10), (-5.0, 5.0), 10 * (k + 1) ** 2) for k in range(5)]
+    lines = Lines((0.5, 1.0, 1.5), (-9.0, -8.0, -7.0), (9.0, 10.0, 11.0), (0.1, 25.0))
+    drawn = str(bland_altman(cells, lines, unit="ml", title="t"))
+    assert drawn == str(bland_altman(cells, lines, unit="ml", title="t"))
+    assert {float(o) for o in re.findall(r"fill: var\(--accent\); opacity: ([\d.]+)", drawn)} == set(SHADES)
+    for words in ("10.0", "1.0", "\u22128.0"):
+        assert f">{words}</text>" in drawn
+    tight = Lines((0.9, 1.0, 1.1), (0.8, 0.9, 1.0), (1.0, 1.1, 1.2))
+    near = str(bland_altman(cells, tight, unit="", title="t"))
+    heights = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>(?:0\.9|1\.0|1\.1)</text>', near)]
+    assert len(heights) == 3 and heights[0] - heights[1] > 12 and heights[1] - heights[2] > 12
+    alike = [Spot(cell.x, cell.y, None) for cell in cells]  # nobody says how many
+    assert str(bland_altman(alike, Lines(), unit="", title="t")).count("opacity: 0.5") == 1
 
 
 @pytest.mark.usefixtures("quick")

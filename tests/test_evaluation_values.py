@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
-from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows, binned_differences
+from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.mask_values import values_of_masks
 from cinema_cli.analysis.evaluation.points import compared_points, has_points, read_points
@@ -223,16 +223,6 @@ def test_few_people_and_gaps(seed: int, n: int) -> None:
         if row.estimate is not None and row.lower is not None and np.isfinite(row.lower):
             assert row.lower - 1e-9 <= row.estimate <= (row.upper or 0) + 1e-9
         assert row.estimate is None or np.isfinite(row.estimate)
-
-
-def test_bins_show_nobody() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(60, 8, (2, 105))
-    rows = list(binned_differences("lvef_pct", a, b, model="agreement", fewest=10))
-    assert min(row.n for row in rows) >= 10
-    assert sum(row.n for row in rows) == 105
-    assert_allclose(sum(row.n * row.estimate for row in rows) / 105, (a - b).mean())
-    assert list(binned_differences("lvef_pct", a[:9], b[:9], model="agreement", fewest=10)) == []
 
 
 def test_phenotypes_of_masks() -> None:

@@ -23,6 +23,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "q": pl.Float64(),  # p adjusted for several phenotypes, Benjamini-Hochberg
     "unit": pl.String(),
     "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
+    "rounded": pl.Int64(),  # to multiples of what disclosure control rounded counts of this row; missing: to none
 }
 
 SURVIVAL_ANALYSES: dict[str, str] = {
@@ -89,9 +90,12 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "counts": "How many (n) comparisons of a class (term) at a frame (level) were not whole: model empty_truth, "
     "empty_prediction, both_empty, no_prediction or no_reference.",
     "agreement": "Of a phenotype (term), prediction less reference: model bias, mae, rmse, sd, loa_lower, loa_upper, "
-    "icc21, icc31, r2 or slope (of the difference on the mean); group as in evaluation.",
-    "bland_altman": "Mean difference (estimate) where the mean of both is level, of n neighbours in that mean; lower "
-    "and upper 1.96 SD of their differences below and above; term a phenotype, model `agreement` or `repeatability`.",
+    "icc21, icc31, r2, slope (of the difference on the mean) or middle (mean of both, where that line meets the bias); "
+    "group as in evaluation.",
+    "bland_altman": "A cell with n people: the mean of both is within level (`60 to 70`), the difference within lower "
+    "and upper, in whose middle estimate is; level `elsewhere`: people in cells that are too small. Where people may "
+    "be shown, one of them: difference (estimate) and mean of both (level). Term a phenotype, model `agreement` or "
+    "`repeatability`.",
     "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
     "specificity, ppv, npv, brier, calibration_slope or calibration_intercept (of the logit of the probability); level "
     "the class or threshold, empty for all; events are people of the class.",
@@ -140,6 +144,7 @@ class Estimate:
     q: float | None = None
     unit: str = ""
     suppressed: bool = False
+    rounded: int | None = None
 
     def __post_init__(self) -> None:
         """A kind of row that nobody described is a fault of the program."""

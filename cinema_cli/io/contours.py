@@ -1,4 +1,4 @@
-"""Experts' contours as text (Sunnybrook): found, filled, and placed on the slices that they were drawn on."""
+"""Experts' contours as text (Sunnybrook): found, filled, and placed on the images that they were drawn on."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ from cinema_cli.domain.cine import Cine, Label, View
 from cinema_cli.domain.errors import InputError
 from cinema_cli.domain.mask_stack import MaskStack
 from cinema_cli.io.headers import read_headers
+from cinema_cli.io.mask_images import FrameImage
 from cinema_cli.io.nifti import affine_ras
+from cinema_cli.io.pixels import read_frames
 
 _FILE = re.compile(r"(?i)IM-\d+-(\d+)-([io])contour-\w+\.txt")
 _NOBODY = re.compile(r"(?i)[io]-contours?|contours?([-_]\w+)?|\w+-expert")  # folders that are not named after a person
@@ -75,7 +77,7 @@ def read_contours(folder: Path, *, images: Path) -> MaskStack:
     Raises InputError: no contours, no series with their images, images that are no cine of parallel slices.
     """
     files = contour_files(folder)
-    cine, at = _drawn_on(images, {*files.inner, *files.outer}, person=folder.name)
+    cine, at, _ = _drawn_on(images, {*files.inner, *files.outer}, person=folder.name)
     places = cine.slice_places
     labels = np.zeros((cine.n_frames, int(places[-1]) + 1, *cine.pixels.shape[2:]), np.uint8)
     known = {label: np.zeros(labels.shape[:2], np.bool_) for label in (Label.MYO, Label.LV)}
@@ -88,6 +90,22 @@ def read_contours(folder: Path, *, images: Path) -> MaskStack:
         labels[frame, place][cavity] = Label.LV
         known[Label.LV][frame, place] = True
     return MaskStack(labels, affine_ras(cine), known)
+
+
+def contoured_frame(folder: Path, *, images: Path, frame: int) -> FrameImage:
+    """The images of one frame of the cine that contours were drawn on, on the grid of `read_contours`.
+
+    Raises InputError as `read_contours`, StudyError where an image cannot be decoded.
+    """
+    files = contour_files(folder)
+    cine, at, rows = _drawn_on(images, {*files.inner, *files.outer}, person=folder.name)
+    here = [number for number, (of_frame, _) in at.items() if of_frame == frame]
+    mine = rows.filter(pl.col("instance_number").is_in(here))
+    pixels = np.zeros((int(cine.slice_places[-1]) + 1, *cine.pixels.shape[2:]), np.float32)
+    decoded = read_frames(images, [*mine.select("path", "member", "frame_item").iter_rows()])
+    for number, values in zip(mine["instance_number"].to_list(), decoded, strict=True):
+        pixels[cine.slice_places[at[number][1]]] = values
+    return FrameImage(pixels, affine_ras(cine))
 
 
 def filled(points: NDArray[np.float64], *, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -119,8 +137,8 @@ def read_points(path: Path) -> NDArray[np.float64]:
     return points - _FIRST_PIXEL
 
 
-def _drawn_on(images: Path, numbers: set[int], *, person: str) -> tuple[Cine, dict[int, tuple[int, int]]]:
-    """The cine (without pixels) that has images of these numbers, and frame and slice of each number."""
+def _drawn_on(images: Path, numbers: set[int], *, person: str) -> tuple[Cine, dict[int, tuple[int, int]], pl.DataFrame]:
+    """The cine (without pixels) that has images of these numbers, frame and slice of each number, and their headers."""
     if not numbers:
         raise InputError(f"there are no contours of {person}", code="contour")
     found = read_headers(images, jobs=1).instances.drop_nulls(["instance_number", "series_uid", *_PLACE, *_PLANE])
@@ -131,7 +149,7 @@ def _drawn_on(images: Path, numbers: set[int], *, person: str) -> tuple[Cine, di
     raise InputError(f"no series below {images} has the images that the contours of {person} are of", code="no_images")
 
 
-def _cine(images: pl.DataFrame, *, person: str) -> tuple[Cine, dict[int, tuple[int, int]]]:
+def _cine(images: pl.DataFrame, *, person: str) -> tuple[Cine, dict[int, tuple[int, int]], pl.DataFrame]:
     images = images.unique("instance_number", keep="first", maintain_order=True).sort("instance_number")
     plane = images.select(_PLANE).to_numpy()
     first = images.row(0, named=True)
@@ -164,4 +182,4 @@ def _cine(images: pl.DataFrame, *, person: str) -> tuple[Cine, dict[int, tuple[i
         series_uids=(),
     )
     where = zip(frames.tolist(), slices.tolist(), strict=True)
-    return cine, dict(zip(images["instance_number"].to_list(), where, strict=True))
+    return cine, dict(zip(images["instance_number"].to_list(), where, strict=True)), images

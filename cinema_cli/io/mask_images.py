@@ -1,6 +1,8 @@
-"""The image that a mask was drawn on, where it lies beside it under the same name without the word for labels."""
+"""Images to show masks on: that which lies beside a mask under the same name, without the word for labels."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zlib import error as ZlibError
 
 import nibabel as nib
@@ -8,7 +10,16 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
+from cinema_cli.domain.errors import InputError
 from cinema_cli.io.nifti_names import NiftiName, is_nifti, read_name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameImage:
+    """One frame of an image in space."""
+
+    pixels: NDArray[np.float32]  # (slice, row, column)
+    affine_ras: NDArray[np.float64]  # 4x4: (column, row, slice, 1) -> millimetres (right, anterior, superior)
 
 
 def image_beside(mask: Path) -> Path | None:
@@ -20,15 +31,20 @@ def image_beside(mask: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def frame_pixels(path: Path) -> NDArray[np.float32] | None:
-    """An image of one frame as (slice, row, column), in the order of the file; None where it is no such image."""
+def read_frame(path: Path, *, frame: int = 0) -> FrameImage:
+    """One frame of an image, in the order of the file. Raises InputError where it is no image of so many frames."""
     try:
-        values = np.asanyarray(nib.load(path).dataobj, dtype=np.float32)  # type: ignore[attr-defined]
-    except (OSError, EOFError, ValueError, ZlibError, ImageFileError):
-        return None
+        image: Any = nib.load(path)  # of several classes, which have this in common
+        values = np.asanyarray(image.dataobj, dtype=np.float32)
+        affine = np.asarray(image.affine, np.float64)
+    except (OSError, EOFError, ValueError, ZlibError, ImageFileError) as error:
+        raise InputError(f"{path.name} cannot be read as NIfTI ({type(error).__name__})", code="unreadable") from error
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
-    return np.ascontiguousarray(values.T) if values.ndim == 3 and np.isfinite(values).all() else None
+    shown = values[..., frame] if values.ndim == 4 and frame < values.shape[3] else values
+    if shown.ndim != 3 or (values.ndim == 3 and frame) or not np.isfinite(shown).all():
+        raise InputError(f"{path.name} is no image of frame {frame}", code="no_image")
+    return FrameImage(np.ascontiguousarray(shown.T), affine)
 
 
 def _said(name: NiftiName) -> tuple[object, ...]:

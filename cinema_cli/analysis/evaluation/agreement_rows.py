@@ -1,4 +1,4 @@
-"""From values in the table of an evaluation to rows of estimates: agreement, and binned means to draw it."""
+"""From values in the table of an evaluation to rows of estimates: agreement, and what it is drawn from."""
 
 from collections.abc import Iterator, Sequence
 from math import isfinite
@@ -7,19 +7,19 @@ import numpy as np
 import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.evaluation.bland_altman import bland_altman_rows
 from cinema_cli.analysis.evaluation.parts import first_of_each, parts_of
 from cinema_cli.analysis.evaluation.table import Kind, System
-from cinema_cli.analysis.statistics.agreement import WIDTH, agreement, icc21, icc31
-from cinema_cli.analysis.statistics.interval import Interval
+from cinema_cli.analysis.statistics.agreement import agreement, icc21, icc31
+from cinema_cli.analysis.statistics.interval import Interval, mean_interval
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.domain.errors import NotEstimableError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 
-MODELS = ("bias", "mae", "rmse", "sd", "loa_lower", "loa_upper", "icc21", "icc31", "r2", "slope")
+MODELS = ("bias", "mae", "rmse", "sd", "loa_lower", "loa_upper", "icc21", "icc31", "r2", "slope", "middle")
 _ICCS = {"icc21": icc21, "icc31": icc31}
 _UNITLESS = ("icc21", "icc31", "r2", "slope")
-_BINS = 20
-_FEWEST = 10  # people in a bin, unless asked for otherwise
+_FEWEST = 10  # people in a cell of a picture, unless asked for otherwise
 _UNITS = {phenotype.name: phenotype.unit for phenotype in PHENOTYPES}
 _SUFFIXES = {"pct": "%", "ml": "ml", "g": "g", "mm": "mm", "bpm": "1/min", "years": "years"}
 
@@ -35,7 +35,7 @@ def agreement_rows(
     """`agreement` rows of a system's values (EVALUATION), overall and by group, and overall `bland_altman`.
 
     Of a participant with several studies the first that has both values counts. `people` and `groups` as in
-    `parts.parts_of`; `fewest`: people in a bin of `bland_altman`.
+    `parts.parts_of`; `fewest`: people in a cell of `bland_altman`, with 1 a point a person.
     """
     rows = []
     for term, pairs in value_pairs(table, system=system):
@@ -43,7 +43,9 @@ def agreement_rows(
             prediction, reference = (inside[name].to_numpy() for name in ("prediction", "reference"))
             rows += [*_agreement(term, group, prediction, reference)]
         prediction, reference = (pairs[name].to_numpy() for name in ("prediction", "reference"))
-        rows += binned_differences(term, prediction, reference, model="agreement", fewest=fewest)
+        rows += bland_altman_rows(
+            term, prediction, reference, model="agreement", fewest=fewest, unit=unit_of(term)
+        )  # fmt: skip
     return rows
 
 
@@ -56,26 +58,6 @@ def value_pairs(table: pl.DataFrame, *, system: System = System.THIS) -> Iterato
     values = table.filter((pl.col("kind") == Kind.VALUE) & (pl.col("system") == system) & both)
     for (term, frame), rows in values.group_by("term", "frame", maintain_order=True):
         yield f"{term} {frame}".strip(), first_of_each(rows).select("participant_id", "prediction", "reference")
-
-
-def binned_differences(
-    term: str, first: Floats, second: Floats, *, model: str, fewest: int = _FEWEST
-) -> Iterator[Estimate]:
-    """`bland_altman` rows: of pairs (n,), mean and mean -+ 1.96 SD of first less second, in up to 20 bins of the mean.
-
-    No bin has fewer than `fewest` people (and at least 2), so that no single person shows; none where all are fewer.
-    """
-    middle, apart = (first + second) / 2.0, first - second
-    size = max(fewest, 2)
-    bins = min(_BINS, len(middle) // size)
-    if not bins:
-        return
-    for part in np.array_split(np.argsort(middle, kind="stable"), bins):
-        mean, sd = float(apart[part].mean()), float(apart[part].std(ddof=1))
-        yield Estimate(
-            "bland_altman", model=model, term=term, level=f"{middle[part].mean():.6g}", n=len(part), estimate=mean,
-            lower=mean - WIDTH * sd, upper=mean + WIDTH * sd, unit=unit_of(term),
-        )  # fmt: skip
 
 
 def interval_row(
@@ -97,7 +79,9 @@ def unit_of(term: str) -> str:
 
 def _agreement(term: str, group: str, prediction: Floats, reference: Floats) -> Iterator[Estimate]:
     found = agreement(prediction, reference)
-    by_model = {name: getattr(found, name) for name in MODELS if name not in _ICCS}
+    by_model = {name: getattr(found, name) for name in MODELS if name not in (*_ICCS, "middle")}
+    if isfinite(found.slope.estimate):
+        by_model["middle"] = mean_interval((prediction + reference) / 2.0)
     ratings = np.column_stack([prediction, reference])
     for model, icc in _ICCS.items():
         try:

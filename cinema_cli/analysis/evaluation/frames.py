@@ -11,13 +11,14 @@ from cinema_cli.analysis.evaluation.pairs import MaskSource, StudyMasks
 from cinema_cli.analysis.evaluation.table import Note
 from cinema_cli.domain.cine import Label
 from cinema_cli.domain.errors import InputError
-from cinema_cli.domain.mask_stack import MaskStack
+from cinema_cli.domain.mask_stack import MaskStack, spacing_of
 from cinema_cli.io.contours import read_contours
 from cinema_cli.io.label_maps import UNKNOWN_LABELS, LabelMap
 from cinema_cli.io.mask_files import read_mask
 
 ED, ES = "ed", "es"
 Read = tuple[MaskSource, MaskStack]
+Place = tuple[MaskSource, int]  # which frame of a file
 Masks = NDArray[np.uint8]  # (slice, row, column), domain.cine.Label
 
 
@@ -31,13 +32,21 @@ class ComparedFrame:
     prediction: Masks = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))  # on the grid of the reference
     reference: Masks = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
     known: Mapping[Label, NDArray[np.bool_]] = field(default_factory=dict)  # class -> (slice,): to be compared there
-    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)  # (slice, row, column)
+    affine_ras: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))  # of the grid of the reference
+    of_prediction: Place | None = None
+    of_reference: Place | None = None
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Spacing in array order (slice, row, column)."""
+        return spacing_of(self.affine_ras)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moment:
     """One frame of a file that shows something."""
 
+    source: MaskSource
     stack: MaskStack
     at: int  # which frame of the file
     moment: str  # ed, es or empty
@@ -69,7 +78,7 @@ def compared_frames(
         partner = _partner(reference, predictions)
         if partner is not None:
             used.add(partner[0])
-            found.append(_compared(reference, predictions[partner[0]][1], at=partner[1]))
+            found.append(_compared(reference, predictions[partner[0]], at=partner[1]))
         elif not lost:
             known = _known(reference, prediction_labels.classes)
             found.append(ComparedFrame(reference.frame, Note.NO_PREDICTION, known=known))
@@ -104,11 +113,11 @@ def _moments(read: Read) -> Iterator[_Moment]:
     """The frames of a file in which something is known."""
     source, stack = read
     if stack.n_frames == 1:
-        yield _Moment(stack, 0, source.moment, source.frame)
+        yield _Moment(source, stack, 0, source.moment, source.frame)
         return
     known = np.any([where.any(axis=1) for where in stack.known.values()], axis=0)
     for at in np.flatnonzero(known).tolist():
-        yield _Moment(stack, at, "", at)
+        yield _Moment(source, stack, at, "", at)
 
 
 def _named(moments: Sequence[_Moment]) -> list[_Moment]:
@@ -161,7 +170,8 @@ def _known(reference: _Moment, classes: Collection[Label]) -> dict[Label, NDArra
     return {label: slices for label, slices in known.items() if slices.any()}
 
 
-def _compared(reference: _Moment, prediction: MaskStack, *, at: int) -> ComparedFrame:
+def _compared(reference: _Moment, read: Read, *, at: int) -> ComparedFrame:
+    source, prediction = read
     known = _known(reference, prediction.known)
     frames = (prediction.n_frames, reference.stack.n_frames)
     try:
@@ -177,7 +187,9 @@ def _compared(reference: _Moment, prediction: MaskStack, *, at: int) -> Compared
         prediction=placed,
         reference=reference.stack.labels[reference.at],
         known=known,
-        spacing_mm=reference.stack.spacing_mm,
+        affine_ras=reference.stack.affine_ras,
+        of_prediction=(source, at),
+        of_reference=(reference.source, reference.at),
     )
 
 

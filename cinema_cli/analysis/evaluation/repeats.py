@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.analysis.evaluation.agreement_rows import binned_differences, interval_row, unit_of
+from cinema_cli.analysis.evaluation.agreement_rows import interval_row, unit_of
+from cinema_cli.analysis.evaluation.bland_altman import bland_altman_rows
 from cinema_cli.analysis.evaluation.parts import parts_of
 from cinema_cli.analysis.evaluation.people import participant_column
 from cinema_cli.analysis.evaluation.values import Answers
@@ -68,7 +69,7 @@ def repeat_rows(
         for group, inside in parts_of(both, people, groups):
             rows += _rows(term, group, inside)
         first, second = (both[name].to_numpy() for name in ("first", "second"))
-        rows += binned_differences(term, first, second, model=MODEL, fewest=fewest)
+        rows += bland_altman_rows(term, first, second, model=MODEL, fewest=fewest, unit=unit_of(term))
     return Repeats(pairs, rows)
 
 

@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.reports.analysis.interval_chart import interval_of
 from cinema_cli.reports.analysis.metrics import metric_of, target_of, unit_words_of
-from cinema_cli.reports.analysis.rows import Rows, at, in_order
+from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, told
-from cinema_cli.reports.analysis.words import axis_words, count_words, title_of, unit_of
-from cinema_cli.reports.evaluation.charts import Binned, bland_altman
-from cinema_cli.reports.render import number
+from cinema_cli.reports.analysis.words import axis_words, count_words, listed, p_said, title_of, unit_of
+from cinema_cli.reports.evaluation.bland_altman import Lines, Spot, bland_altman
+from cinema_cli.reports.evaluation.charts import Plot
 
 ERRORS = (
     ("bias", "Bias"),
@@ -39,28 +38,19 @@ BETWEEN = (
     ("bias", "Bias"),
     ("limits", "Limits of agreement"),
 )
-FEWEST = 5  # studies of a point whose range is drawn
+ELSEWHERE = "elsewhere"  # level of people in cells that are too small to be shown
 SHOWN = 6  # small figures that are not folded
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
-    """A small figure of one phenotype."""
-
-    title: str
-    plot: Markup
-    aside: str = ""
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement or repeatability: the table, by group, the figures."""
+    """Agreement or repeatability: the tables, those by group, the figures, and whose figure would show nobody."""
 
     tables: tuple[Told, ...]
-    by_group: tuple[tuple[str, Told], ...]
+    by_group: tuple[tuple[str, tuple[Told, ...]], ...]
     plots: tuple[Plot, ...]
     folded: tuple[Plot, ...]
+    not_drawn: str
 
 
 def agreement_section(rows: Rows) -> Agreement:
@@ -77,17 +67,28 @@ def _section(rows: Rows, analysis: str, *parts: Sequence[tuple[str, str]]) -> Ag
     every = rows.of(analysis)
     terms = in_order(row.term for row in every)
     groups = in_order(row.group for row in every if row.group)
-    by_group = [
-        (title_of(column), table)
-        for column in in_order(group.partition("=")[0] for group in groups)
-        for columns in parts
-        if (table := _grouped(rows, analysis, columns, [g for g in groups if g.partition("=")[0] == column]))
-    ]
-    whole = [_whole(rows, analysis, columns) for columns in parts]
     plots = [plot for term in terms if (plot := _plot(rows, analysis, term)) is not None]
+    without = [
+        t for t in in_order(r.term for r in rows.of("bland_altman", model=analysis)) if not _spots(rows, analysis, t)
+    ]
     return Agreement(
-        tuple(table for table in whole if table), tuple(by_group), tuple(plots[:SHOWN]), tuple(plots[SHOWN:])
+        tuple(table for columns in parts if (table := _whole(rows, analysis, columns))),
+        tuple(
+            (title_of(column), _grouped_by(rows, analysis, parts, groups, column))
+            for column in in_order(group.partition("=")[0] for group in groups)
+        ),
+        tuple(plots[:SHOWN]),
+        tuple(plots[SHOWN:]),
+        listed([target_of(term) for term in without]),
     )
+
+
+def _grouped_by(
+    rows: Rows, analysis: str, parts: Sequence[Sequence[tuple[str, str]]], groups: Sequence[str], column: str
+) -> tuple[Told, ...]:
+    """The tables of the groups of one column."""
+    mine = [group for group in groups if group.partition("=")[0] == column]
+    return tuple(table for columns in parts if (table := _grouped(rows, analysis, columns, mine)))
 
 
 def _known(rows: Rows, analysis: str, columns: Sequence[tuple[str, str]], groups: Sequence[str]) -> list[str]:
@@ -133,33 +134,47 @@ def _limits(cells: dict[str, Estimate]) -> Cell:
 
 
 def _plot(rows: Rows, analysis: str, term: str) -> Plot | None:
-    every = rows.of("bland_altman", model=analysis, term=term, group="")
-    bins = [_binned(row) for row in every if row.estimate is not None]
-    if not bins:
+    spots = _spots(rows, analysis, term)
+    if not spots:
         return None
-    of_term = {row.model: row.estimate for row in rows.of(analysis, term=term, group="")}
-    limits = (of_term.get("loa_lower"), of_term.get("bias"), of_term.get("loa_upper"))
-    plot = bland_altman(bins, limits=limits, unit=unit_of(term), title=f"Difference against mean, {target_of(term)}")
-    return Plot(target_of(term), plot, caption=_people(every))
+    of_term = {row.model: row for row in rows.of(analysis, term=term, group="")}
+    bias, lower, upper, slope, middle = (
+        of_term.get(model) for model in ("bias", "loa_lower", "loa_upper", "slope", "middle")
+    )
+    tilt = None
+    if slope is not None and middle is not None and slope.estimate is not None and middle.estimate is not None:
+        tilt = slope.estimate, middle.estimate
+    lines = Lines(interval_of(bias), interval_of(lower), interval_of(upper), tilt)
+    plot = bland_altman(spots, lines, unit=unit_of(term), title=f"Difference against mean, {target_of(term)}")
+    said = [f"n = {count_words(bias.n, bias)}." if bias is not None else "", _cells(rows, analysis, term, spots)]
+    if tilt is not None and slope is not None:
+        p = "" if slope.p is None else f", {p_said(slope.p)}"
+        said.append(f"Slope {said_of(slope, metric_of('slope'))}{p}.")
+    return Plot(target_of(term), plot, caption=" ".join(words for words in said if words))
 
 
-def _binned(row: Estimate) -> Binned:
-    """A point with its range; of few studies the point alone."""
-    assert row.estimate is not None
-    few = row.n is not None and row.n < FEWEST
-    low, high = (row.estimate if few or v is None else v for v in (row.lower, row.upper))
-    return at(row), low, row.estimate, high
+def _spots(rows: Rows, analysis: str, term: str) -> list[Spot]:
+    """Points, or cells by their edges."""
+    made = []
+    for row in rows.of("bland_altman", model=analysis, term=term, group=""):
+        left, _, right = row.level.partition(" to ")
+        if row.estimate is not None:
+            low, high = (row.estimate if v is None else v for v in (row.lower, row.upper))
+            made.append(Spot((float(left), float(right or left)), (low, high), row.n))
+    return made
 
 
-def _people(bins: Sequence[Estimate]) -> str:
-    sizes = [row.n for row in bins if row.n is not None]
-    hidden = sum(row.estimate is None for row in bins)
-    said = ""
-    if sizes:
-        ends = [number(n, decimals=0) for n in (min(sizes), max(sizes))]
-        said = f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} studies a point."
-    said += f" Ranges of fewer than {FEWEST} are not drawn." if sizes and min(sizes) < FEWEST else ""
-    return said + (f" Suppressed points: {hidden}." if hidden else "")
+def _cells(rows: Rows, analysis: str, term: str, spots: Sequence[Spot]) -> str:
+    """How large cells are, how many people they hold, and how many are not drawn; "" of points."""
+    (left, right), (low, high) = spots[0].x, spots[0].y
+    if left == right:
+        return ""
+    unit = f" {unit_of(term)}".rstrip()
+    counts = sorted(spot.n for spot in spots if spot.n is not None)
+    people = f", the darker the more people: {counts[0]} to {counts[-1]}" if counts else ""
+    said = f"Cells of {right - left:g} by {high - low:g}{unit}{people}."
+    rest = rows.one("bland_altman", model=analysis, term=term, group="", level=ELSEWHERE)
+    return said if rest is None else f"{said} In smaller cells, not drawn: {count_words(rest.n, rest)}."
 
 
 def headline_words(rows: Rows, term: str) -> str:

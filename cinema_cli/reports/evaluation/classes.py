@@ -13,8 +13,7 @@ from cinema_cli.reports.analysis.metrics import metric_of, target_of
 from cinema_cli.reports.analysis.rows import Rows, at, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, told, value_of
 from cinema_cli.reports.analysis.words import count_words, title_of
-from cinema_cli.reports.evaluation.agreement import Plot
-from cinema_cli.reports.evaluation.charts import LINES, roc_curves
+from cinema_cli.reports.evaluation.charts import LINES, Plot, roc_curves
 
 WHOLE = ("accuracy", "mcc", "f1", "auc", "brier", "sensitivity", "specificity", "ppv", "npv")
 EACH = (

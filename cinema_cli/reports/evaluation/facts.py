@@ -1,6 +1,8 @@
-"""What the pages of an evaluation know of their run beside the estimates, and the cases that went worst."""
+"""What the pages of an evaluation know of their run beside the estimates, and the studies that went worst."""
 
 from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from cinema_cli.reports.analysis.facts import InputFile
 
@@ -38,12 +40,39 @@ class EvaluationFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """One study far from its reference: data of a person, for the page in `individual/` only."""
+    """What a study is among the worst for."""
 
-    participant: str  # as printed, with the session where there are several
     metric: str  # dice, hd95_mm, ... as in the estimates
     term: str  # lv, lvef_pct, ...
     frame: str = ""  # ed, es, ...
     value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well both masks of a structure agree; None where that is not defined."""
+
+    term: str
+    dice: float | None
+    hd95_mm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorstView:
+    """One frame of a study in pictures."""
+
+    frame: str
+    place: str  # which slice is shown, in words
+    pictures: tuple[Markup, ...]  # see worst.comparison
+    scores: tuple[Score, ...] = ()
+    note: str = ""  # a sentence on what is missing
+
+
+@dataclass(frozen=True, slots=True)
+class WorstStudy:
+    """One study far from its reference: data of a person, for the page in `individual/` only."""
+
+    participant: str  # as printed, with the session where there are several
+    cases: tuple[WorstCase, ...]
     link: str = ""  # path of the study's page from individual/; "" where there is none
-    picture: str | None = None  # data URI (see comparison_picture)
+    views: tuple[WorstView, ...] = ()

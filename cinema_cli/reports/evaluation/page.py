@@ -12,18 +12,18 @@ from cinema_cli.reports.evaluation.against import against_section
 from cinema_cli.reports.evaluation.agreement import agreement_section, repeatability_section
 from cinema_cli.reports.evaluation.classes import classes_section
 from cinema_cli.reports.evaluation.compared import counts_table
-from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstCase
+from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstStudy
 from cinema_cli.reports.evaluation.masks import masks_section
 from cinema_cli.reports.evaluation.methods import method_paragraphs
 from cinema_cli.reports.evaluation.summary import headline, summary_sentences
 from cinema_cli.reports.render import render_page
 
 
-def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Sequence[WorstCase] = ()) -> str:
+def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Sequence[WorstStudy] = ()) -> str:
     """One self-contained HTML page; every number in it comes from `estimates` (see analysis.estimates.SCHEMA).
 
     The table may be the one in memory or estimates.csv read back. The same input gives the same bytes. Of the worst
-    cases the page says only how many there are and where (WORST_PAGE): what `render_worst` makes is data of people.
+    cases the page says only that there are some and where (WORST_PAGE): what `render_worst` makes is data of people.
     """
     rows = rows_of(estimates)
     return render_page(
@@ -40,7 +40,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         against=against_section(rows),
         repeat=repeatability_section(rows),
         not_given=not_given(rows),
-        n_worst=len(worst),
+        has_worst=bool(worst),
         worst_page=WORST_PAGE,
         methods=method_paragraphs(rows, facts),
         run=run_facts(
