@@ -9,6 +9,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.fairness.groups import AND, GroupColumn
 from cinema_cli.analysis.fairness.rows import too_few
 from cinema_cli.analysis.statistics.cox import fit_cox, likelihood_ratio
+from cinema_cli.analysis.statistics.limits import UNREADABLE, readable
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
 from cinema_cli.analysis.survival.models import ModelData, model_data
 from cinema_cli.analysis.survival.settings import Per
@@ -55,6 +56,8 @@ def _hazard_ratio(row: Estimate, data: ModelData, fewest: int) -> Estimate:
         )
     except NotEstimableError as error:
         return too_few(row, error.message)
+    if not readable(fit.hazard_ratio[0], fit.lower[0], fit.upper[0]):
+        return too_few(row, UNREADABLE)
     return replace(
         row,
         estimate=float(fit.hazard_ratio[0]),

@@ -21,7 +21,6 @@ class Baseline:
     times: Floats  # (K,)
     stratum: Ints  # (K,) code; 0 where there are no strata
     cumulative_hazard: Floats  # (K,)
-    at_zero: Floats  # (K,) the same where all columns are 0: R's basehaz(fit, centered=FALSE)
     variance: Floats  # (K,) of the cumulative hazard, were the coefficients known
     drift: Floats  # (K, p) its derivative in the coefficients, less that of someone at fit.means
 
@@ -43,12 +42,10 @@ def baseline_hazard(
     centred = np.ascontiguousarray((x[sets.rows] - fit.means).T)
     at = partial_likelihood(sets, centred, fit.coef)
     hazard = at.hazard * np.exp(-at.shift)
-    cumulative = _cumulative(sets, hazard)
     return Baseline(
         times=sets.times,
         stratum=sets.stratum,
-        cumulative_hazard=cumulative,
-        at_zero=cumulative * np.exp(-fit.means @ fit.coef),
+        cumulative_hazard=_cumulative(sets, hazard),
         variance=_cumulative(sets, hazard**2 / sets.share_weight),
         drift=_cumulative(sets, hazard * at.means).T,
     )
@@ -61,7 +58,8 @@ def predicted_survival(
     survival = np.empty((len(x), len(times)))
     for stratum, rows in _by_stratum(len(x), strata):
         hazard, _, _ = baseline.until(times, stratum)
-        survival[rows] = np.exp(-np.outer(np.exp(linear_predictor(fit, x[rows])), hazard))
+        with np.errstate(divide="ignore", over="ignore"):  # no hazard yet; one too large for a number
+            survival[rows] = np.exp(-np.exp(np.add.outer(linear_predictor(fit, x[rows]), np.log(hazard))))
     return survival
 
 

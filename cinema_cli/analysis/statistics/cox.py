@@ -60,17 +60,17 @@ class CoxFit:
     @property
     def hazard_ratio(self) -> Floats:
         """Hazard ratios (p,) per unit."""
-        return np.exp(self.coef)
+        return _ratio(self.coef)
 
     @property
     def lower(self) -> Floats:
         """Lower 95 % confidence limits (p,) of the hazard ratios."""
-        return np.exp(self.coef - Z95 * self.se)
+        return _ratio(self.coef - Z95 * self.se)
 
     @property
     def upper(self) -> Floats:
         """Upper 95 % confidence limits (p,) of the hazard ratios."""
-        return np.exp(self.coef + Z95 * self.se)
+        return _ratio(self.coef + Z95 * self.se)
 
     @property
     def aic(self) -> float:
@@ -179,6 +179,12 @@ def wald_test(fit: CoxFit, columns: Sequence[int]) -> ChiSquared:
     """Test that the coefficients of some columns are all 0."""
     chosen = np.asarray(columns, np.int64)
     return ChiSquared(quadratic(fit.coef[chosen], fit.variance[np.ix_(chosen, chosen)]), len(chosen))
+
+
+def _ratio(log: Floats) -> Floats:
+    """Ratios (p,); infinite where they are too large for a number."""
+    with np.errstate(over="ignore"):
+        return np.exp(log)
 
 
 def _scaled(x: Floats, sets: RiskSets, names: Sequence[str]) -> tuple[Floats, Floats]:

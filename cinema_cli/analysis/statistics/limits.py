@@ -1,4 +1,4 @@
-"""Confidence limits of a probability from the standard error of its logarithm, in the four ways of R's survfit."""
+"""Confidence limits of a probability as R's survfit has them, and how large a ratio may be to be read."""
 
 from typing import Literal
 
@@ -8,6 +8,14 @@ from cinema_cli.analysis.statistics.outcome import Floats
 
 Conf = Literal["log-log", "log", "plain", "logit"]
 Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+LARGEST_RATIO = 1e9  # beyond it, or below one over it, a ratio or a limit of one is no number to read
+UNREADABLE = f"its hazard ratio or a limit is beyond {LARGEST_RATIO:g} or below {1 / LARGEST_RATIO:g}: not given"
+
+
+def readable(*ratios: float | Floats) -> bool:
+    """Whether ratios, and their limits, are numbers that say something."""
+    known = np.concatenate([np.ravel(ratio) for ratio in ratios])
+    return bool(np.all((known >= 1 / LARGEST_RATIO) & (known <= LARGEST_RATIO)))
 
 
 def probability_limits(probability: Floats, se_log: Floats, conf: Conf) -> tuple[Floats, Floats]:

@@ -43,7 +43,8 @@ def phenotype_rows(table: AnalysisTable, phenotype: str, settings: SurvivalSetti
         yield from fitted_rows(main)
         yield from _added_to(covariates, main)
     hazard = next(row for row in term_rows(main.place, main.fit, main.data) if row.term == phenotype)
-    yield confounding_row(hazard, rare=is_rare(table, main.data))
+    if hazard.estimate is not None:
+        yield confounding_row(hazard, rare=is_rare(table, main.data))
     yield from proportional_rows(main.place, main.fit, main.data)
     yield from effect_rows(main.place, main.fit, main.data)
     yield from spline_rows(main.place, main.data, phenotype)

@@ -45,6 +45,10 @@ def calibration_rows(models: Mapping[str, FittedModel], *, horizon: float, seed:
             upper=found.upper,
         )
         for tenth, part in enumerate(found.groups, start=1):
+            if not np.isfinite(part.observed):
+                said = f"nobody in tenth {tenth} of the predicted risks is followed to {horizon:g}: no observed risk"
+                yield model.place.cannot(NotEstimableError(said), term="calibration")
+                continue
             yield replace(
                 row,
                 group=str(tenth),

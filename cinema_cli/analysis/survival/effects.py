@@ -7,7 +7,7 @@ import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.cox import CoxFit, fit_cox, wald_test
-from cinema_cli.analysis.statistics.limits import Z95
+from cinema_cli.analysis.statistics.limits import UNREADABLE, Z95, readable
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.statistics.proportional import proportional_hazards, scaled_schoenfeld, smooth_effect
 from cinema_cli.analysis.statistics.splines import harrell_knots, restricted_cubic
@@ -77,15 +77,14 @@ def spline_rows(place: Place, data: ModelData, phenotype: str) -> Iterator[Estim
     own = slice(0, basis.shape[1])
     log_ratio = shift @ fit.coef[own]
     se = np.sqrt(np.einsum("ij,jk,ik->i", shift, fit.variance[own, own], shift))
-    for k, value in enumerate(shown * scale):
-        yield replace(
-            row,
-            level=repr(float(value)),
-            estimate=float(np.exp(log_ratio[k])),
-            lower=float(np.exp(log_ratio[k] - Z95 * se[k])),
-            upper=float(np.exp(log_ratio[k] + Z95 * se[k])),
-            se=float(se[k]),
-        )
+    with np.errstate(over="ignore"):
+        curves = np.exp([log_ratio, log_ratio - Z95 * se, log_ratio + Z95 * se])
+    if not readable(curves):
+        yield replace(place.cannot(NotEstimableError(f"{phenotype}: {UNREADABLE}")), model=f"{place.model} spline")
+        return
+    for value, spread, ratios in zip(shown * scale, se, curves.T.tolist(), strict=True):
+        estimate, lower, upper = ratios
+        yield replace(row, level=repr(float(value)), estimate=estimate, lower=lower, upper=upper, se=float(spread))
 
 
 def inner_range(values: Floats, share: float) -> tuple[float, float]:

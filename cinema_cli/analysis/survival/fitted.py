@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.baseline import baseline_hazard, predicted_survival
@@ -12,7 +13,7 @@ from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.survival.models import ModelData, Place, fit_rows, term_rows
 
 APPARENT = "apparent"
-FEWEST_EVENTS = 10  # from which on the standard error of a C is believed
+FEWEST_EVENTS = 10  # from which on the standard error of a C, an AUC or a Brier score is believed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +55,7 @@ def fitted_rows(model: FittedModel) -> Iterator[Estimate]:
     """Hazard ratios of all terms, how well the model fits, and its C."""
     yield from term_rows(model.place, model.fit, model.data)
     yield from fit_rows(model.place, model.fit, model.data)
-    yield concordance_row(model.row("concordance"), model.c)
+    yield figure_row(model.row("concordance"), model.c, low=0.0, high=1.0)
 
 
 def added_rows(model: FittedModel, without: FittedModel, *, term: str) -> Iterator[Estimate]:
@@ -73,18 +74,15 @@ def added_rows(model: FittedModel, without: FittedModel, *, term: str) -> Iterat
     yield difference_row(model.row("concordance_difference"), concordance_difference(model.c, without.c))
 
 
-def concordance_row(row: Estimate, c: Concordance) -> Estimate:
-    """A row with a C, its limits within 0..1 where there are events enough for them."""
+def figure_row(row: Estimate, found: Figure | Score, *, low: float = -inf, high: float = inf) -> Estimate:
+    """A row with a figure, and with its limits, within `low`..`high`, where there are events enough for them."""
+    row = replace(row, estimate=found.estimate)
     if (row.events or 0) < FEWEST_EVENTS:
-        return replace(row, estimate=c.c)
-    return replace(row, estimate=c.c, lower=max(c.lower, 0.0), upper=min(c.upper, 1.0), se=c.se)
-
-
-def figure_row(row: Estimate, found: Figure | Score) -> Estimate:
-    """A row with a figure and its limits."""
-    return replace(row, estimate=found.estimate, lower=found.lower, upper=found.upper, se=found.se)
+        return row
+    return replace(row, lower=max(found.lower, low), upper=min(found.upper, high), se=found.se)
 
 
 def difference_row(row: Estimate, found: Difference) -> Estimate:
-    """A row with a difference, its limits and its p."""
-    return replace(figure_row(row, found), p=found.p)
+    """A row with a difference, and with its limits and its p where there are events enough for them."""
+    row = figure_row(row, found, low=-1.0, high=1.0)
+    return row if row.se is None else replace(row, p=found.p)

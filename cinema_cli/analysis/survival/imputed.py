@@ -9,6 +9,7 @@ import polars as pl
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.cox import CoxFit
 from cinema_cli.analysis.statistics.imputation import Covariate, impute
+from cinema_cli.analysis.statistics.limits import UNREADABLE, readable
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.statistics.pooling import pool
 from cinema_cli.analysis.survival.associations import confounding_row, is_rare
@@ -66,7 +67,11 @@ def _pooled(table: AnalysisTable, place: Place, data: Sequence[ModelData]) -> It
     shown = replace(data[0], design=replace(data[0].design, units=_units(data[0].design, mean_scale)))
     rare = is_rare(table, shown)
     for k, row in enumerate(term_rows(place, pooled, shown)):
-        lower, upper = np.exp(found.lower[k]), np.exp(found.upper[k])
+        with np.errstate(over="ignore"):
+            lower, upper = np.exp([found.lower[k], found.upper[k]])
+        if row.estimate is None or not readable(lower, upper):
+            yield place.cannot(NotEstimableError(f"{row.term}: {UNREADABLE}"), term=row.term)
+            continue
         row = replace(row, lower=float(lower), upper=float(upper), p=float(found.p[k]))
         yield row
         yield replace(

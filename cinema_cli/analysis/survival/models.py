@@ -8,6 +8,7 @@ import numpy as np
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.cox import CoxFit, fit_cox
+from cinema_cli.analysis.statistics.limits import UNREADABLE, readable
 from cinema_cli.analysis.statistics.outcome import EVENT, Floats, Ints, Outcome
 from cinema_cli.analysis.survival.design import Design, design
 from cinema_cli.analysis.survival.settings import Per
@@ -96,12 +97,18 @@ def told(place: Place, rows: Iterator[Estimate]) -> Iterator[Estimate]:
 
 
 def term_rows(place: Place, fit: CoxFit, data: ModelData, *, analysis: str = "cox") -> Iterator[Estimate]:
-    """A row for each coefficient as a hazard ratio; n and events of a category are those of its people."""
+    """A row for each coefficient as a hazard ratio; n and events of a category are those of its people.
+
+    One that is no number to read is a row that says so.
+    """
     died = data.outcome.event == EVENT
     for k, name in enumerate(data.design.names):
         column, unit = data.design.x[:, k], data.design.units[k]
         is_level = data.design.is_level(k)
         inside = column == 1 if is_level else np.ones(len(column), dtype=bool)
+        if not readable(fit.hazard_ratio[k], fit.lower[k], fit.upper[k]):
+            yield place.cannot(NotEstimableError(f"{name}: {UNREADABLE}"), term=name)
+            continue
         yield Estimate(
             analysis,
             place.outcome,

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.analysis.statistics.optimism import Corrected, optimism_corrected
+from cinema_cli.analysis.statistics.optimism import MEASURES, MEASURES_AT, Corrected, optimism_corrected
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.survival.fitted import FittedModel
+from cinema_cli.domain.errors import NotEstimableError
 from cinema_cli.io.processes import Team
 
 CORRECTED = "optimism-corrected"
+_RANGES = {"c": (0.0, 1.0), "auc": (0.0, 1.0), "brier": (0.0, 1.0), "ipa": (-inf, 1.0), "observed_expected": (0.0, inf)}
 _AT_TIMES = {"auc": "auc", "brier": "brier", "ipa": "ipa"}  # figures at a time -> analysis
 
 
@@ -32,7 +35,12 @@ def optimism_rows(model: FittedModel, times: Floats, *, n_resamples: int, seed: 
     row = Estimate("optimism", model.place.outcome, model.place.model, n=data.outcome.n, events=data.outcome.n_events)
     for figure in found.figures:
         level = "" if figure.horizon is None else repr(figure.horizon)
-        yield from _corrected(replace(row, level=level), figure)
+        if _possible(figure):
+            yield from _corrected(replace(row, level=level), figure)
+        else:
+            name = (MEASURES | MEASURES_AT)[figure.measure]
+            said = f"{name}: corrected for optimism it is no possible value, as events are too few"
+            yield model.place.cannot(NotEstimableError(said), term=figure.measure)
         yield replace(
             row,
             term=figure.measure,
@@ -41,6 +49,12 @@ def optimism_rows(model: FittedModel, times: Floats, *, n_resamples: int, seed: 
             se=figure.optimism_se,
             unit=f"{found.n_resamples} resamples",
         )
+
+
+def _possible(figure: Corrected) -> bool:
+    """Whether a corrected figure is one that there can be: differences of means need not be."""
+    low, high = _RANGES.get(figure.measure, (-inf, inf))
+    return low <= figure.corrected <= high
 
 
 def _corrected(row: Estimate, figure: Corrected) -> Iterator[Estimate]:

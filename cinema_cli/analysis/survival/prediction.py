@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -24,7 +25,6 @@ from cinema_cli.analysis.survival.fitted import (
     APPARENT,
     FittedModel,
     added_rows,
-    concordance_row,
     difference_row,
     figure_row,
     fitted_model,
@@ -119,7 +119,7 @@ def _hindrance(data: ModelData) -> str:
 def _uno_rows(model: FittedModel, horizon: float) -> Iterator[Estimate]:
     d = model.data
     c = uno_concordance(d.outcome, model.predictor, up_to=horizon, strata=d.strata, cluster=d.cluster)
-    yield concordance_row(model.row("concordance_uno"), c)
+    yield figure_row(model.row("concordance_uno"), c, low=0.0, high=1.0)
 
 
 def _second_opinion(model: FittedModel) -> Iterator[Estimate]:
@@ -146,7 +146,8 @@ def _score_rows(models: Mapping[str, FittedModel], times: Floats) -> Iterator[Es
             if name == NULL_MODEL and analysis == "ipa":
                 continue  # 0 by definition
             for time, score in zip(times, values, strict=True):
-                yield replace(figure_row(row, score), model=name, level=repr(float(time)))
+                limited = figure_row(row, score, low=-inf if analysis == "ipa" else 0.0, high=1.0)
+                yield replace(limited, model=name, level=repr(float(time)))
     if CLINICAL not in models:
         return
     for analysis in ("auc", "brier"):
@@ -169,4 +170,4 @@ def _integrated_rows(models: Mapping[str, FittedModel], horizon: float) -> Itera
     found = integrated_brier(joint.data.outcome, {name: m.risks(times) for name, m in models.items()}, times)
     row = replace(joint.row("brier_integrated"), group=APPARENT, level=repr(horizon))
     for name, score in found.items():
-        yield replace(figure_row(row, clustered(score, joint.data.cluster)), model=name)
+        yield replace(figure_row(row, clustered(score, joint.data.cluster), low=0.0, high=1.0), model=name)
