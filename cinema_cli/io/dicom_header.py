@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from cinema_cli.io.dicom_elements import (
     ITEM,
-    ITEM_GROUP,
     LONG_VRS,
     SEQUENCE_END,
     SHORT_VRS,
@@ -23,7 +22,8 @@ from cinema_cli.io.dicom_elements import (
 )
 
 PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)  # integer, float and double pixel data
-_PIXEL_GROUP = 0x7FE0
+_META_GROUP, _DATA_GROUPS = range(2, 3), range(0x7FE0)
+_SYNTAX = 0x00020010
 _IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _EXPLICIT = "1.2.840.10008.1.2.1"
 # First elements of files without a preamble: (0002,0000..2) or (0008,0000 | 0001 | 0005 | 0008 | 0016)
@@ -85,14 +85,19 @@ def _dataset_start(window: Window) -> tuple[int, str, bool]:
         position = 0
     else:
         raise NotDicomError
-    syntax = ""
-    while (part := window.at(position, 12))[:2] == b"\x02\x00" and len(part) == 12:
+    values: dict[int, bytes] = {}
+    while True:
+        position = _short_elements(window, position, _META_STEPS, values)
+        part = window.at(position, 12)
+        if part[:2] != b"\x02\x00" or len(part) < 12:
+            break
         is_long = part[4:6] in LONG_VRS
         length = int.from_bytes(part[8:12] if is_long else part[6:8], "little")
         value_at = position + (12 if is_long else 8)
         if part[2:4] == b"\x10\x00":
-            syntax = window.at(value_at, length).rstrip(b"\0 ").decode("ascii", "replace")
+            values[_SYNTAX] = window.at(value_at, length)
         position = value_at + length
+    syntax = values.get(_SYNTAX, b"").rstrip(b"\0 ").decode("ascii", "replace")
     if position >= window.size and syntax != _DEFLATED:
         raise BrokenFileError("it ends before its header begins", code="truncated")
     written = part[4:6].isalpha() and part[4:6].isupper()
@@ -133,16 +138,17 @@ def _walk(
 
 class _Steps(dict[bytes, tuple[int, int]]):
     """By the first eight bytes of an element: its tag, 0 for one that is not wanted, and how long it is, 0 for one
-    that is not of a short explicit type. The same few begin the elements of most files of a cohort."""
+    that is not of a short explicit type in the groups. The same few begin the elements of most files of a cohort."""
 
-    def __init__(self, wanted: frozenset[int], little: bool) -> None:
+    def __init__(self, wanted: frozenset[int], little: bool, groups: range = _DATA_GROUPS) -> None:
         self._wanted = wanted
+        self._groups = groups
         self._unpack = TYPED[little].unpack
 
     def __missing__(self, head: bytes) -> tuple[int, int]:
         group, element, vr, length = self._unpack(head)
         tag = group << 16 | element
-        is_short = vr in SHORT_VRS and group not in (ITEM_GROUP, _PIXEL_GROUP)
+        is_short = vr in SHORT_VRS and group in self._groups
         step = (tag if tag in self._wanted else 0, 8 + length if is_short else 0)
         if len(self) >= _MOST_STEPS:
             self.clear()
@@ -151,6 +157,7 @@ class _Steps(dict[bytes, tuple[int, int]]):
 
 
 _steps = cache(_Steps)
+_META_STEPS = _Steps(frozenset((_SYNTAX,)), little=True, groups=_META_GROUP)
 
 
 def _short_elements(window: Window, position: int, steps: _Steps, values: dict[int, bytes]) -> int:

@@ -35,6 +35,7 @@ _OWN = (
 _OWN_SCHEMA = {name: INSTANCE_SCHEMA[name] for name in _OWN}
 _PLACE = ("path", "member", "frame_item")
 _SHARED_SCHEMA = {name: kind for name, kind in INSTANCE_SCHEMA.items() if name not in (*_OWN, *_PLACE)}
+_FRAME_SCHEMA = {"file": pl.Int64, **{name: INSTANCE_SCHEMA[name] for name in ("frame_item", *FRAME_COLUMNS)}}
 _NOWHERE = (None, None, None)
 
 _VELOCITY_TYPES = frozenset(
@@ -86,9 +87,12 @@ def _by_frame(table: pl.DataFrame, files: Sequence[DicomFile]) -> pl.DataFrame:
     table = table.with_columns(frame_item=pl.Series(items, dtype=pl.Int32), file=pl.Series(number, dtype=pl.Int64))
     if all(file.frames is None for file in files):
         return table
-    frames = [frame for file in files for frame in file.frames or [{}] * file.n_frames]
-    said = {name: pl.Series([row.get(name) for row in frames], dtype=INSTANCE_SCHEMA[name]) for name in FRAME_COLUMNS}
-    return table.with_columns(pl.coalesce(values, name).alias(name) for name, values in said.items())
+    said = [
+        (n, item, *map(row.get, FRAME_COLUMNS))
+        for n, file in enumerate(files)
+        for item, row in enumerate(file.frames or ())
+    ]
+    return table.update(pl.DataFrame(said, schema=_FRAME_SCHEMA, orient="row"), on=["file", "frame_item"])
 
 
 def _own(values: Values) -> tuple[Any, ...]:
@@ -114,8 +118,10 @@ def _trigger_ms(values: Values) -> float | None:
     trigger = number(values.get(tags.TRIGGER))
     if trigger is None:
         trigger = number(values.get(tags.TRIGGER_DELAY))
+    if trigger is not None:
+        return trigger
     percent, interval = number(values.get(tags.PERCENT_PHASE)), _interval_ms(values)
-    return percent / 100.0 * interval if trigger is None and percent is not None and interval is not None else trigger
+    return percent / 100.0 * interval if percent is not None and interval is not None else None
 
 
 def _interval_ms(values: Values) -> float | None:

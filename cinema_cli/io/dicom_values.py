@@ -71,6 +71,7 @@ def positive(raw: bytes | None) -> float | None:
     return value if value is not None and value > 0 else None
 
 
+@lru_cache(maxsize=2048)
 def integer(raw: bytes | None) -> int | None:
     """The first value as a 32-bit integer."""
     return whole(number(raw))

@@ -93,7 +93,8 @@ def to_facts(row: dict[str, Any]) -> StudyFacts:
 
 def _usual(values: Iterable[Any]) -> Any:
     """Most frequent value that is there; of equals the first in order."""
-    counts = Counter(value for value in values if value is not None)
+    counts = Counter(values)
+    counts.pop(None, None)
     return max(sorted(counts, key=str), key=lambda v: counts[v], default=None)
 
 

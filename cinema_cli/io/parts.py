@@ -108,7 +108,8 @@ def _trusted_keys(parts: Sequence[Part], table: Columns) -> tuple[str, ...]:
     """TIME_KEYS without those that run against the trigger times of a cine of the study: they order nothing."""
     timed = [run.rows for part in parts for run in part.runs if run.n_frames >= MIN_FRAMES and is_evenly_timed(run)]
     moments = np.stack([table[key] for key in TIME_KEYS])
-    against = {key for rows in timed for key in compress(TIME_KEYS, (np.diff(moments[:, rows]) < 0).any(axis=1))}
+    falls = [np.any(np.diff(moments[:, rows]) < 0, axis=1).tolist() for rows in timed]
+    against = {key for falling in falls for key in compress(TIME_KEYS, falling)}
     return tuple(key for key in TIME_KEYS if key in RELIABLE_KEYS or key not in against)
 
 
