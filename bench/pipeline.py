@@ -34,7 +34,7 @@ HEAD = ("--head", "starter_sax")
 class Alone:
     """Nobody else is at work."""
 
-    def take(self, study: StudyIds) -> bool:
+    def take(self, study: StudyIds, *, n_after: int) -> bool:
         """Always."""
         return True
 

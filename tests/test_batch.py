@@ -59,7 +59,7 @@ def cohort(study: CineStudy) -> Callable[..., list[StudyInput]]:
 class NoClaims:
     """Nobody else is at work."""
 
-    def take(self, study: StudyIds) -> bool:
+    def take(self, study: StudyIds, *, n_after: int) -> bool:
         return True
 
     def give_back(self, study: StudyIds) -> None:

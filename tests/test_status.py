@@ -68,12 +68,20 @@ def test_speed_is_that_of_the_live_runs(folder: Path) -> None:
         now = overview(folder, now=in_ten_minutes)
         assert (now.n_this_run, now.studies_per_min) == (5, pytest.approx(0.5))
         assert (now.n_waiting, len(now.in_work)) == (2, 1) and now.eta_min == pytest.approx(6.0)
-        assert ("speed", "0.5 studies/min (5 since the run began), 5 studies in the last hour; ETA 6 min 00 s") in (
-            status.lines(now, None)
-        )
+        speed = "0.5 studies/min (5 since the run began), 5 studies in the last hour; ETA 6 min 00 s for 3"
+        assert ("speed", speed) in status.lines(now, None)
         tomorrow = overview(folder, now=datetime.now(UTC) + timedelta(days=1))
         assert tomorrow.n_last_hour == 0
     assert overview(folder).studies_per_min is None
+
+
+def test_the_time_that_remains_is_that_of_studies_done_again_too(folder: Path) -> None:
+    """With --force all eight run, though five of them count as done or failed until then."""
+    with run_lock(folder) as owner:
+        for n, n_after in (("0", 7), ("1", 6)):
+            assert claim(folder, StudyKey(f"sub-{n}", "ses-1", ""), owner, n_after=n_after)
+        now = overview(folder, now=datetime.fromisoformat(owner.since) + timedelta(minutes=10))
+        assert (now.n_waiting, now.n_left) == (3, 8) and now.eta_min == pytest.approx(16.0)
 
 
 def test_a_run_is_seen_at_work_and_after_it_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ class Claimed:
     def __init__(self) -> None:
         self.now: set[str] = set()
 
-    def take(self, study: StudyIds) -> bool:
+    def take(self, study: StudyIds, *, n_after: int) -> bool:
         self.now.add(study.participant_id)
         return True
 

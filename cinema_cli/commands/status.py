@@ -58,6 +58,7 @@ def facts(said: "Overview") -> dict[str, Any]:
         "failed_by_code": dict(said.failed),
         "waiting": said.n_waiting,
         "interrupted": said.n_interrupted,
+        "left": said.n_left,
         "in_work": [_claim_facts(claim) for claim in said.in_work],
         "locks": [lock_facts(lock) for lock in said.locks],
         "ended_last_hour": said.n_last_hour,
@@ -132,7 +133,8 @@ def _speed_words(said: "Overview") -> str:
         return hour
     if (rate := said.studies_per_min) is None or (eta := said.eta_min) is None:
         return f"{hour}; no study finished since the run began"
-    return f"{rate:.1f} studies/min ({said.n_this_run} since the run began), {hour}; ETA {clock(60.0 * eta)}"
+    speed = f"{rate:.1f} studies/min ({said.n_this_run} since the run began), {hour}"
+    return f"{speed}; ETA {clock(60.0 * eta)} for {said.n_left}"
 
 
 def _where(claim: "Claim") -> str:

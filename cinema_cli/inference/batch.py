@@ -66,8 +66,8 @@ class RunSummary:
 class Claims(Protocol):
     """Which run has a study in work, where several share a folder."""
 
-    def take(self, study: StudyIds) -> bool:
-        """Whether it is this run's now."""
+    def take(self, study: StudyIds, *, n_after: int) -> bool:
+        """Whether it is this run's now; `n_after` more are still to begin."""
 
     def give_back(self, study: StudyIds) -> None:
         """It is done."""
@@ -139,7 +139,7 @@ class _Run:
             if not how.budget.allows(need, beside=[work.n_bytes for work in how.studies.in_work]):
                 return
             item = self._todo.popleft()
-            if not how.claims.take(item.study):
+            if not how.claims.take(item.study, n_after=len(self._todo)):
                 self._n_elsewhere += 1
                 continue
             if done_meanwhile(item, out=how.writing.out):

@@ -25,12 +25,14 @@ class Claim:
     since: str  # UTC, ISO
     owner: Owner
     alive: bool
+    n_after: int  # studies that its run had still to begin then
 
 
-def claim(out: Path, study: StudyIds, owner: Owner) -> bool:
+def claim(out: Path, study: StudyIds, owner: Owner, *, n_after: int = 0) -> bool:
     """Take a study into work; False where another live run has it. Claims of dead runs do not count.
 
-    `owner` holds the folder's lock. Whoever gets a study looks at its record again: another run may have done it.
+    `owner` holds the folder's lock; `n_after`: studies that its run has still to begin, which `cinema status` tells.
+    Whoever gets a study looks at its record again: another run may have done it.
     Raises LockedError where the own lock is gone, OutputError.
     """
     if not lock_path(out, owner).exists():
@@ -48,7 +50,7 @@ def claim(out: Path, study: StudyIds, owner: Owner) -> bool:
         return [one for one in found if (by := owner_of(one.says)) and by.token in live]
 
     says = as_dict(owner) | {"participant_id": study.participant_id, "session_id": study.session_id}
-    return not hold(path, says | {"claimed": utc_now()}, rivals)
+    return not hold(path, says | {"claimed": utc_now(), "n_after": n_after}, rivals)
 
 
 def release(out: Path, study: StudyIds, owner: Owner) -> None:
@@ -62,11 +64,7 @@ def claims(out: Path, *, now: float | None = None) -> tuple[Claim, ...]:
     """Every claim, also of dead runs; nothing is written. `now`: by the disk's clock, where that is known."""
     found = list(holds(out / LOCK_NAME, _STUDY))
     live = _live(out, now=time.time() if now is None else now)
-    return tuple(
-        Claim(one.path, one.says["participant_id"], one.says["session_id"], one.says["claimed"], by, by.token in live)
-        for one in found
-        if (by := owner_of(one.says))
-    )
+    return tuple(_seen(one, by, by.token in live) for one in found if (by := owner_of(one.says)))
 
 
 def clear_claims(out: Path, *, now: float) -> int:
@@ -83,6 +81,11 @@ def clear_claims(out: Path, *, now: float) -> int:
         with suppress(OSError):  # others are in it, or it is not there
             folder.rmdir()
     return len(stale)
+
+
+def _seen(one: Hold, by: Owner, alive: bool) -> Claim:
+    ids = one.says["participant_id"], one.says["session_id"]
+    return Claim(one.path, *ids, one.says["claimed"], by, alive, int(one.says.get("n_after", 0)))
 
 
 def _live(out: Path, *, now: float) -> set[str]:
@@ -105,9 +108,9 @@ class FolderClaims:
     out: Path
     owner: Owner
 
-    def take(self, study: StudyIds) -> bool:
+    def take(self, study: StudyIds, *, n_after: int) -> bool:
         """Whether a study is this run's now: see `claim`."""
-        return claim(self.out, study, self.owner)
+        return claim(self.out, study, self.owner, n_after=n_after)
 
     def give_back(self, study: StudyIds) -> None:
         """The study is done, or left."""

@@ -29,6 +29,7 @@ class Overview:
     failed: Mapping[str, int]  # code -> studies, the most frequent first
     n_waiting: int
     n_interrupted: int
+    n_left: int  # to be done by anybody: those that wait, or more where live runs do studies again, and those in work
     in_work: tuple[Claim, ...]  # of live runs
     locks: tuple[Lock, ...]
     n_last_hour: int  # studies that ended in it, with a result or not
@@ -49,9 +50,9 @@ class Overview:
 
     @property
     def eta_min(self) -> float | None:
-        """Minutes until the studies that wait and those in work are done at that speed."""
+        """Minutes until what is left is done at that speed."""
         rate = self.studies_per_min
-        return None if rate is None else (self.n_waiting + len(self.in_work)) / rate
+        return None if rate is None else self.n_left / rate
 
 
 def overview(out: Path, *, jobs: int = 1, now: datetime | None = None) -> Overview:
@@ -75,12 +76,21 @@ def overview(out: Path, *, jobs: int = 1, now: datetime | None = None) -> Overvi
         failed=dict(failed.most_common()),
         n_waiting=len(waiting),
         n_interrupted=sum(one.code == INTERRUPTED or (one.participant_id, one.session_id) in left for one in waiting),
+        n_left=len(live) + max(len(waiting), _still_to_begin(live)),
         in_work=tuple(live),
         locks=locks,
         n_last_hour=_ended_since(moment - _HOUR, standings),
         n_this_run=0 if began is None else _ended_since(began, standings),
         run_hours=None if began is None else max(0.0, (moment - began) / _HOUR),
     )
+
+
+def _still_to_begin(live: Iterable[Claim]) -> int:
+    """Studies that the live runs have not begun, as each said when it last took one."""
+    after: dict[str, int] = {}
+    for claim in live:
+        after[claim.owner.token] = min(claim.n_after, after.get(claim.owner.token, claim.n_after))
+    return sum(after.values())
 
 
 def _ended_since(moment: datetime, standings: Iterable[Standing]) -> int:
