@@ -240,6 +240,7 @@ def test_hashed_ids_leave_no_link_behind(tmp_path: Path, capsys: pytest.CaptureF
     for path in (path for path in out.rglob("*") if path.is_file()):
         text = f"{path.relative_to(out)} {path.read_bytes().decode('latin-1')}"
         assert not [link for link in links if link in text], path
+    assert json.loads(next(out.glob("sub-*/ses-1/status.json")).read_bytes())["host"] == ""
     settings = next(out.glob("logs/*/config.toml"))
     assert settings.read_text().startswith("# Ids are hashed") and str(tmp_path) not in settings.read_text()
     monkey = pytest.MonkeyPatch()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cinema_cli.inference.memory import Budget
 from cinema_cli.io.cgroups import control_groups
-from cinema_cli.io.memory import available_bytes, memory_limit, oom_kills, process_bytes, slurm_memory
+from cinema_cli.io.memory import Limit, available_bytes, memory_limit, oom_kills, process_bytes, slurm_memory
 from cinema_cli.io.processors import available_cpus, processor_limit
 
 GB = 2**30
@@ -139,3 +140,11 @@ def test_this_machine() -> None:
 def test_slurm_limits_the_processors(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(name, "1")
     assert available_cpus() == 1 and processor_limit(root=machine(tmp_path, {})).count == 1
+
+
+def test_a_limit_that_is_too_small_for_one_study_is_said() -> None:
+    of_limit = Budget(0, Limit(2**29, "--mem-gb"))
+    said = "memory is short: 0.5 GB (--mem-gb) may be used, one study at a time takes over 0.8 GB"
+    assert of_limit.shortage(in_use=550_000_000) == said and of_limit.words == "0.0 of 0.5 GB (--mem-gb)"
+    assert of_limit.shortage(in_use=200_000_000) == "" and of_limit.allows(10**9, beside=[])
+    assert not of_limit.allows(1, beside=[1])

@@ -1,5 +1,6 @@
 """The studies of a run, done by study processes beside the device: how many at a time, and what is said of each."""
 
+import platform
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from cinema_cli.inference.worker import WorkerSetup
 from cinema_cli.io.claims import FolderClaims
 from cinema_cli.io.clinical import ClinicalFacts
 from cinema_cli.io.holds import Owner
+from cinema_cli.io.memory import process_bytes
 
 
 def run_studies(
@@ -31,11 +33,13 @@ def run_studies(
     facts, todo = device.facts, [item for item in planned if item.runs]
     pages = StudyPages(run_words(job, facts), tuple(head_facts(use) for use in facts.uses))
     writing = Writing(
-        job.out, job.settings.version, job.settings.write_masks, facts.columns, pages=pages, failure_page=failure_page
-    )
+        job.out, job.settings.version, job.settings.write_masks, facts.columns, pages=pages, failure_page=failure_page,
+        host="" if job.scan["hash_key"] else platform.node(),
+    )  # fmt: skip
     room = budget(job.mem_gb)
     count = _n_together(job, todo, room)
     if todo:
+        _warn_of_little_memory(room, device)
         CONSOLE.debug(f"{count} studies at a time; memory for them: {room.words}")
     setup = WorkerSetup(device.engine, writing)
     with counting(CONSOLE, "studies", total=len(todo) or None) as counter:
@@ -48,6 +52,12 @@ def run_studies(
             return run_cohort(planned, clinical=clinical, how=how)
         finally:
             _say_news(device)
+
+
+def _warn_of_little_memory(room: Budget, device: Device) -> None:
+    own = process_bytes()
+    if said := room.shortage(in_use=device.peak_bytes + (own.resident if own else 0)):
+        CONSOLE.warn(said)
 
 
 def _n_together(job: Job, todo: Sequence[Planned], room: Budget) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cinema_cli.io.memory import memory_limit
+from cinema_cli.io.memory import Limit, memory_limit
 
 REST_BYTES = 2_000_000_000  # of the networks on a CPU, and of the run's own process
 PROCESS_BYTES = 300_000_000  # of a study process that does nothing
@@ -15,7 +15,7 @@ class Budget:
     """Memory that the studies in work may take together; one alone may take more."""
 
     bytes: int
-    words: str = ""  # and what decided it
+    limit: Limit | None = None  # what it is a part of
     ratio: float = BYTES_A_BYTE
     largest: int = 0  # pixels of the largest study that was done
 
@@ -33,6 +33,19 @@ class Budget:
             self.largest = n_bytes
             self.ratio = max(self.ratio, (peak_bytes - PROCESS_BYTES) / n_bytes) if n_bytes else self.ratio
 
+    @property
+    def words(self) -> str:
+        """`5.2 of 8.0 GB (--mem-gb)`."""
+        return f"{self.bytes / 2**30:.1f} of {self.limit}"
+
+    def shortage(self, *, in_use: int) -> str:
+        """That the limit is less than what the run has `in_use` before its first study and an idle process for it;
+        empty where it is not."""
+        least = in_use + PROCESS_BYTES
+        if self.limit is None or self.limit.bytes >= least:
+            return ""
+        return f"memory is short: {self.limit} may be used, one study at a time takes over {least / 2**30:.1f} GB"
+
     def n_together(self, n_bytes: int, *, most: int) -> int:
         """How many studies like this one fit, at least one."""
         return max(1, min(most, self.bytes // self.need(n_bytes)))
@@ -42,4 +55,4 @@ def budget(mem_gb: float | None) -> Budget:
     """What is left for studies of the memory that may be used: `mem_gb`, or what is granted and free."""
     limit = memory_limit(mem_gb)
     room = max(0, limit.bytes - REST_BYTES)
-    return Budget(room, f"{room / 2**30:.1f} of {limit}")
+    return Budget(room, limit)

@@ -88,6 +88,7 @@ class Writing:
     columns: tuple[PredictionColumn, ...] = ()  # of the prediction table
     pages: Pages | None = None
     failure_page: FailurePage | None = None
+    host: str = ""  # the machine, where records may tell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def write_record(
     masks = writing.write_masks and not isinstance(outcome, Failure)
     record(
         writing.out, outcome, work.digest, version=writing.version, files=sizes, wrote_masks=masks,
-        parts=work.parts, seconds=seconds, memory_mib=peak_bytes >> 20 or None,
+        parts=work.parts, seconds=seconds, memory_mib=peak_bytes >> 20 or None, host=writing.host,
     )  # fmt: skip
 
 

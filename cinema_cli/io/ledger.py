@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -146,11 +145,13 @@ def record(
     seconds: Mapping[str, float] | None = None,
     memory_mib: int | None = None,
     batch_size: int | None = None,
+    host: str = "",
 ) -> Path:
     """Write what became of a study; the old record stays until the new one is whole. Raises OutputError.
 
     `files`: names and bytes of the masks and tables beside it, which it vouches for; `wrote_masks`: whether masks were
-    wanted; `parts`: what `digest` is of, by name; `seconds` by stage (of a result its own where not given).
+    wanted; `parts`: what `digest` is of, by name; `seconds` by stage (of a result its own where not given); `host`: the
+    machine that did it, where that may be told.
     """
     body: dict[str, Any] = {
         "record_version": RECORD_VERSION,
@@ -159,7 +160,7 @@ def record(
         "digest": digest,
         "version": version,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": socket.gethostname(),
+        "host": host,
         "facts": asdict(outcome.facts),
         "files": dict(files or {}),
         "wrote_masks": wrote_masks,
