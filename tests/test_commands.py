@@ -119,6 +119,8 @@ def test_no_heavy_library_is_imported_for_help() -> None:
         (["analyse", "full"], 66, "none of 1 files is a readable DICOM or NIfTI image"),
         (["analyse", "full/notes.txt"], 66, "full/notes.txt is a file, not a folder"),
         (["analyse", "full", "--out", "."], 2, "holds the input"),
+        (["analyse", ""], 2, "an argument is empty"),
+        (["analyse", "full", "--out", ""], 2, "nothing follows --out"),
         (["analyse", "full", "--config", "nofile.toml"], 78, "cannot read the settings file"),
         (["analyse", "full", "--config", "typo.toml"], 78, "unknown setting devise"),
         (["analyse", "full", "--config", "broken.toml"], 78, "is not TOML"),

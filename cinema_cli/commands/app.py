@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -30,7 +31,7 @@ from cinema_cli.commands import (
 )
 from cinema_cli.commands.ending import STDOUT, Terminated, exit_code_of, occupy_streams, silence, stdout_error
 from cinema_cli.commands.options import CONSOLE
-from cinema_cli.domain.errors import CinemaError, ExitCode
+from cinema_cli.domain.errors import CinemaError, ExitCode, UsageError
 
 EPILOG = "Every option can also be set as CINEMA_<OPTION> in the environment or in a file given to --config."
 SPREAD = ("--participant-label", "--head")  # options that take several words
@@ -100,6 +101,7 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
+        _refuse_empty(arguments)
         command = typer.main.get_command(app)
         _name_environment(command)
         code = command.main(spread(arguments), prog_name="cinema", standalone_mode=False)
@@ -157,6 +159,14 @@ def spread(arguments: list[str]) -> list[str]:
                 result.append(option)
         result.append(word)
     return result
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """A variable of the shell that is not set would name the folder one stands in. Raises UsageError."""
+    for before, word in pairwise(("", *arguments)):
+        if not word and before != "--na":
+            said = f"nothing follows {before}" if before.startswith("-") else "an argument is empty"
+            raise UsageError(said, hint="A variable of the shell may not be set.", code="empty")
 
 
 def _name_environment(command: Any) -> None:
