@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cinema_cli.domain.cine import StudyFacts
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.io.clinical import match_clinical
-from cinema_cli.io.identity import IdTable, assign_ids, keyed_hash, read_key, without_links
+from cinema_cli.io.identity import LONGEST_LABEL, IdTable, assign_ids, keyed_hash, label_of, read_key, without_links
 from cinema_cli.io.instances import INSTANCE_SCHEMA
 
 KEY = b"0123456789abcdef"
@@ -144,6 +144,13 @@ def test_ids_that_sanitise_alike_stay_apart() -> None:
     assert {code for _, code in codes(ids)} == {"id_collision"}
     alone = assign_ids(table(("a/1", "1.1", "A-1", None, None)))
     assert who(alone)["a/1"][0] == "sub-A1"
+
+
+def test_ids_that_no_file_name_could_hold_are_cut_and_stay_apart() -> None:
+    longest = "n" * LONGEST_LABEL
+    assert label_of(longest) == longest
+    cut = {label_of(longest + end) for end in ("a", "b", "a" * 900)}
+    assert len(cut) == 3 and {len(label) for label in cut} == {LONGEST_LABEL}
 
 
 def test_images_without_study_uid_are_studies_by_folder() -> None:
@@ -353,7 +360,7 @@ def test_several_dates_under_one_study_uid_are_said() -> None:
         ("patient_id,name\n7,x\n", "line 1: the header is patient_id, name"),
         ("patient_id,participant_id\n", "line 1: no participant"),
         ("patient_id,participant_id\n7,\n", "line 2: participant_id is empty"),
-        ("patient_id,participant_id\n\n7,00 01\n", "line 3: participant_id has characters"),
+        ("patient_id,participant_id\n\n7,00 01\n", "line 3: participant_id is not of 1 to 64 letters"),
         ("patient_id,participant_id\n,0001\n", "line 2: neither patient_id"),
         ("patient_id,participant_id\n7,1\n8,2\n7,3\n", "line 4: the same patient_id as in line 2"),
         ("patient_id,participant_id,session_id\n7,1,base\n", "line 2: session ses-base fits 2 studies"),
