@@ -10,7 +10,6 @@ from statistics_golden import outcome_of, r_data, r_values
 
 from cinema_cli.analysis.statistics.kaplan_meier import (
     Curve,
-    from_time,
     kaplan_meier,
     quantiles,
     reverse_kaplan_meier,
@@ -178,22 +177,6 @@ def test_lifelines_and_ours_are_one(outcome: Outcome) -> None:
     at = np.unique(outcome.time)
     same_curve(value_at(kaplan_meier(outcome), at), value_at(kaplan_meier(entered), at))
     same_curve(kaplan_meier(twice), kaplan_meier(outcome, weights=np.full(outcome.n, 2.0)))
-
-
-@LAWS
-@given(outcome=outcomes(late=True), start=st.integers(0, 11))
-def test_conditional_curve_is_the_curve_over_its_value_at_the_start(outcome: Outcome, start: int) -> None:
-    later = from_time(outcome, float(start))
-    whole = kaplan_meier(outcome)
-    at_start = float(value_at(whole, np.array([float(start)])).survival[0])
-    assert later.entry is not None
-    assert np.all(later.entry >= start)
-    if later.n == 0 or at_start == 0:
-        return
-    times = np.unique(later.time)
-    assert_allclose(
-        value_at(kaplan_meier(later), times).survival, value_at(whole, times).survival / at_start, atol=1e-12
-    )
 
 
 def test_late_entry_with_nobody_at_risk_for_a_while() -> None:

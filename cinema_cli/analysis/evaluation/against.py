@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import isfinite
 
 import numpy as np
 import polars as pl
@@ -12,7 +11,7 @@ from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
 from cinema_cli.analysis.evaluation.summary import UNITS, judged
 from cinema_cli.analysis.evaluation.table import PROBABILITY, Kind, System
 from cinema_cli.analysis.statistics.comparison import difference
-from cinema_cli.analysis.statistics.delong import auc
+from cinema_cli.analysis.statistics.delong import FEWEST, auc
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -151,7 +150,7 @@ def auc_differences(table: pl.DataFrame) -> list[Estimate]:
         except NotEstimableError as error:
             found.append(Estimate("not_estimable", term=f"difference of AUC of {term} {level}", level=error.message))
             continue
-        known = isfinite(apart.se)  # not where one person alone has a class
+        known = min(np.count_nonzero(truth), np.count_nonzero(~truth)) >= FEWEST
         found.append(
             Estimate(
                 "difference", model="auc", term=str(term), level=level, n=cell.height,

@@ -59,17 +59,24 @@ def score_rows(place: Place, classes: Sequence[str], probability: Floats, label:
     if len(classes) > 1:
         inside = label >= 0  # true classes that the head does not know are no mistake between those that it does
         of_known = replace(place, n=int(np.count_nonzero(inside)))
-        yield from _areas(of_known, "", lambda: auc_one_vs_one(probability[inside], label[inside]))
+        smallest = int(np.unique(label[inside], return_counts=True)[1].min(initial=place.n))
+        yield from _areas(of_known, "", lambda: auc_one_vs_one(probability[inside], label[inside]), smallest)
         if of_known.n:
-            yield from of_known.row("brier", _limits(brier_classes(probability[inside], label[inside])))
+            yield from of_known.row("brier", _limits(brier_classes(probability[inside], label[inside]), most=2.0))
     for k, name in enumerate(classes):
         positive = label == k
         events = int(np.count_nonzero(positive))
-        yield from _areas(place, name, lambda k=k, positive=positive: auc(probability[:, k], positive), events)  # type: ignore[misc]
+        yield from _areas(
+            place,
+            name,
+            lambda k=k, positive=positive: auc(probability[:, k], positive),  # type: ignore[misc]
+            min(events, place.n - events),
+            events,
+        )
         if np.all((probability[:, k] >= 0) & (probability[:, k] <= 1)):
             if len(classes) == 1:
                 yield from _at_half(place, positive, probability[:, k] >= HALF)
-            score = _limits(brier(probability[:, k], positive))
+            score = _limits(brier(probability[:, k], positive), most=1.0)
             yield from place.row("brier", score, level=name, events=events)
             for model, of in (
                 ("calibration_slope", calibration_slope),
@@ -87,9 +94,11 @@ def _at_half(place: Place, positive: Booleans, said: Booleans) -> Iterator[Estim
         )
 
 
-def _areas(place: Place, level: str, area: Callable[[], Score], events: int | None = None) -> Iterator[Estimate]:
+def _areas(
+    place: Place, level: str, area: Callable[[], Score], smallest: int, events: int | None = None
+) -> Iterator[Estimate]:
     try:
-        found = auc_interval(area())
+        found = auc_interval(area(), smallest=smallest)
     except NotEstimableError as error:
         yield place.too_few(" ".join(filter(None, ("auc", level))), error.message)
         return
@@ -114,8 +123,8 @@ def _calibrated(
     yield from place.row(model, interval, level=level, events=events)
 
 
-def _limits(score: Score) -> Interval:
-    return influenced(score.estimate, score.influence, low=0.0)
+def _limits(score: Score, *, most: float) -> Interval:
+    return influenced(score.estimate, score.influence, low=0.0, high=most)
 
 
 def drawn_rows(place: Place, classes: Sequence[str], known: pl.DataFrame, fewest: int) -> Iterator[Estimate]:

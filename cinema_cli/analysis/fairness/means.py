@@ -77,7 +77,7 @@ def _area(row: Estimate, metric: RankMetric, own: np.ndarray, fewest: int) -> Es
     row = replace(row, n=n, events=events)
     if min(events, n - events) < fewest:
         return too_few(row, f"fewer than {fewest} people with or without it")
-    return with_interval(row, auc_interval(auc(metric.score[own], positive)))
+    return with_interval(row, auc_interval(auc(metric.score[own], positive), smallest=min(events, n - events)))
 
 
 def _adjusted(

@@ -28,18 +28,6 @@ class Agreement:
     r2: Interval  # share of the reference's variance explained, 1 - SSE / SST
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorRange:
-    """The paper's extremes of a regression head: values of single people, never for release."""
-
-    max_error: float  # absolute
-    min_error: float
-    max_label: float
-    min_label: float
-    max_pred: float
-    min_pred: float
-
-
 def agreement(prediction: Floats, reference: Floats) -> Agreement:
     """Agreement of predictions (n,) with references (n,), both finite.
 
@@ -130,6 +118,8 @@ def icc21(ratings: Floats) -> Interval:
     if not whole > _EQUAL * (people + rest + raters):
         raise NotEstimableError("people and raters do not differ: an intraclass correlation is not estimable")
     icc = (people - rest) / whole
+    if icc < -1.0:
+        raise NotEstimableError("people differ less than ratings of one do: an intraclass correlation is not estimable")
     if rest == 0 or not people > 0:
         return Interval(icc)
     a, b = k * icc / (n * (1.0 - icc)), 1.0 + k * icc * (n - 1) / (n * (1.0 - icc))
@@ -139,7 +129,7 @@ def icc21(ratings: Floats) -> Interval:
     noise = k * raters + (k * n - k - n) * rest
     lower = n * (people - high * rest) / (high * noise + n * people)
     upper = n * (low * people - rest) / (noise + n * low * people)
-    return Interval(icc, min(lower, icc), max(upper, icc))
+    return Interval(icc, max(-1.0, min(lower, icc)), min(1.0, max(upper, icc)))
 
 
 def icc31(ratings: Floats) -> Interval:
@@ -159,13 +149,6 @@ def icc31(ratings: Floats) -> Interval:
     df, ratio = (n - 1, (n - 1) * (k - 1)), people / rest
     low, high = ratio / float(f.ppf(0.975, *df)), ratio * float(f.ppf(0.975, *reversed(df)))
     return Interval(icc, (low - 1) / (low + k - 1), (high - 1) / (high + k - 1))
-
-
-def error_range(prediction: Floats, reference: Floats) -> ErrorRange:
-    """Extremes of predictions (n,) and references (n,), as the paper's regression metrics have them."""
-    errors = np.abs(prediction - reference)
-    ends = [float(end) for values in (errors, reference, prediction) for end in (values.max(), values.min())]
-    return ErrorRange(*ends)
 
 
 def _mean_squares(ratings: Floats) -> tuple[float, float, float, int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtrc, ndtr
+from scipy.special import ndtr
 
 from cinema_cli.analysis.statistics.chi_squared import ChiSquared, quadratic
 from cinema_cli.analysis.statistics.cox_variance import clustered, score_residuals
@@ -86,11 +86,6 @@ class CoxFit:
     def lrt_df(self) -> int:
         """Its degrees of freedom, and those of the score and the Wald test."""
         return len(self.coef)
-
-    @property
-    def lrt_p(self) -> float:
-        """Its p."""
-        return float(chdtrc(self.lrt_df, self.lrt))
 
     @property
     def wald(self) -> float:

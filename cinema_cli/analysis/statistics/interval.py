@@ -1,7 +1,7 @@
 """A figure with its 95 % confidence limits, however they were found; both unknown (nan) where there are none."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import log, nan, sqrt
 
 import numpy as np
 
@@ -62,6 +62,16 @@ def influenced_log(estimate: float, influence: Floats) -> Interval:
         return Interval(estimate)
     spread = float(np.exp(t.ppf(0.975, len(influence) - 1) * se / estimate))
     return Interval(estimate, estimate / spread, estimate * spread)
+
+
+def influenced_logit(estimate: float, influence: Floats) -> Interval:
+    """The same for a figure between 0 and 1: limits of its logit, so that they stay there; none at 0 and 1."""
+    se = float(np.sqrt(influence @ influence))
+    if not (se > 0 and 0.0 < estimate < 1.0):
+        return Interval(estimate)
+    logit, width = log(estimate / (1.0 - estimate)), Z95 * se / (estimate * (1.0 - estimate))
+    lower, upper = (1.0 / (1.0 + float(np.exp(np.clip(-end, -700, 700)))) for end in (logit - width, logit + width))
+    return Interval(estimate, lower, upper)
 
 
 def centred(values: Floats) -> Floats:

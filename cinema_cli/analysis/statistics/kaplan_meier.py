@@ -38,8 +38,7 @@ def kaplan_meier(outcome: Outcome, *, weights: Floats | None = None, conf: Conf 
     `weights` (n,) are numbers of identical people. The curve is that of lifelines for right-censored people. With
     delayed entry or weights it is ours: lifelines refuses where nobody is at risk for a while early on, and warns of
     weights. Counts, errors and limits are ours throughout: lifelines counts just after a time and has one kind of
-    limits. After a late start the curve holds for those who are there from the first entry on: where few are at risk
-    early, start later (`from_time`).
+    limits. After a late start the curve holds for those who are there from the first entry on.
 
     Raises NotEstimableError without anybody.
     """
@@ -103,12 +102,6 @@ def reverse_kaplan_meier(outcome: Outcome) -> Curve:
     """Kaplan-Meier curve of being followed: censoring is the event, every event a censoring (Schemper and Smith)."""
     followed = np.where(outcome.event == CENSORED, EVENT, CENSORED).astype(np.int64)
     return kaplan_meier(Outcome(outcome.time, followed, outcome.entry))
-
-
-def from_time(outcome: Outcome, start: float) -> Outcome:
-    """What happens after `start` to everybody still followed then: a curve of it is conditional on being free then."""
-    entry = np.full(outcome.n, start) if outcome.entry is None else np.maximum(outcome.entry, start)
-    return Outcome(outcome.time, outcome.event, entry).take(outcome.time > start)
 
 
 def _of_lifelines(outcome: Outcome, times: Floats) -> Floats:

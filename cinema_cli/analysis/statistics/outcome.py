@@ -32,11 +32,6 @@ class Outcome:
         """Rows that end with the event."""
         return int(np.count_nonzero(self.event == EVENT))
 
-    @property
-    def competes(self) -> bool:
-        """Whether anybody had a competing event."""
-        return bool(np.any(self.event == COMPETING))
-
     def take(self, rows: Rows) -> "Outcome":
         """Some of the rows, in the order given."""
         return Outcome(self.time[rows], self.event[rows], None if self.entry is None else self.entry[rows])

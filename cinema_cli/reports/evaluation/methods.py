@@ -111,7 +111,10 @@ def _classes(rows: Rows) -> str:
     if models & {"sensitivity", "specificity", "ppv", "npv", "accuracy"}:
         said.append("Shares have Wilson intervals.")
     if "auc" in models:
-        said.append("The AUC has DeLong’s interval; over several classes it is the mean over pairs (one against one).")
+        said.append(
+            "The AUC has DeLong’s standard error on the scale of the logit, from 10 people of each class on; over several "
+            "classes it is the mean over pairs (one against one)."
+        )
     if "mcc" in models:
         said.append("MCC is Matthews’ correlation coefficient.")
     if rows.of("classification") and rows.of("calibration"):
