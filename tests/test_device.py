@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from cinema_cli.commands.run_environment import peak_memory_gb
 from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
 from cinema_cli.inference import device_process
 from cinema_cli.inference.batching import Call, Request
@@ -40,6 +41,7 @@ def test_it_says_what_it_loaded(device: Device) -> None:
     assert [head.card.name for head in device.facts.heads] == ["starter_sax"]
     assert (device.facts.precision, device.facts.device, device.facts.columns) == ("fp32", "cpu", ())
     assert device.facts.uses[0].sha256 and not device.facts.embeds
+    assert peak_memory_gb()["largest_child"] >= round(device.peak_bytes / 2**30, 3) > 0
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
+from multiprocessing import active_children
 from typing import Any
 
 from cinema_cli import __version__
-from cinema_cli.io.memory import memory_limit
+from cinema_cli.io.memory import memory_limit, process_bytes
 from cinema_cli.io.processors import processor_limit
 
 _LIBRARIES = ("nibabel", "numpy", "polars", "pydicom", "pylibjpeg", "safetensors", "scipy", "torch")
@@ -51,10 +52,11 @@ def environment_facts(*, named: bool, variables: Mapping[str, str] = os.environ)
 
 
 def peak_memory_gb() -> dict[str, float]:
-    """The most memory that this process has held, and that one of its ended children has, in 2**30 bytes."""
+    """The most memory that this process has held, and that one of its children has, in 2**30 bytes."""
     unit = 1 if sys.platform == "darwin" else 2**10
-    peaks = {"main": resource.RUSAGE_SELF, "largest_child": resource.RUSAGE_CHILDREN}
-    return {name: round(resource.getrusage(who).ru_maxrss * unit / 2**30, 3) for name, who in peaks.items()}
+    own, ended = (resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    live = [memory.peak for child in active_children() if (memory := process_bytes(child.pid))]
+    return {"main": round(own / 2**30, 3), "largest_child": round(max([ended, *live]) / 2**30, 3)}
 
 
 def _installed(name: str) -> str:
