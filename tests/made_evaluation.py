@@ -192,7 +192,9 @@ def _classes(made: Made) -> Iterator[Estimate]:
             if term != "acdc_head":
                 continue
             for x in np.linspace(0, 1, 21):
-                yield Estimate("roc", model=level, term=term, level=f"{x:g}", estimate=float(x ** (0.1 + 0.1 * k)))
+                yield Estimate(
+                    "roc", model=level, level=f"{x:g}", events=60 + k, estimate=float(x ** (0.1 + 0.1 * k)), **n
+                )
             for tenth in range(10):
                 risk = 0.05 + 0.1 * tenth
                 yield Estimate(
@@ -280,6 +282,8 @@ def _gap_rows(row: Estimate, gap: float, null: float, p: float, made: Made) -> I
     yield replace(row, analysis="ratio", **_near(0.95, 0.03), p=p)
     yield replace(row, analysis="worst_group", level=worst, **_near(0.88, 0.02), p=p)
     yield replace(row, analysis="skewed_error_ratio", **_near(1.3, 0.2), p=p)
+    for way, mean in (("ratio", 0.98), ("worst_group", 0.89), ("skewed_error_ratio", 1.1)):
+        yield replace(row, analysis=f"{way}_null", **_near(mean, 0.04))
 
 
 def _right(made: Made) -> Iterator[Estimate]:

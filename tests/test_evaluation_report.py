@@ -57,6 +57,10 @@ def text_of(table: pl.DataFrame, **changes: object) -> str:
     return stands_alone(render_evaluation(table, evaluation_facts(**changes))).text()
 
 
+def render_text(*, worst: bool) -> str:
+    return Page(render_evaluation(evaluation_estimates(), evaluation_facts(), worst_studies() if worst else ())).text()
+
+
 def test_golden_text_of_the_page(html: str) -> None:
     check_golden("evaluation.txt", stands_alone(html).text())
 
@@ -199,6 +203,26 @@ def test_methods_define_only_what_was_done() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_checklists_claim_what_the_page_has_and_list_the_rest() -> None:
+    whole = text_of(evaluation_estimates())
+    for name in ("STARD", "CLAIM", "GRRAS"):
+        assert f"\n{name}\n" in whole
+    assert whole.count("Left to the author:") == 3 and "Consecutive, random or convenience series" in whole
+    for words in (
+        "two sessions a participant; time between",
+        "Dice, IoU, 95% Hausdorff distance",
+        "By sex; why is left",
+    ):
+        assert words.lower() in whole.lower()
+    no_repeat = text_of(evaluation_estimates().filter(pl.col("analysis") != "repeatability"), groups=())
+    assert "GRRAS" not in no_repeat and "By sex; why" not in no_repeat
+    bare = text_of(evaluation_estimates().filter(pl.col("analysis") == "agreement"), reference="")
+    for words in ("up to 40% reduced", "Empty masks, by rule", "Flow with numbers", "in pictures, not for release"):
+        assert words in render_text(worst=True) and words not in bare
+    assert "Reporting checklists" not in text_of(table_of([]))
+
+
+@pytest.mark.usefixtures("quick")
 def test_an_empty_table_says_that_there_is_nothing() -> None:
     text = text_of(table_of([]))
     assert "AUC, acdc_head, HCM, sex = F: one class only" in text_of(evaluation_estimates())
@@ -210,7 +234,7 @@ def test_an_empty_table_says_that_there_is_nothing() -> None:
         "no second measure",
     ):
         assert words in text
-    assert "No list of worst cases was made." in text and "Two systems" not in text
+    assert "Nothing was compared." in text and "No list of worst cases was made." in text and "Two systems" not in text
 
 
 @pytest.mark.usefixtures("quick")

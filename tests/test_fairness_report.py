@@ -148,6 +148,29 @@ def test_methods_tell_only_what_was_done() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_checklists_claim_what_the_page_has_and_list_the_rest() -> None:
+    whole = text_of(fairness_estimates())
+    for words in ("\nTRIPOD+AI\n", "\nSTROBE, cohort studies\n", "Gaps between the groups of sex and site; why",
+                  "heart failure, horizon 5 years", "Gaps with age_years and bmi held equal"):  # fmt: skip
+        assert words in whole
+    assert whole.count("Left to the author:") == 2 and "Known health inequalities between groups" in whole
+    few = text_of(fairness_estimates().filter(pl.col("model") == "failed"))
+    for words in ("Cox proportional hazards; details", "in each group\n", "horizon 5 years"):
+        assert words in whole and words not in few
+
+
+@pytest.mark.usefixtures("quick")
+def test_each_way_to_lie_apart_stands_beside_chance() -> None:
+    said = text_of(fairness_estimates())
+    assert "0.92 to 0.98\np = 0.210\nchance 0.98" in said and "86.0 to 90.0\np = 0.210\nchance 89.0" in said
+
+
+def test_groups_of_which_a_gap_stands_out_are_open(html: str) -> None:
+    opened = re.findall(r"<details open><summary>([^<]+)</summary>", html)
+    assert "Dice, LV cavity" in opened and "Dice, RV cavity" not in opened
+
+
+@pytest.mark.usefixtures("quick")
 def test_an_empty_table_says_that_there_is_nothing() -> None:
     text = text_of(table_of([]))
     assert "No gap between groups could be estimated." in text and "None" not in text.split()

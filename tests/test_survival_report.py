@@ -17,7 +17,7 @@ from cinema_cli.analysis.estimates import SCHEMA, SURVIVAL_ANALYSES, Estimate, t
 from cinema_cli.reports.analysis.strokes import ratio_ends, ratio_ticks
 from cinema_cli.reports.analysis.words import p_said, p_words, per_words, ratio, short, title_of
 from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
-from cinema_cli.reports.survival.checklist_items import CHECKLISTS
+from cinema_cli.reports.survival.checklists import CHECKLISTS
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
 
 MADE = Made()

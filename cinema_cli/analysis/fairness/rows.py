@@ -12,6 +12,8 @@ from cinema_cli.analysis.statistics.group_gaps import Apart, GroupGaps
 from cinema_cli.analysis.statistics.interval import Interval, mean_interval
 from cinema_cli.analysis.statistics.outcome import Floats
 
+_WITH_UNIT = (Apart.GAP, Apart.WORST)
+
 
 def mean_row(row: Estimate, values: Floats, *, is_share: bool, fewest: int) -> Estimate:
     """The mean of one group (n,), limits by Student's t, of a share Wilson's; `too_few` where it has few people."""
@@ -34,12 +36,11 @@ def too_few(row: Estimate, reason: str) -> Estimate:
 
 
 def gap_rows(row: Estimate, column: GroupColumn, found: GroupGaps) -> Iterator[Estimate]:
-    """Gap, ratio, worst group and skewed error ratio, then the gap under permutation; `row` says of what and whom."""
+    """Gap, ratio, worst group and skewed error ratio, then each under permutation; `row` says of what and whom."""
     row = replace(row, group=column.name)
     for way, disparity in found.apart.items():
         if not np.isfinite(disparity.estimate):
             continue
-        has_unit = way in (Apart.GAP, Apart.WORST)
         yield replace(
             row,
             analysis=str(way),
@@ -48,8 +49,11 @@ def gap_rows(row: Estimate, column: GroupColumn, found: GroupGaps) -> Iterator[E
             lower=disparity.lower,
             upper=disparity.upper,
             p=None if disparity.null is None else disparity.null.p,
-            unit=row.unit if has_unit else "",
+            unit=row.unit if way in _WITH_UNIT else "",
         )
-    null = found.apart[Apart.GAP].null
-    if null is not None:
-        yield replace(row, analysis="gap_null", estimate=null.mean, lower=null.lower, upper=null.upper)
+    for way, disparity in found.apart.items():
+        null = disparity.null if np.isfinite(disparity.estimate) else None
+        if null is not None and np.isfinite(null.mean):
+            unit = row.unit if way in _WITH_UNIT else ""
+            chance = replace(row, analysis=f"{way}_null", unit=unit)
+            yield replace(chance, estimate=null.mean, lower=null.lower, upper=null.upper)

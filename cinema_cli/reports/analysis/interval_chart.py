@@ -11,13 +11,14 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.strokes import drawn, ratio_axis, ratio_ends, write
 from cinema_cli.reports.analysis.words import short
 from cinema_cli.reports.drawing import INK, canvas, round_ends
+from cinema_cli.reports.render import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
-WIDTH, NAMES, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 196.0, 25.0, 8.0, 44.0  # SVG units
-LETTERS = 27  # of a name
+WIDTH, NAMES, COUNTS, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 48.0, 196.0, 25.0, 8.0, 44.0  # SVG units
+LETTERS, HEAD_LETTERS = 27, 60  # of a name; a heading has its line for itself
 BEYOND = 12.0  # an interval wider than this many times the others does not stretch the axis
 
 
@@ -28,8 +29,14 @@ class IntervalRow:
     name: str
     interval: Interval | None = None
     words: str = ""
+    n: str = ""  # how many people, in words
     null: Interval | None = None  # drawn as a band with a tick at its middle
     head: bool = False
+
+
+def n_of(row: Estimate) -> str:
+    """How many people a row is of, where that is told; there is no room for more words."""
+    return number(row.n, decimals=0)
 
 
 def interval_of(row: Estimate | None, *, scale: float = 1.0) -> Interval | None:
@@ -57,9 +64,10 @@ def interval_chart(
         ends = ratio_ends([v for row in rows if row.interval for v in row.interval if v > 0])
         rows = [replace(row, interval=_log(row.interval, ends), null=_log(row.null, ends)) for row in rows]
         line = None if line is None else math.log(line)
-    height = ROW * len(rows)
+    height, counts = ROW * len(rows), COUNTS if any(row.n for row in rows) else 0.0
+    top = TOP + (16.0 if counts else 0.0)
     figure, axes = canvas(
-        WIDTH, TOP + height + BOTTOM, left=NAMES, right=WORDS, top=TOP, bottom=BOTTOM, grid=False
+        WIDTH, top + height + BOTTOM, left=NAMES + counts, right=WORDS, top=top, bottom=BOTTOM, grid=False
     )  # fmt: skip
     axes.yaxis.set_visible(False)
     low, high = (
@@ -76,12 +84,16 @@ def interval_chart(
         axes.axvline(line, color=INK["soft"], lw=1.2)
     if margin is not None:
         axes.axvline(margin, color=INK["lv"], lw=1.6, linestyle=(0, (6.0, 3.0)))
-    plot = WIDTH - NAMES - WORDS
+    plot = WIDTH - NAMES - counts - WORDS
+    if counts:
+        write(axes, -10 / plot, 1 + 10 / height, "n", ha="right")
     for k, row in enumerate(rows):
         y = 1 - (k + 0.5) / len(rows)
         indent = 0 if row.head else 10
         weight = "bold" if row.head else "normal"
-        write(axes, (indent - NAMES) / plot, y, short(row.name, most=LETTERS), colour="ink", weight=weight)
+        name = short(row.name, most=HEAD_LETTERS if row.head else LETTERS)
+        write(axes, (indent - NAMES - counts) / plot, y, name, colour="ink", weight=weight)
+        write(axes, -10 / plot, y, row.n, ha="right")
         write(axes, 1 + 10 / plot, y, row.words, colour="ink")
         _point(axes, row, k + 0.5, (low, high))
     return drawn(figure, title=title)

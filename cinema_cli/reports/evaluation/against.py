@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
+from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of, n_of
 from cinema_cli.reports.analysis.metrics import (
     HIGHER,
     LOWER,
@@ -71,7 +71,12 @@ def _forest(rows: Rows, main: Sequence[Estimate], name: str, unit: str) -> Fores
         return None
     metric = difference_metric(name)
     lines = [
-        IntervalRow(at_frame(row.term, row.level), interval_of(row, scale=scale_of(metric, row)), _words(row, metric))
+        IntervalRow(
+            at_frame(row.term, row.level),
+            interval_of(row, scale=scale_of(metric, row)),
+            _words(row, metric),
+            n_of(row),
+        )
         for row in inside
     ]
     margin, said = _shared_margin(rows, inside), ""

@@ -14,6 +14,7 @@ from cinema_cli.reports.analysis.rows import Rows, at, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, told, value_of
 from cinema_cli.reports.analysis.words import count_words, title_of
 from cinema_cli.reports.evaluation.charts import LINES, Plot, roc_curves
+from cinema_cli.reports.render import number
 
 WHOLE = ("accuracy", "mcc", "f1", "auc", "brier", "sensitivity", "specificity", "ppv", "npv")
 EACH = (
@@ -106,8 +107,18 @@ def _roc(rows: Rows) -> list[Plot]:
                 lines.append((_with_auc(rows, term, model), x, y))
         for k in range(0, len(lines), LINES):
             plot = roc_curves(lines[k : k + LINES], title=f"ROC curves of {target_of(term)}")
-            made.append(Plot(target_of(term), plot, aside="ROC"))
+            made.append(Plot(target_of(term), plot, aside="ROC", caption=_sizes(rows, term)))
     return made
+
+
+def _sizes(rows: Rows, term: str) -> str:
+    """`n = 412: DCM 60, HCM 61.`"""
+    found = {row.model: row for row in rows.of("roc", term=term)}
+    if not found:
+        return ""
+    first = next(iter(found.values()))
+    classes = [f"{model} {count_words(row.events, row)}" for model, row in found.items() if model]
+    return f"n = {count_words(first.n, first)}{': ' if classes else ''}{', '.join(classes)}."
 
 
 def _with_auc(rows: Rows, term: str, model: str) -> str:
@@ -124,10 +135,25 @@ def _calibrations(rows: Rows) -> list[Plot]:
         tenths = [(100.0 * at(r), i) for r in inside if (i := interval_of(r, scale=100.0)) is not None]
         if tenths:
             name = ", ".join(w for w in (target_of(term), model) if w)
-            hidden = sum(row.estimate is None for row in inside)
-            caption = f"Suppressed points: {hidden}." if hidden else ""
             plot: Markup = calibration(
                 tenths, None, title=f"Observed against predicted probability, {name}", of="probability"
             )
-            made.append(Plot(target_of(term), plot, aside=model, caption=caption))
+            aside = ", ".join(w for w in (model, "calibration") if w)
+            made.append(Plot(target_of(term), plot, aside=aside, caption=_points(inside)))
     return made
+
+
+def _points(inside: Sequence[Estimate]) -> str:
+    """How many people and of the class the points of a calibration hold."""
+    shown = [row for row in inside if row.estimate is not None]
+    hidden, sizes = len(inside) - len(shown), [row.n for row in shown if row.n is not None]
+    said = []
+    if len(sizes) == len(shown) and sizes:
+        a_point = number(min(sizes), decimals=0) + (
+            f" to {number(max(sizes), decimals=0)}" if len({*sizes}) > 1 else ""
+        )
+        said.append(
+            f"n = {number(sum(sizes), decimals=0)}{' in the points shown' if hidden else ''}, {a_point} a point."
+        )
+    said += [f"Suppressed points: {hidden}."] if hidden else []
+    return " ".join(said)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
+from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of, n_of
 from cinema_cli.reports.analysis.metrics import at_frame, frame_of, metric_of, metric_words, target_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
@@ -51,7 +51,7 @@ def _forest(dice: Sequence[Estimate]) -> Markup | None:
         lines += [IntervalRow(frame_of(frame), head=True)] if frame else []
         for row in (r for r in dice if r.level == frame):
             words = " ".join(w for w in (value_of(row, metric), _brackets(interval_words(row, metric))) if w)
-            lines.append(IntervalRow(target_of(row.term), interval_of(row), words))
+            lines.append(IntervalRow(target_of(row.term), interval_of(row), words, n_of(row)))
     return interval_chart(lines, x_title="mean Dice", title="Mean Dice of each structure with 95% confidence intervals")
 
 

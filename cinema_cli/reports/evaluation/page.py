@@ -10,6 +10,7 @@ from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import rows_of
 from cinema_cli.reports.evaluation.against import against_section
 from cinema_cli.reports.evaluation.agreement import agreement_section, repeatability_section
+from cinema_cli.reports.evaluation.checklists import checklists
 from cinema_cli.reports.evaluation.classes import classes_section
 from cinema_cli.reports.evaluation.compared import counts_table
 from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstStudy
@@ -43,6 +44,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         has_worst=bool(worst),
         worst_page=WORST_PAGE,
         methods=method_paragraphs(rows, facts),
+        checklists=checklists(rows, facts, has_worst=bool(worst)),
         run=run_facts(
             version=facts.version,
             started=facts.started,

@@ -10,7 +10,7 @@ from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_cha
 from cinema_cli.reports.analysis.metrics import Metric, scale_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
-from cinema_cli.reports.analysis.words import p_said, ratio_interval
+from cinema_cli.reports.analysis.words import p_said, ratio, ratio_interval
 from cinema_cli.reports.fairness.naming import (
     AND,
     LOSSES,
@@ -106,36 +106,45 @@ def _table(rows: Rows, gaps: Sequence[Estimate]) -> Told | None:
 def _line(rows: Rows, row: Estimate) -> list[str | Cell]:
     metric = figure_of(row.model)
     unit = unit_of_row(row)
-    null, worst, ratio, skewed, adjusted = (
-        _beside(rows, kind, row) for kind in ("gap_null", "worst_group", "ratio", "skewed_error_ratio", "gap_adjusted")
-    )
     gap = cell_of(row, metric, p=True)
     return [
         Cell(named(row), (unit,) if unit else ()),
         column_words(row.group),
         Cell(gap.words, gap.small, flagged=row.q is not None and row.q < LIMIT),
-        cell_of(null, metric),
-        _worst(worst, metric, row.group),
-        _ratio(ratio),
-        _ratio(skewed),
-        cell_of(adjusted, metric, p=True),
+        cell_of(_beside(rows, "gap_null", row), metric),
+        _worst(rows, row, metric),
+        _ratio(rows, row, "ratio"),
+        _ratio(rows, row, "skewed_error_ratio"),
+        cell_of(_beside(rows, "gap_adjusted", row), metric, p=True),
     ]
 
 
-def _worst(row: Estimate | None, metric: Metric, column: str) -> Cell:
+def _worst(rows: Rows, gap: Estimate, metric: Metric) -> Cell:
     """The name of the worst group, its value below."""
+    row = _beside(rows, "worst_group", gap)
     if row is None:
         return Cell("")
     said = value_of(row, metric)
-    inside = interval_words(row, metric)
-    return Cell(value_words(row.level), (said, inside) if inside else (said,)) if row.level else Cell(said)
+    if not row.level:
+        return Cell(said)
+    by_chance = _by_chance(row, value_of(_beside(rows, "worst_group_null", gap), metric))
+    small = (said, interval_words(row, metric), *by_chance)
+    return Cell(value_words(row.level), tuple(words for words in small if words))
 
 
-def _ratio(row: Estimate | None) -> Cell:
+def _ratio(rows: Rows, gap: Estimate, analysis: str) -> Cell:
+    row = _beside(rows, analysis, gap)
     if row is None:
         return Cell("")
     said, _, inside = ratio_interval(row).partition(" (")
-    return Cell(said, (inside.removesuffix(")"),) if inside else ())
+    null = _beside(rows, f"{analysis}_null", gap)
+    by_chance = _by_chance(row, "" if null is None else ratio(null.estimate))
+    return Cell(said, tuple(words for words in (inside.removesuffix(")"), *by_chance) if words))
+
+
+def _by_chance(row: Estimate, mean: str) -> tuple[str, ...]:
+    """p, and the mean under permutation."""
+    return ("" if row.p is None else p_said(row.p), f"chance {mean}" if mean else "")
 
 
 def gap_sentence(rows: Rows, row: Estimate) -> str:

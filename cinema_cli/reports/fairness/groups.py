@@ -1,12 +1,12 @@
 """Every group with its number of people and its value: forests, tables, sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
+from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of, n_of
 from cinema_cli.reports.analysis.metrics import scale_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
@@ -36,6 +36,7 @@ class GroupFigure:
     title: str
     plot: Markup | None
     table: Told
+    is_open: bool  # the first, and those of which a gap stands out
 
 
 def key_of(row: Estimate) -> Key:
@@ -43,19 +44,19 @@ def key_of(row: Estimate) -> Key:
     return row.model, row.term, row.outcome
 
 
-def group_figures(rows: Rows, values: Sequence[Estimate]) -> list[GroupFigure]:
-    """One figure for each metric and target among these `group_metric` rows."""
+def group_figures(rows: Rows, values: Sequence[Estimate], *, clear: Collection[Key] = ()) -> list[GroupFigure]:
+    """One figure for each metric and target among these `group_metric` rows; `clear`: of which a gap stands out."""
     few: dict[Key, list[Estimate]] = {}
     for row in rows.of("too_few"):
         if row.group:
             few.setdefault(key_of(row), []).append(row)
     return [
-        _figure([r for r in values if key_of(r) == key], few.get(key, []))
-        for key in dict.fromkeys(key_of(row) for row in values)
+        _figure([r for r in values if key_of(r) == key], few.get(key, []), is_open=not k or key in clear)
+        for k, key in enumerate(dict.fromkeys(key_of(row) for row in values))
     ]
 
 
-def _figure(values: Sequence[Estimate], few: Sequence[Estimate]) -> GroupFigure:
+def _figure(values: Sequence[Estimate], few: Sequence[Estimate], *, is_open: bool) -> GroupFigure:
     first = values[0]
     whole = [row for row in values if not row.group]
     columns = in_order(column_of(row.group) for row in values if row.group)
@@ -63,7 +64,9 @@ def _figure(values: Sequence[Estimate], few: Sequence[Estimate]) -> GroupFigure:
     for column in columns:
         lines.append(IntervalRow(column_words(column), head=True))
         lines += [_line(r, value_words(r.group)) for r in values if r.group and column_of(r.group) == column]
-        lines += [IntervalRow(value_words(r.group), words=_why(r)) for r in few if column_of(r.group) == column]
+        lines += [
+            IntervalRow(value_words(r.group), words=_why(r), n=n_of(r)) for r in few if column_of(r.group) == column
+        ]
     metric, unit = figure_of(first.model), unit_of_row(first)
     title = named(first)
     plot = None
@@ -75,14 +78,14 @@ def _figure(values: Sequence[Estimate], few: Sequence[Estimate]) -> GroupFigure:
             lines, x_title=", ".join(w for w in (metric.title, unit) if w), line=line, ratios=ratios,
             title=f"{title} of each group with 95% confidence intervals",
         )  # fmt: skip
-    return GroupFigure(title, plot, _table(whole, values, few))
+    return GroupFigure(title, plot, _table(whole, values, few), is_open)
 
 
 def _line(row: Estimate, name: str) -> IntervalRow:
     metric = figure_of(row.model)
     inside = interval_words(row, metric)
     words = f"{value_of(row, metric)}{f' ({inside})' if inside else ''}"
-    return IntervalRow(name, interval_of(row, scale=scale_of(metric, row)), words)
+    return IntervalRow(name, interval_of(row, scale=scale_of(metric, row)), words, n_of(row))
 
 
 def _why(row: Estimate) -> str:

@@ -10,12 +10,14 @@ from cinema_cli.reports.analysis.facts import run_facts
 from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import Rows, in_order, rows_of
 from cinema_cli.reports.analysis.tables import Told
+from cinema_cli.reports.fairness.checklists import checklists
 from cinema_cli.reports.fairness.facts import FairnessFacts
-from cinema_cli.reports.fairness.gaps import GapFigure, gap_figures, gap_tables, is_crossed
+from cinema_cli.reports.fairness.gaps import LIMIT, GapFigure, evidence, gap_figures, gap_tables, is_crossed
 from cinema_cli.reports.fairness.groups import (
     GroupFigure,
     group_figures,
     interactions_table,
+    key_of,
     matrix,
     sizes_table,
     too_few_sentences,
@@ -65,6 +67,7 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
         crossed=_part(rows, crossed, [row for row in rows.of("gap") if is_crossed(row)]),
         not_given=too_few_sentences(rows),
         methods=method_paragraphs(rows, facts),
+        checklists=checklists(rows, facts),
         run=run_facts(
             version=facts.version,
             started=facts.started,
@@ -90,7 +93,8 @@ def _part(rows: Rows, values: Sequence[Estimate], gaps: Sequence[Estimate], *, a
     shown, more = gap_tables(rows, gaps)
     figures = tuple(gap_figures(rows, gaps))
     if not across:
-        return Part(figures, shown, more, tuple(group_figures(rows, values)))
+        clear = {key_of(row) for row in gaps if evidence(row) < LIMIT}
+        return Part(figures, shown, more, tuple(group_figures(rows, values, clear=clear)))
     few = [row for row in rows.of("too_few") if row.model in LOSSES and not is_crossed(row)]
     columns = in_order(column_of(row.group) for row in (*values, *few) if row.group) or [""]
     tables = tuple((column_words(c), table) for c in columns if (table := matrix(values, few, c)) is not None)

@@ -1,47 +1,24 @@
-"""Reporting checklists: what the run knows, with the section that shows it, and what is left to the author."""
+"""What a survival analysis answers of the reporting checklists, with the section that shows it."""
 
-from dataclasses import dataclass
-
+from cinema_cli.reports.analysis.checklist_items import CLAIM, RECORD, STROBE, TRIPOD_AI
+from cinema_cli.reports.analysis.checklists import Answer, Checklist, filled
 from cinema_cli.reports.analysis.rows import CORRECTED, Rows, standing
 from cinema_cli.reports.analysis.words import bare_model, cases_of, count_words, first_up, listed, title_of
-from cinema_cli.reports.survival.checklist_items import CHECKLISTS, Item
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.methods import measures, resamples_words
 from cinema_cli.reports.survival.prediction import compares
 
-Answer = tuple[str, str]  # words, and the section's id
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredItem:
-    """An item with what the run says of it."""
-
-    number: str
-    words: str
-    said: str
-    section: str
-
-
-@dataclass(frozen=True, slots=True)
-class Checklist:
-    """A checklist: items that the run answers at least in part, and those left to the author."""
-
-    name: str
-    answered: tuple[AnsweredItem, ...]
-    blank: tuple[Item, ...]
+CHECKLISTS = (
+    ("TRIPOD+AI", TRIPOD_AI),
+    ("STROBE, cohort studies", STROBE),
+    ("RECORD", RECORD),
+    ("CLAIM", CLAIM),
+)
 
 
 def checklists(rows: Rows, facts: SurvivalFacts) -> list[Checklist]:
     """Every checklist, filled where the run knows the answer."""
-    known = answers(rows, facts)
-    return [
-        Checklist(
-            name,
-            tuple(AnsweredItem(i.number, i.words, *known[i.answer]) for i in items if i.answer in known),
-            tuple(i for i in items if i.answer not in known),
-        )
-        for name, items in CHECKLISTS
-    ]
+    return filled(CHECKLISTS, answers(rows, facts))
 
 
 def answers(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
@@ -81,7 +58,7 @@ def _of_models(rows: Rows, facts: SurvivalFacts) -> dict[str, Answer]:
             "Hazard ratios, unadjusted and adjusted; why these covariates is left to the author",
             "hazards",
         )
-        known["hazard_numbers"] = ("n and events of each model", "hazards")
+        known["numbers"] = ("n and events of each model", "hazards")
         known["full_model"] = ("Hazard ratio of every term; the baseline hazard is not in this page", "models")
         per = "Per standard deviation" if facts.per == "sd" else "Per unit"
         known["scaling"] = (f"{per}; quartiles in curves{'; splines' if rows.of('spline') else ''}", "hazards")

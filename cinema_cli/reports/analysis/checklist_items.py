@@ -1,7 +1,8 @@
 """Items of reporting checklists in our own short words, and where in the page the run answers them.
 
 Numbers are those of TRIPOD+AI (Collins et al., BMJ 2024;385:e078378), STROBE for cohort studies (von Elm et al., 2007),
-RECORD (Benchimol et al., 2015) and CLAIM (Mongan et al., Radiol Artif Intell 2020;2:e200029); those are what counts.
+RECORD (Benchimol et al., 2015), CLAIM (Mongan et al., Radiol Artif Intell 2020;2:e200029), STARD (Bossuyt et al., BMJ
+2015;351:h5527) and GRRAS (Kottner et al., J Clin Epidemiol 2011;64:96); those are what counts.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item; `answer` is a key of `checklists.answers`, "" where only the author can say it."""
+    """An item; `answer` is a key of what a page answers, "" where only the author can say it."""
 
     number: str
     words: str
@@ -28,7 +29,7 @@ TRIPOD_AI = (
     Item("6a", "Setting and centres"),
     Item("6b", "Eligibility", "flow"),
     Item("6c", "Treatments received and how they were handled"),
-    Item("7", "Preparation of data and quality checks, the same across groups"),
+    Item("7", "Preparation of data and quality checks, the same across groups", "losses"),
     Item("8a", "Outcome, its time horizon, how it was assessed and why it was chosen", "outcome"),
     Item("8b", "Where the outcome takes judgement: who assessed it"),
     Item("8c", "Blinding of the assessment of the outcome"),
@@ -45,7 +46,7 @@ TRIPOD_AI = (
     Item("12f", "Model updating after evaluation"),
     Item("12g", "For evaluation: how predictions were computed", "cox"),
     Item("13", "Class imbalance and its handling"),
-    Item("14", "Approaches to fairness and why"),
+    Item("14", "Approaches to fairness and why", "fairness"),
     Item("15", "Output of the model and thresholds", "output"),
     Item("16", "Differences between data of training and of evaluation"),
     Item("17", "Ethical approval and consent"),
@@ -59,10 +60,10 @@ TRIPOD_AI = (
     Item("20a", "Flow of participants, events and follow-up", "flow"),
     Item("20b", "Characteristics of participants, missing data among them", "table_one"),
     Item("20c", "Comparison of predictors between development and evaluation data"),
-    Item("21", "Numbers of participants and events in each analysis", "hazard_numbers"),
+    Item("21", "Numbers of participants and events in each analysis", "numbers"),
     Item("22", "The full model, so that others can predict with it", "full_model"),
     Item("23a", "Performance with confidence intervals", "performance"),
-    Item("23b", "Heterogeneity of performance between clusters"),
+    Item("23b", "Heterogeneity of performance between clusters", "groups"),
     Item("24", "Results of model updating"),
     Item("25", "Interpretation, fairness among it, in the light of objectives and other studies"),
     Item("26", "Limitations: non-representative samples, size, overfitting, missing data"),
@@ -85,7 +86,7 @@ STROBE = (
     Item("10", "How the study size came about"),
     Item("11", "Handling of quantitative variables, groupings", "scaling"),
     Item("12a", "Statistical methods, control of confounding among them", "cox"),
-    Item("12b", "Methods for subgroups and interactions"),
+    Item("12b", "Methods for subgroups and interactions", "groups"),
     Item("12c", "Missing data", "missing"),
     Item("12d", "Loss to follow-up", "censoring"),
     Item("12e", "Sensitivity analyses", "sensitivity"),
@@ -135,7 +136,7 @@ CLAIM = (
     Item("11", "Definitions of data elements"),
     Item("12", "De-identification"),
     Item("13", "Missing data", "missing"),
-    Item("14", "Reference standard, in enough detail to repeat it"),
+    Item("14", "Reference standard, in enough detail to repeat it", "reference"),
     Item("15", "Why this reference standard"),
     Item("16", "Who annotated, and with what qualification"),
     Item("17", "Tools of annotation"),
@@ -158,16 +159,63 @@ CLAIM = (
     Item("34", "Characteristics of people in each part of the data", "table_one"),
     Item("35", "Performance in every part of the data", "performance"),
     Item("36", "Estimates of accuracy with their precision", "performance"),
-    Item("37", "Analysis of wrong answers"),
+    Item("37", "Analysis of wrong answers", "errors"),
     Item("38", "Limitations, bias and generalisability among them"),
     Item("39", "Meaning for practice"),
     Item("40", "Registration"),
     Item("41", "Where the full protocol is"),
     Item("42", "Funding and the role of funders"),
 )
-CHECKLISTS = (
-    ("TRIPOD+AI", TRIPOD_AI),
-    ("STROBE, cohort studies", STROBE),
-    ("RECORD", RECORD),
-    ("CLAIM", CLAIM),
+STARD = (
+    Item("1", "Title or abstract: a study of diagnostic accuracy, with a measure of it"),
+    Item("2", "Structured summary"),
+    Item("3", "Background, intended use and role of the test"),
+    Item("4", "Objectives and hypotheses"),
+    Item("5", "Prospective or retrospective"),
+    Item("6", "Eligibility"),
+    Item("7", "How eligible people were found"),
+    Item("8", "Where and when they were found"),
+    Item("9", "Consecutive, random or convenience series"),
+    Item("10a", "The test under study, in enough detail to repeat it", "system"),
+    Item("10b", "Reference standard, in enough detail to repeat it", "reference"),
+    Item("11", "Why this reference standard"),
+    Item("12a", "Cut-offs of the test and their rationale, prespecified or not", "cut_offs"),
+    Item("12b", "Cut-offs of the reference standard and their rationale", "cut_offs"),
+    Item("13a", "What those who made the test knew of patient and reference"),
+    Item("13b", "What those who made the reference knew of patient and test"),
+    Item("14", "How accuracy was estimated or compared", "measures"),
+    Item("15", "Handling of indeterminate results", "empty"),
+    Item("16", "Handling of missing data", "missing"),
+    Item("17", "Variability of accuracy, prespecified or exploratory", "groups"),
+    Item("18", "Intended sample size and how it was found", "events"),
+    Item("19", "Flow of participants, with a diagram", "flow"),
+    Item("20", "Characteristics of participants"),
+    Item("21a", "Severity of disease in those who have it"),
+    Item("21b", "Other diagnoses in those who do not"),
+    Item("22", "Time between test and reference, and treatment in between"),
+    Item("23", "Table of test results by results of the reference"),
+    Item("24", "Estimates of accuracy with their precision", "performance"),
+    Item("25", "Harm from test or reference"),
+    Item("26", "Limitations, bias and generalisability among them"),
+    Item("27", "Meaning for practice, intended use among it"),
+    Item("28", "Registration"),
+    Item("29", "Where the full protocol is"),
+    Item("30", "Funding and the role of funders"),
+)
+GRRAS = (
+    Item("1", "Title or abstract: reliability or agreement was studied"),
+    Item("2", "The measurement or device, by name", "system"),
+    Item("3", "The people it is meant for"),
+    Item("4", "The raters it is meant for"),
+    Item("5", "What is known of its reliability, and why this study"),
+    Item("6", "How numbers of people, raters and repeats were chosen"),
+    Item("7", "How people and raters were sampled"),
+    Item("8", "How was measured: time between, what was known, blinding", "repeats"),
+    Item("9", "Whether measurements were independent"),
+    Item("10", "Statistical analysis", "repeat_measures"),
+    Item("11", "Numbers of people, raters and repeats", "repeat_numbers"),
+    Item("12", "Characteristics of people and raters"),
+    Item("13", "Reliability and agreement with their uncertainty", "repeat_results"),
+    Item("14", "Meaning for practice"),
+    Item("15", "Detailed results, where possible"),
 )
