@@ -128,16 +128,16 @@ def list_files(root: Path, *, progress: Callable[[int], None] | None = None) -> 
 def _linked(root: Path, link: str) -> Folder:
     """A file that a link leads to, as if it lay there itself."""
     folder, _, name = link.rpartition("/")
-    return _folder(folder, [(name, *_state(root / link))])
+    return _folder(folder, [_state(name, root / link)])
 
 
-def _state(file: "os.DirEntry[str] | Path") -> tuple[int, int]:
-    """(size, time of change) of a file; -1 where it has gone."""
+def _state(name: str, file: "os.DirEntry[str] | Path") -> FileState:
+    """Name, size and time of change of a file; -1 where it has gone."""
     try:
         status = file.stat()
     except OSError:
-        return -1, -1
-    return status.st_size, min(status.st_mtime_ns, LATEST_NS)
+        return name, -1, -1
+    return name, status.st_size, status.st_mtime_ns
 
 
 def _folder(path: str, files: Sequence[FileState]) -> Folder:
@@ -146,7 +146,7 @@ def _folder(path: str, files: Sequence[FileState]) -> Folder:
     lately = range(now - int(SETTLED_S * 1e9), now + int(_CLOCKS_DIFFER_S * 1e9))
     names, sizes, times = zip(*sorted(files), strict=True)
     if max(times) >= lately.start:
-        times = tuple(-now if changed in lately else changed for changed in times)
+        times = tuple(-now if changed in lately else min(changed, LATEST_NS) for changed in times)
     return Folder(to_text(path), to_text("/".join(names)), array("q", sizes), array("q", times))
 
 
@@ -188,13 +188,13 @@ class _Walk:
         inner = []
         for entry in entries:
             name = entry.name
-            if _is_hidden(name):
+            if name[0] == ".":
                 self.n_hidden += not entry.is_dir(follow_symlinks=False)
             elif entry.is_file(follow_symlinks=False):
                 if name.upper() == "DICOMDIR":
                     self.n_hidden += 1
                 else:
-                    files.append((name, *_state(entry)))
+                    files.append(_state(name, entry))
             elif entry.is_symlink():
                 self.links.append(before + name)
             elif entry.is_dir(follow_symlinks=False):

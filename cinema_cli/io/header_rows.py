@@ -19,7 +19,6 @@ from cinema_cli.io.dicom_images import image_rows
 from cinema_cli.io.folders import FileState, not_opened
 from cinema_cli.io.instances import READ_SCHEMA
 from cinema_cli.io.names import to_path
-from cinema_cli.io.nifti_files import rows_of_file
 from cinema_cli.io.nifti_names import is_nifti
 
 NO_DICOM = ""  # code of a file that is something else
@@ -66,6 +65,8 @@ def _read_each(files: Iterable[FileState], *, root: Path) -> Iterator[Read]:
 def _file(place: str, path: str) -> Iterable[tuple[None, Said]]:
     """What a file on disk says. Raises OSError where it cannot be opened."""
     if is_nifti(path):
+        from cinema_cli.io.nifti_files import rows_of_file  # here, so that processes start without nibabel
+
         return [(None, row) for row in rows_of_file(Path(place), path)]
     return ((None, _said(partial(read_file, place))),)
 

@@ -19,7 +19,7 @@ from cinema_cli.domain.errors import UnavailableError
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-POOL_PAYS_S = 4.0  # starting processes costs about a second, several on a busy machine
+POOL_PAYS_S = 2.0  # starting processes costs about half a second, more on a busy machine
 _AHEAD = 3  # pieces a process that wait for it
 
 
@@ -54,23 +54,22 @@ class Team:
         """
         started = time.perf_counter()
         waiting = iter(pieces)
-        for done, piece in enumerate(waiting, start=1):
+        for done, piece in enumerate(waiting if self._pool is None else (), start=1):
             yield work(piece)
             left = total - done
-            if self.jobs > 1 and left > 1:
-                remaining_s = (time.perf_counter() - started) / done * left
-                if remaining_s > POOL_PAYS_S or self._pool is not None:
-                    yield from self._over_processes(work, waiting)
+            remaining_s = (time.perf_counter() - started) / done * left
+            if self.jobs > 1 and left > 1 and remaining_s > POOL_PAYS_S:
+                break
+        yield from self._over_processes(work, waiting)
 
     def _over_processes(
         self, work: Callable[[Piece], Result], pieces: Iterator[Piece]
     ) -> Generator[Result, None, None]:
         running: deque[Future[Result]] = deque()
-        pool = self._started()
         try:
             for piece in pieces:
                 with deaf_children(), one_thread_each():
-                    running.append(pool.submit(work, piece))
+                    running.append(self._started().submit(work, piece))
                 if len(running) > _AHEAD * self.jobs:
                     yield running.popleft().result()
             while running:
@@ -79,9 +78,6 @@ class Team:
             hint = "Run it again; where memory is short, with fewer --jobs."
             said = "a process that did a part of the work was killed"
             raise UnavailableError(said, hint=hint, code="worker_died") from error
-        finally:
-            for future in running:
-                future.cancel()
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
