@@ -225,6 +225,16 @@ def test_few_people_and_gaps(seed: int, n: int) -> None:
         assert row.estimate is None or np.isfinite(row.estimate)
 
 
+def test_of_few_people_it_is_not_said_that_all_are_alike() -> None:
+    ours = answers("lvef_pct", participant_id=ids(6), lvef_pct=[31.0 + k for k in range(6)])
+    table = compared_values(ours, source(participant_id=ids(6), lvef_pct=[30.0] * 6)).table
+    reasons = {
+        fewest: {row.level for row in class_rows(table, fewest=fewest) if row.analysis == "too_few"}
+        for fewest in (1, 10)
+    }
+    assert "all have the same class" in reasons[1].pop() and reasons[10] == {"fewer than 10 people"}
+
+
 def test_phenotypes_of_masks() -> None:
     volumes = {("lv", "ed"): (120, 110), ("lv", "es"): (60, 44), ("rv", "ed"): (0, 90), ("rv", "es"): (0, 40),
                ("myo", "ed"): (100, 120)}  # fmt: skip

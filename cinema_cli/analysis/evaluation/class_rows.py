@@ -45,12 +45,14 @@ def class_rows(
     rows: list[Estimate] = []
     for term, classes, labels in _labelled(table, system):
         for group, inside in parts_of(labels, people, groups):
-            rows += _told(Place(term, group, inside.height), classes, *_codes(inside, "reference", "prediction"))
+            rows += _told(
+                Place(term, group, inside.height, fewest), classes, *_codes(inside, "reference", "prediction")
+            )
     for term, classes, known in probabilities(table, system):
         for group, inside in parts_of(known, people, groups):
             probability, label = inside.select(classes).to_numpy(), inside["_label"].to_numpy()
-            rows += score_rows(Place(term, group, inside.height), classes, probability, label)
-        rows += drawn_rows(Place(term, "", known.height), classes, known, fewest)
+            rows += score_rows(Place(term, group, inside.height, fewest), classes, probability, label)
+        rows += drawn_rows(Place(term, "", known.height, fewest), classes, known, fewest)
     return rows
 
 

@@ -15,6 +15,7 @@ class Place:
     term: str
     group: str
     n: int
+    fewest: int = 1  # people of whom more may be said than how few they are
 
     def row(self, model: str, interval: Interval, *, level: str = "", events: int | None = None) -> Iterator[Estimate]:
         """A row of `classification`; none where there is no figure."""
@@ -25,5 +26,6 @@ class Place:
             )  # fmt: skip
 
     def too_few(self, model: str, reason: str) -> Estimate:
-        """A row that says why there is no figure."""
-        return Estimate("too_few", model=model, term=self.term, group=self.group, level=reason, n=self.n)
+        """A row that says why there is no figure; of few people not even that all are alike."""
+        said = reason if self.n >= self.fewest else f"fewer than {self.fewest} people"
+        return Estimate("too_few", model=model, term=self.term, group=self.group, level=said, n=self.n)
