@@ -297,6 +297,12 @@ def test_progress_that_a_log_can_hold(capsys: pytest.CaptureFixture[str]) -> Non
         for _ in range(200):
             counter.step()
     assert capsys.readouterr().err == ""  # work of no time needs no line
+    with counting(Console(), "studies", total=2, stream=io.StringIO()) as counter:
+        counter.wait()
+        counter.line_at -= 60.0
+        for _ in range(3):
+            counter.wait()  # a study that takes long
+    assert capsys.readouterr().err == "0/2 studies, 0 failed, 0.0 studies/min\n"
     with counting(Console(), "files", total=None, stream=io.StringIO()) as counter:
         for what in ("files", "studies"):
             counter.follow(what, 0, 4000)

@@ -53,9 +53,9 @@ def test_a_failure_comes_back_with_what_helps(tmp_path: Path) -> None:
 def test_a_record_says_when_where_and_with_what(tmp_path: Path, result: StudyResult) -> None:
     before = datetime.now(UTC).isoformat(timespec="seconds")
     made_of = {"input": "ab", "weights starter_sax": "cd"}
-    path = record(tmp_path, result, "d", version="1", parts=made_of, memory_mib=812, batch_size=4, host="node17")
+    path = record(tmp_path, result, "d", version="1", parts=made_of, memory_mib=812, host="node17")
     known = read_record(tmp_path, result)
-    assert known is not None and known.parts == made_of and (known.memory_mib, known.batch_size) == (812, 4)
+    assert known is not None and known.parts == made_of and known.memory_mib == 812
     assert known.host == "node17" and known.seconds == {"segment": 1.25}
     assert before <= known.ended <= datetime.now(UTC).isoformat(timespec="seconds")
     assert len(path.read_text().splitlines()) < 30  # a line a thing, not a line a number

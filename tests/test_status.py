@@ -107,7 +107,7 @@ def test_a_run_is_seen_at_work_and_after_it_was_killed(tmp_path: Path, capsys: p
     left = len(list(out.glob(f"{LOCK_NAME}/study-*")))
     body = said(out, capsys)
     assert (body["waiting"], body["interrupted"], body["in_work"]) == (2, left, []) and left
-    assert [one["alive"] for one in body["locks"]] == [False]
+    assert [one["alive"] for one in body["locks"]] == [False] and body["last_run"]["meaning"] == "cut_off"
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before  # it only reads
     assert run(["unlock", str(out), "--json"]) == 0
     told, words = capsys.readouterr()

@@ -17,7 +17,7 @@ from cinema_cli.domain.result import HeadUse
 from cinema_cli.inference.batch import How, RunSummary, StudyEvent, run_cohort
 from cinema_cli.inference.memory import Budget
 from cinema_cli.inference.plan import Opened, RunSettings, StudyInput, plan
-from cinema_cli.inference.study_processes import StudyProcesses
+from cinema_cli.inference.study_processes import Report, StudyProcesses
 from cinema_cli.inference.study_work import Writing, work_of
 from cinema_cli.inference.worker import Stopped, WorkerSetup
 from cinema_cli.io.ledger import StudyIds, read_records
@@ -143,6 +143,15 @@ def test_processes_that_cannot_start_blame_no_study(tmp_path: Path) -> None:
     assert set(statuses(tmp_path).values()) <= {("not_run", "interrupted")}
 
 
+def wait_until(processes: StudyProcesses, happened: Callable[[], bool]) -> list[Report]:
+    """Reports until something has happened."""
+    reports: list[Report] = []
+    until = time.monotonic() + 60
+    while not happened() and time.monotonic() < until:
+        reports += processes.wait()
+    return reports
+
+
 def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_path: Path) -> None:
     """SLURM sends SIGTERM to every process of a job: a study may be stopped before the run itself knows."""
     setup = WorkerSetup(Fates({"sub-1": "slow"}), Writing(tmp_path, "1", write_masks=True))
@@ -156,8 +165,8 @@ def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_pa
         list(processes._heard(processes._workers[0]))
         time.sleep(0.02)
     os.kill(processes.pids[0], signal.SIGTERM)
-    ((work, said),) = processes.wait()
+    ((work, said),) = wait_until(processes, lambda: not processes.in_work)
     assert isinstance(said, Stopped) and work.participant_id == "sub-1" and processes.n_free == 0
-    assert processes.wait() == [] and processes.n_free == 1  # another takes its place
+    assert wait_until(processes, lambda: processes.n_free == 1) == []  # another takes its place
     processes.stop()
     assert not list(tmp_path.rglob("status.json"))

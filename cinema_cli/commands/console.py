@@ -182,14 +182,14 @@ class Counter:
         if self.bar:
             self.bar[0].update(self.bar[1], completed=self.done, total=self.total, failed=self._failed())
             return
-        now = time.monotonic()
         share = (self.done - self.line_done) / self.total if self.total else 0.0
-        waited = now - self.line_at
-        due = share >= LINE_SHARE or self.done == self.total or waited >= LINE_SECONDS
-        if due and waited >= LINE_LEAST_SECONDS:
-            self.line_at, self.line_done = now, self.done
-            if self.console.progress:
-                self._tell(now - self.began)
+        due = share >= LINE_SHARE or self.done == self.total
+        self._tell_after(LINE_LEAST_SECONDS if due else LINE_SECONDS)
+
+    def wait(self) -> None:
+        """Nothing is new: also units that take long have a line a minute."""
+        if not self.bar:
+            self._tell_after(LINE_SECONDS)
 
     def line(self, elapsed: float) -> str:
         """`done/total, failed, studies/min, ETA` after `elapsed` seconds."""
@@ -201,8 +201,14 @@ class Counter:
             return text
         return f"{text}, ETA {clock(60.0 * (self.total - self.done) / rate)}"
 
-    def _tell(self, elapsed: float) -> None:
-        """Say the line; programs get its numbers too."""
+    def _tell_after(self, seconds: float) -> None:
+        """Say the line, unless one was said less than `seconds` ago; programs get its numbers too."""
+        now = time.monotonic()
+        if now - self.line_at < seconds:
+            return
+        self.line_at, self.line_done, elapsed = now, self.done, now - self.began
+        if not self.console.progress:
+            return
         self.console.event(
             Event.PROGRESS,
             self.line(elapsed),

@@ -41,7 +41,8 @@ def status(
         raise InputError(
             f"{folder} is no output folder of cinema", hint="Give the output folder of a run.", code="no_output"
         )
-    said, last = overview(folder, jobs=available_cpus()), last_run(folder)
+    said = overview(folder, jobs=available_cpus())
+    last = last_run(folder, alive=any(lock.alive for lock in said.locks))
     if as_json:
         print(json.dumps(facts(said) | {"last_run": last}, indent=2))
     else:
@@ -85,7 +86,8 @@ def lines(said: "Overview", last: dict[str, Any] | None) -> list[tuple[str, str]
     rows.append(("speed", _speed_words(said)))
     rows += [("run", _lock_words(lock)) for lock in said.locks] or [("run", "none")]
     if last is not None:
-        rows.append(("last run", f"ended {last['ended']} with exit code {last['exit_code']}"))
+        how = f"ended {last['ended']} with exit code {last['exit_code']}"
+        rows.append(("last run", how if last["ended"] else "was cut off: killed, or the machine went down"))
     return rows
 
 
@@ -105,8 +107,14 @@ def show(rows: list[tuple[str, str]]) -> None:
     Console().print(table)
 
 
-def last_run(folder: Path) -> dict[str, Any] | None:
-    """When the run that ended last did so, and its exit code; None where no run has ended."""
+def last_run(folder: Path, *, alive: bool) -> dict[str, Any] | None:
+    """When the run that ended last did so, and its exit code; None where no run has ended.
+
+    The latest may have been cut off; where a run is `alive`, that is none.
+    """
+    latest = max(folder.glob("logs/*Z-*"), default=None)
+    if latest is not None and not alive and not (latest / "run.json").exists():
+        return {"ended": None, "exit_code": None, "meaning": "cut_off"}
     ended = []
     for path in folder.glob("logs/*/run.json"):
         try:

@@ -46,7 +46,7 @@ def run_studies(
         how = How(
             study_processes(setup, count), writing, room, FolderClaims(job.out, owner), device,
             max_failures=job.settings.max_failures, begins=partial(_begins, len(todo)),
-            progress=partial(_say, counter, device),
+            progress=partial(_say, counter, device), waits=counter.wait,
         )  # fmt: skip
         try:
             return run_cohort(planned, clinical=clinical, how=how)

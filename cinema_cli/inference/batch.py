@@ -92,6 +92,7 @@ class How:
     max_failures: int | None = None
     begins: Callable[[int, StudyWork], object] | None = None  # told the number (from 1) of a study that is given
     progress: Callable[[StudyEvent], object] | None = None
+    waits: Callable[[], object] = bool  # called every second or so, also where no study ends
 
 
 def run_cohort(planned: Sequence[Planned], *, clinical: ClinicalFacts, how: How) -> RunSummary:
@@ -108,6 +109,7 @@ def run_cohort(planned: Sequence[Planned], *, clinical: ClinicalFacts, how: How)
             if how.studies.in_work or not how.studies.n_free:
                 for report in how.studies.wait():
                     run.take(report)
+                how.waits()
     return run.summary()
 
 

@@ -62,7 +62,7 @@ class Studies(Protocol):
         """Have a study done."""
 
     def wait(self) -> Sequence[Report]:
-        """What has become of studies; waits for at least one."""
+        """What has become of studies; waits for one, or a while."""
 
     def stop(self) -> Sequence[Report]:
         """End all work now; what has become of the studies in work."""
@@ -145,24 +145,19 @@ class StudyProcesses:
             worker.connection.send(task)
 
     def wait(self) -> Sequence[Report]:
-        """What has become of studies; waits for one, or until a process takes the place of another.
+        """What has become of studies; waits for news of a process, a second at most.
 
         Raises UnavailableError where processes do not start.
         """
-        replaced = False
-        while not replaced:
-            by_connection = {worker.connection: worker for worker in self._workers}
-            by_end = {worker.process.sentinel: worker for worker in self._workers}
-            ready = channels.wait([*by_connection, *by_end], timeout=LOOK_SECONDS)
-            self._look()
-            reports = [report for one in ready if one in by_connection for report in self._heard(by_connection[one])]
-            for one in ready:
-                if one in by_end and by_end[one] in self._workers:
-                    reports += self._buried(by_end[one])
-                    replaced = True
-            if reports:
-                return reports
-        return []
+        by_connection = {worker.connection: worker for worker in self._workers}
+        by_end = {worker.process.sentinel: worker for worker in self._workers}
+        ready = channels.wait([*by_connection, *by_end], timeout=LOOK_SECONDS)
+        self._look()
+        reports = [report for one in ready if one in by_connection for report in self._heard(by_connection[one])]
+        for one in ready:
+            if one in by_end and by_end[one] in self._workers:
+                reports += self._buried(by_end[one])
+        return reports
 
     def stop(self) -> Sequence[Report]:
         """Have every process finish the write in hand and end; what has become of their studies."""

@@ -89,7 +89,6 @@ class Record:
     ended: str = ""  # UTC, ISO
     host: str = ""
     memory_mib: int | None = None  # most that the process which did it had used
-    batch_size: int | None = None  # most images that the device took at once
 
 
 def study_folder(out: Path, study: StudyIds) -> Path:
@@ -144,7 +143,6 @@ def record(
     parts: Mapping[str, str] | None = None,
     seconds: Mapping[str, float] | None = None,
     memory_mib: int | None = None,
-    batch_size: int | None = None,
     host: str = "",
 ) -> Path:
     """Write what became of a study; the old record stays until the new one is whole. Raises OutputError.
@@ -166,7 +164,6 @@ def record(
         "wrote_masks": wrote_masks,
         "parts": dict(parts or {}),
         "memory_mib": memory_mib,
-        "batch_size": batch_size,
     }
     body |= _failed(outcome) if isinstance(outcome, Failure) else _done(outcome)
     spent = seconds if seconds is not None or isinstance(outcome, Failure) else outcome.seconds
@@ -241,7 +238,6 @@ def _read(path: Path) -> Record | None:
             ended=body.get("ended", ""),
             host=body.get("host", ""),
             memory_mib=body.get("memory_mib"),
-            batch_size=body.get("batch_size"),
         )
     except (ValueError, KeyError, TypeError):
         return None  # a record that cannot be read is no record: the study runs again
