@@ -494,10 +494,10 @@ def test_a_tree_that_changes_while_it_is_listed(cohort: Path, monkeypatch: pytes
     gone = min((cohort / "A").glob("s0*"))
     state = folders._state
 
-    def vanishing(file: Any) -> tuple[int, int]:
-        if file.name == gone.name:
+    def vanishing(name: str, file: Any) -> folders.FileState:
+        if name == gone.name:
             gone.unlink(missing_ok=True)
-        return state(file)
+        return state(name, file)
 
     monkeypatch.setattr(folders, "_state", vanishing)
     assert scanned(cohort).problems["path"].to_list() in ([], [str(gone.relative_to(cohort))])
