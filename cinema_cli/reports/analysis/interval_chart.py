@@ -9,9 +9,8 @@ from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.strokes import drawn, ratio_axis, ratio_ends, write
-from cinema_cli.reports.analysis.words import short
+from cinema_cli.reports.analysis.words import NONE, count_words, short
 from cinema_cli.reports.drawing import INK, canvas, round_ends
-from cinema_cli.reports.render import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +35,7 @@ class IntervalRow:
 
 def n_of(row: Estimate) -> str:
     """How many people a row is of, where that is told; there is no room for more words."""
-    return number(row.n, decimals=0)
+    return NONE if row.n is None else count_words(row.n, row)
 
 
 def interval_of(row: Estimate | None, *, scale: float = 1.0) -> Interval | None:

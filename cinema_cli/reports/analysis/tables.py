@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.metrics import Metric, scale_of
-from cinema_cli.reports.analysis.words import NONE, SUPPRESSED, p_said
+from cinema_cli.reports.analysis.words import NONE, SUPPRESSED, count_words, p_said
 from cinema_cli.reports.render import number
 
 
@@ -69,3 +69,10 @@ def said_of(row: Estimate, metric: Metric, unit: str = "") -> str:
     inside = interval_words(row, metric)
     known = f"{value_of(row, metric)}{unit if unit in ('', '%') else ' ' + unit}"
     return f"{known} ({inside})" if inside and row.estimate is not None else known
+
+
+def sizes_words(rows: Sequence[Estimate]) -> str:
+    """`10 to 60`: the fewest and the most people of rows; "" where none of them tells."""
+    known = [(row.n, row) for row in rows if row.n is not None]
+    ends = [count_words(*end(known, key=lambda one: one[0])) for end in (min, max)] if known else []
+    return " to ".join(dict.fromkeys(ends))

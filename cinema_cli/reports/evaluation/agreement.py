@@ -7,7 +7,7 @@ from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.interval_chart import interval_of
 from cinema_cli.reports.analysis.metrics import metric_of, target_of, unit_words_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
-from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, told
+from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, sizes_words, told
 from cinema_cli.reports.analysis.words import axis_words, count_words, listed, p_said, title_of, unit_of
 from cinema_cli.reports.evaluation.bland_altman import Lines, Spot, bland_altman
 from cinema_cli.reports.evaluation.charts import Plot
@@ -169,12 +169,12 @@ def _cells(rows: Rows, analysis: str, term: str, spots: Sequence[Spot]) -> str:
     (left, right), (low, high) = spots[0].x, spots[0].y
     if left == right:
         return ""
-    unit = f" {unit_of(term)}".rstrip()
-    counts = sorted(spot.n for spot in spots if spot.n is not None)
-    people = f", the darker the more people: {counts[0]} to {counts[-1]}" if counts else ""
-    said = f"Cells of {right - left:g} by {high - low:g}{unit}{people}."
-    rest = rows.one("bland_altman", model=analysis, term=term, group="", level=ELSEWHERE)
-    return said if rest is None else f"{said} In smaller cells, not drawn: {count_words(rest.n, rest)}."
+    every = rows.of("bland_altman", model=analysis, term=term, group="")
+    sizes = sizes_words([row for row in every if row.level != ELSEWHERE])
+    people = f", the darker the more people: {sizes}" if sizes else ""
+    said = [f"Cells of {right - left:g} by {high - low:g}{f' {unit_of(term)}'.rstrip()}{people}."]
+    said += [f"In smaller cells, not drawn: {count_words(r.n, r)}." for r in every if r.level == ELSEWHERE]
+    return " ".join(said)
 
 
 def headline_words(rows: Rows, term: str) -> str:

@@ -11,10 +11,9 @@ from cinema_cli.reports.analysis.effect_charts import calibration
 from cinema_cli.reports.analysis.interval_chart import interval_of
 from cinema_cli.reports.analysis.metrics import metric_of, target_of
 from cinema_cli.reports.analysis.rows import Rows, at, in_order
-from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, told, value_of
+from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, sizes_words, told, value_of
 from cinema_cli.reports.analysis.words import count_words, title_of
 from cinema_cli.reports.evaluation.charts import LINES, Plot, roc_curves
-from cinema_cli.reports.render import number
 
 WHOLE = ("accuracy", "mcc", "f1", "auc", "brier", "sensitivity", "specificity", "ppv", "npv")
 EACH = (
@@ -144,16 +143,8 @@ def _calibrations(rows: Rows) -> list[Plot]:
 
 
 def _points(inside: Sequence[Estimate]) -> str:
-    """How many people and of the class the points of a calibration hold."""
-    shown = [row for row in inside if row.estimate is not None]
-    hidden, sizes = len(inside) - len(shown), [row.n for row in shown if row.n is not None]
-    said = []
-    if len(sizes) == len(shown) and sizes:
-        a_point = number(min(sizes), decimals=0) + (
-            f" to {number(max(sizes), decimals=0)}" if len({*sizes}) > 1 else ""
-        )
-        said.append(
-            f"n = {number(sum(sizes), decimals=0)}{' in the points shown' if hidden else ''}, {a_point} a point."
-        )
-    said += [f"Suppressed points: {hidden}."] if hidden else []
-    return " ".join(said)
+    """How many people the points of a calibration hold, and how many points are not there."""
+    hidden = sum(row.estimate is None for row in inside)
+    people = sizes_words([row for row in inside if row.estimate is not None])
+    said = [f"n a point: {people}."] if people else []
+    return " ".join([*said, *([f"Suppressed points: {hidden}."] if hidden else [])])

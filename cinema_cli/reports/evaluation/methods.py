@@ -112,8 +112,8 @@ def _classes(rows: Rows) -> str:
         said.append("Shares have Wilson intervals.")
     if "auc" in models:
         said.append(
-            "The AUC has DeLong’s standard error on the scale of the logit, from 10 people of each class on; over several "
-            "classes it is the mean over pairs (one against one)."
+            "The AUC has DeLong’s standard error on the scale of the logit, from 10 people of each class on; over "
+            "several classes it is the mean over pairs (one against one)."
         )
     if "mcc" in models:
         said.append("MCC is Matthews’ correlation coefficient.")
