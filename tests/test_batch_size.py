@@ -22,6 +22,17 @@ def test_larger_batches_as_long_as_they_gain(
     assert measured_size(run, too_large=lambda error: False) == expected
 
 
+def test_a_network_that_takes_long_is_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, sizes = [0.0], list[int]()
+
+    def run(n: int) -> None:
+        sizes.append(n)
+        clock[0] += 5.0 * n
+
+    monkeypatch.setattr(batch_size.time, "perf_counter", lambda: clock[0])
+    assert measured_size(run, too_large=lambda error: False) == 1 and sizes == [1, 1]
+
+
 def test_what_is_too_large_ends_the_trial_and_other_errors_are_raised() -> None:
     def run(n: int) -> None:
         if n > 4:
