@@ -258,7 +258,8 @@ def test_names_of_people_and_places_are_shown_and_not_kept(tmp_path: Path, capsy
 
 
 WAITS = """
-import pathlib, time
+import pathlib, signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests are run by nohup
 from cinema_cli.commands import app
 from cinema_cli.io.lock import run_lock
 
@@ -272,7 +273,7 @@ app.main()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_an_interrupted_run_releases_its_lock(tmp_path: Path, number: int, code: int) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", WAITS, "wait", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

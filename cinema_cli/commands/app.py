@@ -83,6 +83,8 @@ def main() -> NoReturn:
     """Run the command line and leave with the exit code that fits what happened."""
     occupy_streams()
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else `nohup` has it ignored
+        signal.signal(signal.SIGHUP, _terminate)  # the terminal was closed, or the connection to it was lost
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

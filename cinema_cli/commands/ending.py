@@ -11,7 +11,7 @@ _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO}
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: unwinds like Ctrl-C, so that locks are released."""
+    """SIGTERM or SIGHUP arrived: unwinds like Ctrl-C, so that locks are released."""
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

@@ -22,6 +22,7 @@ from cinema_cli.io.processes import deaf_children
 MOST_STARTS = 10  # a device that dies more often is not going to live
 STOP_SECONDS = 10.0
 _PREFIX = "cinema-run-"
+_LONGEST_FOLDER = 60  # bytes: the name of a socket may have 103 on some systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +169,15 @@ class Device:
         raise said
 
 
+def _short_folder() -> Path:
+    """Where sockets are made: for temporary files, unless its name is too long."""
+    usual = tempfile.gettempdir()
+    return Path(usual if len(os.fsencode(usual)) <= _LONGEST_FOLDER else "/tmp")
+
+
 def _sweep() -> None:
     """Take away the folders of runs that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+    for folder in _short_folder().glob(f"{_PREFIX}*-*"):
         number = folder.name.removeprefix(_PREFIX).split("-")[0]
         if number.isdecimal() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
             shutil.rmtree(folder, ignore_errors=True)  # another user's stays: it may not be removed
@@ -180,7 +187,7 @@ def _sweep() -> None:
 def running_device(options: DeviceOptions) -> Iterator[Device]:
     """A device process for as long as the block lasts."""
     _sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # short, as names of sockets must be
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_short_folder()))
     try:
         device = Device(options, folder)
         try:

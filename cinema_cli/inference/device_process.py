@@ -24,7 +24,7 @@ BROKEN = 70  # exit code of a process whose device broke
 def serve(setup: DeviceSetup, parent: Connection) -> None:
     """Load the networks, tell `parent` (EngineFacts, or the error that was met), then answer until it says stop."""
     end_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the run itself ends this process, after the studies
     try:
         _configure(setup)
@@ -223,5 +223,3 @@ def _attend(desk: Desk, connection: Connection) -> None:
 
 def _sets(event: threading.Event) -> Callable[[Request], None]:
     return lambda request: event.set()
-
-

@@ -49,7 +49,8 @@ class _StopError(BaseException):
 def work(connection: Connection, setup: WorkerSetup) -> None:
     """Do the studies that come, until the other side closes. What concerns the whole run is sent as what it is."""
     end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run itself to handle
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are for the run itself to handle
+        signal.signal(number, signal.SIG_IGN)
     bell = _Bell()
     with contextlib.suppress(EOFError, OSError, _StopError):
         engine = setup.engine()
