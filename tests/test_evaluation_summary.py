@@ -275,14 +275,18 @@ def grouped(sizes: dict[str, int], *, empty: int = 0) -> pl.DataFrame:
     return table_of(summary_rows(evaluation_table(rows), people=people, groups=("sex",)))
 
 
-def test_a_small_group_is_hidden_and_does_not_follow_from_the_others() -> None:
-    shown = suppressed(grouped({"F": 20, "M": 30, "X": 4}), min_cell=10)
+def test_a_small_group_is_hidden_and_the_others_are_rounded_so_that_it_does_not_follow() -> None:
+    found = grouped({"F": 20, "M": 30, "X": 4})
+    shown = suppressed(found, min_cell=10)
     by_group = {row["group"]: row for row in shown.filter(model="dice", term="lv").iter_rows(named=True)}
     assert by_group[""]["n"] == 54
-    for hidden in ("sex=X", "sex=F"):
-        assert by_group[hidden]["suppressed"]
-        assert all(by_group[hidden][name] is None for name in ("n", "estimate", "lower", "upper"))
-    assert by_group["sex=M"]["estimate"] is not None
+    assert by_group["sex=X"]["suppressed"]
+    assert all(by_group["sex=X"][name] is None for name in ("n", "estimate", "lower", "upper"))
+    assert (by_group["sex=F"]["n"], by_group["sex=F"]["rounded"]) == (20, 10)
+    exact = {row["group"]: row for row in found.filter(model="dice", term="lv").iter_rows(named=True)}
+    for group in ("sex=F", "sex=M"):  # to a unit with which the mean of the four is open by more than it varies
+        assert by_group[group]["estimate"] == pytest.approx(0.005 * round(exact[group]["estimate"] / 0.005))
+        assert by_group[group]["lower"] < exact[group]["lower"] + 0.0025 < by_group[group]["upper"]
     assert suppressed(grouped({"F": 20, "M": 30}), min_cell=10).equals(grouped({"F": 20, "M": 30}))
 
 
@@ -290,7 +294,9 @@ def test_few_empty_masks_are_hidden_and_do_not_follow_from_the_numbers_of_studie
     shown = suppressed(grouped({"F": 20, "M": 30}, empty=3), min_cell=10)
     assert shown.filter(analysis="counts")["n"].to_list() == [None]
     n = shown.filter(term="lv", group="").select("model", "n")
-    assert dict(n.iter_rows())["hd95_mm"] is None and dict(n.iter_rows())["dice"] == 50
+    assert dict(n.iter_rows())["dice"] == 50
+    (hd95,) = shown.filter(term="lv", group="", model="hd95_mm").select("n", "rounded").rows()
+    assert hd95 == (50, 10)  # of 41 to 49
 
 
 def test_bins_do_not_give_a_hidden_number_of_people_away() -> None:
@@ -302,5 +308,5 @@ def test_bins_do_not_give_a_hidden_number_of_people_away() -> None:
         return table_of([Estimate("evaluation", model="dice", term="lv", n=50, estimate=0.9), *bins,
                          Estimate("agreement", model="bias", term="lvef_pct", n=n, estimate=1.0)])  # fmt: skip
 
-    assert suppressed(rows(44), min_cell=10)["n"].to_list() == [50, None, None, None]
+    assert suppressed(rows(44), min_cell=10)["n"].to_list() == [50, None, None, 50]
     assert suppressed(rows(50), min_cell=10).equals(rows(50))

@@ -24,4 +24,5 @@ def estimate_words(analyses: Mapping[str, str]) -> dict[str, Entry]:
         "q": entry("p adjusted for several phenotypes (Benjamini-Hochberg)."),
         "unit": entry("Unit of the estimate, or what a hazard ratio is per."),
         "suppressed": entry("Whether disclosure control took numbers of this row away."),
+        "rounded": entry("Counts of this row may be rounded to multiples of this number; empty where they are exact."),
     }

@@ -1,195 +1,136 @@
-"""What may be released: small counts are taken out of the table of estimates, and what would give them away."""
+"""What may be released of a table of estimates: small counts go, and what would give them away is rounded."""
 
-import math
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
+from itertools import chain
 
 import polars as pl
 
-from cinema_cli.analysis.disclosure.cells import Key
-from cinema_cli.analysis.disclosure.counted import BY_CURVE, CURVES, Counted, Row, RowCells, columns_of, counted
-from cinema_cli.analysis.disclosure.curve_cuts import cut_curves
-from cinema_cli.analysis.disclosure.near import near_others
+from cinema_cli.analysis.disclosure.bounds import rounded_instead
+from cinema_cli.analysis.disclosure.curves import thinned
+from cinema_cli.analysis.disclosure.means import coarse_means
+from cinema_cli.analysis.disclosure.released import Counts, release_counts
+from cinema_cli.analysis.disclosure.rounding import nearest
+from cinema_cli.analysis.disclosure.rows import BY_CURVE, CURVES, Changes, Row, Rows, event_totals, of_some, sizes_of
+from cinema_cli.analysis.disclosure.secondary import Key
+from cinema_cli.analysis.disclosure.sums import Counted, counted
 from cinema_cli.analysis.disclosure.thresholds import OF_EVERYBODY, few_above
+from cinema_cli.analysis.disclosure.times import coarse_times
 from cinema_cli.analysis.estimates import SCHEMA
 
-_NUMBERS = ("estimate", "lower", "upper", "se", "p", "q")
-# of these a hidden count is nothing but everybody less the others, or follows from the estimate
-_ADDITIVE = ("rate", "person_time", "calibration", "flow", "observed_expected", "decision_curve")
+_NUMBERS = ("n", "events", "estimate", "lower", "upper", "se", "p", "q")
 _LEVELS_OF_PEOPLE = ("calibration", "calibration_smooth", "decision_curve", "spline", "schoenfeld")
-_UNITS_OF_PEOPLE = ("cox", "fine_gray", *CURVES)
-_SUMMARIES = ("mean", "sd", "median", "q1", "q3")
-_MEANS = ("evaluation", "agreement", "group_metric", "repeatability", "classification")
-_NUMBER = "row"
+_UNITS_OF_PEOPLE = ("cox", "fine_gray")
 
 
 def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     """The table (`estimates.SCHEMA`) as it may be released: no count from 1 to `min_cell` - 1 is in it or follows.
 
-    - A row loses its numbers where its n, its events, n less events, or the count that it is, is small.
-    - Where sums give a small count away - categories and missing of a group, groups of everybody, steps of the flow,
-      one set of people inside another - the next larger count goes too, until they do not; see `Cells`.
-    - Of two numbers of the same population that are nearly the same the smaller goes; see `near_others`.
-    - Means go with their group, and the mean of a second group where the first would follow from that of everybody.
-    - Curves lose points, all of them where the size or the events of their people are hidden; see `cut_curves`.
+    - Primary suppression: a row loses its numbers where its n, its events, n less events, or the count that it is, is
+      small.
+    - Secondary: counts from which sums give a small one away (see `Cells`) are rounded where that tells nothing more
+      than the others do (see `rounded_instead`), else they go too.
+    - Counts of those who have a value of something, and of events among them, are rounded: see `of_some`.
+    - Means, rates and shares that would give a count or the mean of few back are rounded with it.
+    - Curves lose points and are rounded (`thinned`), times of survival follow them (`coarse_times`).
     - A decision curve loses thresholds that few people are above, or between; see `few_above`.
-    - Restricted means and quantiles of quarters have no events: quarters of several phenotypes together tell too much.
+    - Quarters have no events beside their means: quarters of several phenotypes together tell too much.
     - What level or unit say of the values of people goes with the numbers.
 
-    Rows that lost something have `suppressed` set. Zero is allowed: most zeros of a report are those of nobody missing
-    and nobody left out, and hiding them would hide a second count each. UK Biobank and the ONS see it so; UK LLC counts
-    zero as small, and there a zero among categories or events is for the author to find. Counts are protected against
-    sums and differences, not against what a digit-by-digit inversion of a model's estimates may tell. `min_cell` of 1
-    changes nothing.
+    Rows that lost something have `suppressed` set; `rounded` is the base of rounded counts. Zero is allowed: most zeros
+    of a report are those of nobody missing and nobody left out. `min_cell` of 1 changes nothing.
     """
     if min_cell <= 1:
         return estimates
-    numbered = estimates.with_row_index(_NUMBER)
-    is_curve = pl.col("analysis").is_in(CURVES)
-    is_threshold = (pl.col("analysis") == "decision_curve") & ~pl.col("model").is_in(OF_EVERYBODY)
-    rows, points = _rows(numbered.filter(~is_curve & ~is_threshold)), _rows(numbered.filter(is_curve))
-    found = counted(rows, points)
+    every = list(enumerate(estimates.iter_rows(named=True)))
+    points = [(k, row) for k, row in every if row["analysis"] in CURVES]
+    thresholds = [(k, row) for k, row in every if _is_threshold(row)]
+    rows = [(k, row) for k, row in every if row["analysis"] not in CURVES and not _is_threshold(row)]
+    some = of_some(rows, sizes_of(rows))
+    found = counted(rows, rounded=some)
     hidden = found.cells.hidden(min_cell=min_cell, kept=found.of_everybody())
-    cuts = cut_curves(
+    rounded = rounded_instead(found.cells, hidden, min_cell=min_cell)
+    released = release_counts(rows, Counts(found.rows, some, hidden, rounded, min_cell))
+    curves, left_out = thinned(
         points,
         min_cell=min_cell,
-        withheld={number for number, row in points if found.hides_whole(row, hidden)},
-        totals={number: found.total_events(row) for number, row in points},
+        totals=event_totals(rows),
+        withheld={k for k, row in points if found.hides_whole(row, hidden)},
         told=_told(rows, found, hidden),
     )
-    near = near_others(rows, points, found, hidden, min_cell=min_cell)
-    emptied = cuts.emptied | _emptied(rows, found, hidden, min_cell) | near.emptied
-    thresholds = _rows(numbered.filter(is_threshold))
-    acting_on_all = [
-        (number, row) for number, row in rows if (row["analysis"], row["model"]) == ("decision_curve", "all")
-    ]
-    if any(number in emptied for number, _ in acting_on_all):
-        dropped = cuts.dropped | {number for number, _ in thresholds}
-    else:
-        dropped = cuts.dropped | few_above(thresholds, [row for _, row in acting_on_all], min_cell=min_cell)
-    without_n = (
-        cuts.without_n
-        | near.without_n
-        | emptied
-        | {number for number, named in found.rows.items() if named.n in hidden}
-    )
+    means, without_mean = coarse_means(rows, min_cell=min_cell)
+    times = coarse_times(rows, points, curves, left_out=left_out, min_cell=min_cell)
+    changes = _together(released.changes, means, times, curves, _quarters(rows))
     if any(key[:2] == ("n", "") for key in hidden):  # the numbers of bins would sum to it
-        without_n |= {number for number, row in rows if row["analysis"] == "bland_altman"}
-    without_events = (
-        near.without_events | emptied | {number for number, named in found.rows.items() if named.events in hidden}
-    )
-    of_quarters = {number for number, row in rows if row["analysis"] in BY_CURVE and row["model"] == "quantile"}
-    lost = {"n": without_n, "events": without_events | of_quarters, **dict.fromkeys(_NUMBERS, emptied)}
-    return (
-        numbered.filter(~_among(dropped))
-        .with_columns(pl.when(~_among(numbers)).then(pl.col(column)).alias(column) for column, numbers in lost.items())
-        .with_columns(
-            _without_text("level", _among(emptied) & pl.col("analysis").is_in(_LEVELS_OF_PEOPLE)),
-            _without_text("unit", _among(emptied) & pl.col("analysis").is_in(_UNITS_OF_PEOPLE)),
-            pl.col("suppressed") | _among(without_n | without_events),
-        )
-        .select(*SCHEMA)
-    )
+        changes = _together(changes, {k: {"n": None} for k, row in rows if row["analysis"] == "bland_altman"})
+    emptied = released.emptied | without_mean
+    above, below = _thresholds(rows, thresholds, emptied, some, min_cell=min_cell)
+    changes = _together(changes, above, {k: _empty(row) for k, row in rows if k in emptied})
+    return _changed(every, changes, left_out | below)
 
 
-def _told(rows: Sequence[tuple[int, Row]], found: Counted, hidden: set[Key]) -> dict[tuple[str, float], int]:
+def _is_threshold(row: Row) -> bool:
+    return bool(row["analysis"] == "decision_curve" and row["model"] not in OF_EVERYBODY)
+
+
+def _told(rows: Rows, found: Counted, hidden: Collection[Key]) -> dict[tuple[str, float], int]:
     """Everybody's events by the horizon, unless hidden: what other rows tell of curves, by outcome and time."""
     return {
         (row["outcome"], float(row["level"])): row["events"]
-        for number, row in rows
-        if row["analysis"] == "observed_expected"
-        and row["group"] == "held-out"
-        and row["events"] is not None
-        and found.rows[number].events not in hidden
+        for k, row in rows
+        if row["analysis"] == "observed_expected" and row["group"] == "held-out" and row["events"] is not None
+        if k in found.rows and found.rows[k].events not in hidden
     }
 
 
-def _without_text(column: str, lost: pl.Expr) -> pl.Expr:
-    return pl.when(~lost).then(pl.col(column)).otherwise(pl.lit("")).alias(column)
+def _quarters(rows: Rows) -> dict[int, Changes]:
+    """Restricted means and quantiles of quarters have no events."""
+    return {k: {"events": None} for k, row in rows if row["analysis"] in BY_CURVE and row["model"] == "quantile"}
 
 
-def _among(numbers: set[int]) -> pl.Expr:
-    return pl.col(_NUMBER).is_in(sorted(numbers))
-
-
-def _rows(table: pl.DataFrame) -> list[tuple[int, Row]]:
-    return [(row[_NUMBER], row) for row in table.iter_rows(named=True)]
-
-
-def _emptied(rows: Sequence[tuple[int, Row]], found: Counted, hidden: set[Key], min_cell: int) -> set[int]:
-    """Rows that lose all their numbers."""
-    emptied = {
-        number for number, row in rows if number in found.rows and _loses_all(row, found.rows[number], hidden, min_cell)
+def _thresholds(
+    rows: Rows, thresholds: Rows, emptied: Collection[int], some: Collection[int], *, min_cell: int
+) -> tuple[dict[int, Changes], set[int]]:
+    """What changes in points of a decision curve, and which are left out."""
+    everybody = [(k, row) for k, row in rows if row["analysis"] == "decision_curve" and row["model"] == "all"]
+    if any(k in emptied for k, _ in everybody):
+        return {}, {k for k, _ in thresholds}
+    below = few_above(thresholds, [row for _, row in everybody], min_cell=min_cell)
+    coarse = any(k in some for k, _ in everybody)
+    changes = {
+        k: {"n": nearest(row["n"], min_cell), "events": nearest(row["events"], min_cell), "rounded": min_cell}
+        for k, row in thresholds
+        if coarse
     }
-    emptied |= _second_means(rows, emptied, min_cell)
-    touched = {
-        (row["term"], row["group"].partition("=")[0])
-        for number, row in rows
-        if row["analysis"] == "table_one" and number in emptied and row["group"]
-    }
-    differences = {
-        number
-        for number, row in rows
-        if row["analysis"] == "table_one" and row["model"] == "smd" and (row["term"], row["group"]) in touched
-    }
-    return emptied | differences | _rates_of_few(rows, emptied)
+    return changes, below
 
 
-def _rates_of_few(rows: Sequence[tuple[int, Row]], emptied: set[int]) -> set[int]:
-    """Rates of events that came to people several times, where those people are too few: person-time counts them."""
-    people = {row["group"]: row["events"] for number, row in rows if _is_of(row, "person_time") and number in emptied}
-    return {
-        number for number, row in rows if _is_of(row, "rate") and row["events"] > (people.get(row["group"]) or math.inf)
-    }
+def _empty(row: Row) -> Changes:
+    """A row without its numbers, and without what its text says of people."""
+    level = {"level": ""} if row["analysis"] in _LEVELS_OF_PEOPLE else {}
+    unit = {"unit": ""} if row["analysis"] in _UNITS_OF_PEOPLE else {}
+    return {**dict.fromkeys(_NUMBERS), **level, **unit, "rounded": None, "suppressed": True}
 
 
-def _is_of(row: Row, analysis: str) -> bool:
-    return bool(row["analysis"] == analysis and row["events"] is not None)
+def _together(*several: Mapping[int, Changes]) -> dict[int, Changes]:
+    """Changes of rows, later ones over earlier."""
+    found: dict[int, Changes] = {}
+    for k, changes in chain.from_iterable(some.items() for some in several):
+        found[k] = found.get(k, {}) | changes
+    return found
 
 
-def _loses_all(row: Row, named: RowCells, hidden: set[Key], min_cell: int) -> bool:
-    n, events = row["n"], row["events"]
-    counts = [n, events] + ([n - events] if n is not None and events is not None else [])
-    if any(count is not None and 0 < count < min_cell for count in counts):
-        return True
-    if row["analysis"] == "table_one":
-        if row["model"] in ("percent", "missing_percent"):  # with the count it gives away what it is a share of
-            return named.estimate in hidden or named.n in hidden
-        if not row["term"] or row["model"] in _SUMMARIES:
-            return False if row["term"] else named.n in hidden
-        return named.estimate in hidden
-    if row["analysis"] == "model_fit" and row["term"] == "events_per_term":
-        return named.events in hidden
-    return row["analysis"] in _ADDITIVE and (named.n in hidden or named.events in hidden)
-
-
-def _second_means(rows: Sequence[tuple[int, Row]], emptied: set[int], min_cell: int) -> set[int]:
-    """Summaries of further groups where those of a small one follow from everybody's and the other groups'."""
-    people: dict[Key, dict[str, int]] = defaultdict(dict)  # of what is summarised and group column, by group
-    numbers: dict[Key, list[int]] = defaultdict(list)  # of what is summarised and group
-    for number, row in rows:
-        if (subject := _summarised(row)) and row["n"] is not None:
-            people[*subject, columns_of(row["group"])][row["group"]] = row["n"]
-            numbers[*subject, row["group"]].append(number)
-    taken: set[int] = set()
-    for place, groups in people.items():
-        subject, column = place[:-1], place[-1]
-        if not column:
+def _changed(rows: Rows, changes: Mapping[int, Changes], left_out: Collection[int]) -> pl.DataFrame:
+    """The table with its changes; what lost a count is suppressed."""
+    made = []
+    for k, row in rows:
+        if k in left_out:
             continue
-        nobody = people.get((*subject, ""), {}).get("", 0) - sum(groups.values())
-        small = [n for n in (nobody, *groups.values()) if 0 < n < min_cell]
-        for group in sorted(groups, key=lambda name: groups[name]):
-            if not small or (len(small) > 1 and sum(small) >= min_cell):
-                break
-            if groups[group] >= min_cell:
-                small.append(groups[group])
-                taken.update(numbers[*subject, group])
-    return taken
+        new = {**row, **changes.get(k, {})}
+        if k in changes and not _is_of_quarter(row):
+            new["suppressed"] |= any(row[name] is not None and new[name] is None for name in ("n", "events"))
+        made.append(new)
+    return pl.DataFrame(made, schema=SCHEMA)
 
 
-def _summarised(row: Row) -> Key:
-    """What a row tells a mean or the like of; empty where it tells none."""
-    if row["analysis"] == "table_one" and row["model"] in _SUMMARIES:
-        return (row["term"],)
-    told = row["analysis"] in _MEANS and ("=" in row["group"] or not row["group"])
-    return (row["analysis"], row["model"], row["term"], row["level"]) if told else ()
+def _is_of_quarter(row: Row) -> bool:
+    return bool(row["analysis"] in BY_CURVE and row["model"] == "quantile")

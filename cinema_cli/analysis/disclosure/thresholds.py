@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from cinema_cli.analysis.disclosure.counted import Row
+from cinema_cli.analysis.disclosure.rows import Row
 
 OF_EVERYBODY = ("all", "none")  # models of a decision curve that act on everybody or nobody
 

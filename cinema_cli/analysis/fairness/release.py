@@ -3,7 +3,7 @@
 import polars as pl
 
 from cinema_cli.analysis.disclosure.control import suppressed
-from cinema_cli.analysis.disclosure.counted import columns_of
+from cinema_cli.analysis.disclosure.rows import columns_of
 from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.analysis.statistics.group_gaps import Apart
 

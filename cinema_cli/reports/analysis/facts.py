@@ -36,5 +36,5 @@ def disclosure_words(*, suppressed: bool, min_cell: int) -> str:
         return ""
     return (
         f"Counts from 1 to {number(min_cell - 1, decimals=0)} people and what is computed from them are suppressed, "
-        "with further cells from which they could be found."
+        f"with further cells from which they could be found, or these are rounded to multiples of {min_cell}."
     )

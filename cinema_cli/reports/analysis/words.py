@@ -8,6 +8,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.reports.render import number, unit_words
 
 SUPPRESSED = "suppressed"
+ROUNDED = "≈\u00a0"  # before a count
 NONE = "–"
 COMPLETE_CASE = "_complete_case"  # ends the name of a model of complete cases, where others are pooled
 _TITLES = {phenotype.name: phenotype.title for phenotype in PHENOTYPES}
@@ -96,8 +97,10 @@ def p_said(p: float | None, *, name: str = "p") -> str:
 
 
 def count_words(n: int | None, row: Estimate) -> str:
-    """A number of people; where disclosure control took it out, the page says so."""
-    return number(n, decimals=0) if n is not None else SUPPRESSED if row.suppressed else NONE
+    """A number of people; where disclosure control took it out or rounded it, the page says so."""
+    if n is None:
+        return SUPPRESSED if row.suppressed else NONE
+    return f"{ROUNDED if row.rounded and n else ''}{number(n, decimals=0)}"
 
 
 def value_words(value: float | None, row: Estimate, *, decimals: int) -> str:

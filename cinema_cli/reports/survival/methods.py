@@ -19,7 +19,7 @@ def method_paragraphs(rows: Rows, facts: SurvivalFacts) -> list[tuple[str, str]]
         ("Prediction", _prediction(rows, facts)),
         ("Learned models", _learned(rows)),
         ("Missing data", _missing(rows, facts)),
-        ("Several phenotypes", _multiple(rows)),
+        ("Several phenotypes", _multiple(rows, facts)),
         ("Disclosure control", _disclosure(facts)),
         ("Software", _software(rows, facts)),
     ]
@@ -214,10 +214,11 @@ def _missing(rows: Rows, facts: SurvivalFacts) -> str:
     )
 
 
-def _multiple(rows: Rows) -> str:
+def _multiple(rows: Rows, facts: SurvivalFacts) -> str:
     if len(phenotypes_of(rows)) < 2 or not any(r.q is not None for r in rows.of("cox")):
         return ""
-    return "Across phenotypes, q values control the false discovery rate by the method of Benjamini and Hochberg."
+    method = facts.multiplicity
+    return f"Across phenotypes, q values control {method.controls} ({method.words})."
 
 
 def _disclosure(facts: SurvivalFacts) -> str:
@@ -225,8 +226,9 @@ def _disclosure(facts: SurvivalFacts) -> str:
         return ""
     n = number(facts.min_cell - 1, decimals=0)
     return (
-        f"Counts from 1 to {n} people and what is computed from them are suppressed, with further cells from which "
-        f"they could be found; curves lose the points that would tell them."
+        f"Counts from 1 to {n} people and what is computed from them are suppressed; counts from which they could be "
+        f"found are rounded to multiples of {facts.min_cell}, or suppressed too. Curves have points where as many "
+        f"events came since the last one; numbers at risk, and curves of parts of the people, are rounded likewise."
     )
 
 

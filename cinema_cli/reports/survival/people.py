@@ -164,8 +164,9 @@ def _said(cells: Cells, term: str, statistic: str, group: str, level: str, decim
     row = cells.get((term, level, statistic, group))
     if row is None:
         return ""
-    value = row.estimate if row.estimate is not None else row.n if statistic in {"count", "missing"} else None
-    return value_words(value, row, decimals=decimals)
+    if statistic in {"count", "missing"} and row.estimate is not None:
+        return count_words(round(row.estimate), row)
+    return value_words(row.estimate, row, decimals=decimals)
 
 
 def _decimals(value: float | None) -> int:

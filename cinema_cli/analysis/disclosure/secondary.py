@@ -1,4 +1,4 @@
-"""Counts that add up to each other, and which of them must be hidden so that no small one can be computed back."""
+"""Primary and secondary suppression: counts that add up, and which must go so that no small one can be computed."""
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Cells:
         small = (values > 0) & (values < min_cell)
         search = _Search(
             sums=sums,
-            matrix=_matrix(sums, len(names)),
+            matrix=matrix_of(sums, len(names)),
             values=values,
             kept=np.array([name in kept for name in names], dtype=bool),
             hidden=small | np.array([name in self.unpublished for name in names], dtype=bool),
@@ -71,7 +71,7 @@ class Cells:
         return {name for name, is_hidden in zip(names, search.hidden, strict=True) if is_hidden} - self.unpublished
 
 
-def _matrix(sums: Sequence[Sum], width: int) -> Any:
+def matrix_of(sums: Sequence[Sum], width: int) -> Any:
     """Sums as a sparse matrix (sums, cells): 1 for a part, -1 for the total."""
     from scipy.sparse import csc_array
 

@@ -1,0 +1,52 @@
+"""How numbers are made coarse: counts to multiples of the smallest cell, others to a round unit."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_STEPS = (5.0, 2.0, 1.0)  # times a power of ten: round units
+_SAME = 1e-9  # relative; how near to a round unit a number is one
+
+
+def nearest(value: float, base: int) -> int:
+    """The multiple of `base` nearest to a count."""
+    return base * math.floor(value / base + 0.5)
+
+
+def nearest_part(part: int, whole: int, base: int) -> int:
+    """A count of some of `whole` people, as a multiple of `base`.
+
+    Where the others are few (1 to base - 1) it is the middle of what a reader can know: that they are few.
+    """
+    others = whole - part
+    return nearest(whole - base / 2 if 0 < others < base else part, base)
+
+
+def unit_below(size: float) -> float:
+    """The largest of 1, 2 and 5 times a power of ten that is not above `size` (above 0)."""
+    power = 10.0 ** math.floor(math.log10(size * (1.0 + _SAME)))
+    return next(step * power for step in _STEPS if step * power <= size * (1.0 + _SAME))
+
+
+def to_unit(value: float, unit: float) -> float:
+    """A number as the nearest multiple of a round unit, with no more decimals than that has."""
+    return round(round(value / unit) * unit, max(-math.floor(math.log10(unit)), 0))
+
+
+def away_from_zero(value: float, unit: float) -> float:
+    """A number as the next multiple of a round unit that is not nearer to zero."""
+    return math.copysign(to_unit(unit * math.ceil(abs(value) / unit - _SAME), unit), value)
+
+
+def in_units(row: Mapping[str, Any], unit: float) -> dict[str, float]:
+    """An estimate in a round unit; its limits as far from it as they were, or the part of a unit farther."""
+    estimate = row["estimate"]
+    if estimate is None:
+        return {}
+    coarse = {"estimate": to_unit(estimate, unit)}
+    for name in ("lower", "upper"):
+        if (limit := row[name]) is not None:
+            coarse[name] = to_unit(coarse["estimate"] + away_from_zero(limit - estimate, unit), unit)
+    if (se := row["se"]) is not None:
+        coarse["se"] = away_from_zero(se, unit)
+    return coarse
