@@ -23,7 +23,7 @@ from cinema_cli.analysis.fairness.release import released
 from cinema_cli.analysis.fairness.segmentation import evaluation_metrics, read_evaluation
 from cinema_cli.analysis.fairness.settings import FairnessSettings
 from cinema_cli.analysis.statistics.group_gaps import Better
-from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity, benjamini_hochberg
 from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.door import read_analysis_table
 from cinema_cli.analysis.survival.flow import FlowStep
@@ -142,7 +142,7 @@ def test_q_are_over_all_gaps(estimates: pl.DataFrame) -> None:
     gaps = estimates.filter(pl.col("analysis") == "gap", pl.col("p").is_not_null())
     np.testing.assert_allclose(gaps["q"].to_numpy(), benjamini_hochberg(gaps["p"].to_numpy()))
     assert estimates.filter(pl.col("analysis") != "gap")["q"].null_count() == estimates.height - gaps.height
-    assert with_q([]) == []
+    assert with_q([], Multiplicity.BH) == []
 
 
 def test_adjusted_gaps_leave_out_what_groups_are_made_of(estimates: pl.DataFrame) -> None:
@@ -275,7 +275,7 @@ def test_first_visits_and_studies_that_were_reached(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "words"),
     [
-        ("participant_id,site\n1,a\n1,b\n", ConfigError, "several rows for participant '1'"),
+        ("participant_id,site\n1,a\n1,b\n", ConfigError, "participant '1' has several rows"),
         ("participant_id,site\n99,a\n", InputError, "no participant of p.csv is in q.csv"),
         ("site\na\n", ConfigError, "q.csv has no column participant_id"),
     ],

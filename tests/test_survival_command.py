@@ -157,7 +157,7 @@ def test_nobody_with_the_event_is_a_report_that_says_so(tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["nowhere.csv"], 66, "no phenotype table nowhere.csv"),
+        (["nowhere.csv"], 66, "there is no nowhere.csv"),
         (["."], 66, "no phenotypes.parquet in ."),
         (["t.csv", "--outcomes", "nowhere.csv"], 66, "no table of outcomes nowhere.csv"),
         (["t.csv", "--covariates", "age"], 78, "no column age"),

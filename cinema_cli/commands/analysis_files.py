@@ -17,7 +17,7 @@ from cinema_cli.commands.analysis_job import ESTIMATES, INDIVIDUAL, REPORT_NAME,
 from cinema_cli.commands.options import without_folders
 from cinema_cli.commands.run_environment import program_facts
 from cinema_cli.commands.runlog import utc_now
-from cinema_cli.domain.errors import UsageError
+from cinema_cli.domain.errors import OutputError, UsageError
 from cinema_cli.io.atomic import output_errors, stream_atomic, write_atomic
 from cinema_cli.io.cohort_list import STUDIES
 from cinema_cli.io.dictionary import Entry
@@ -154,6 +154,9 @@ def _staged(out: Path, *, last: str) -> Iterator[Path]:
             with output_errors(out / name):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 (beside / name).replace((out / name).resolve())  # a link stays one
+    except OutputError as error:
+        said = error.message.replace(str(beside), str(out))
+        raise OutputError(said, hint=error.hint, code=error.code) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict
 import typer
 
 from cinema_cli.commands.options import resolved, typed, without_folders
-from cinema_cli.domain.errors import UsageError
+from cinema_cli.domain.errors import InputError, UsageError
 from cinema_cli.io.identity import read_key
 
 REPORT_NAME = "report.html"
@@ -70,10 +70,14 @@ class Shared(TypedDict):
 def shared(context: typer.Context, kind: Kind) -> Shared:
     """What the options that all analyses have ask for; by default it writes inside the source.
 
-    Raises UsageError where the source is a table and nothing says where to write, ConfigError for a bad key.
+    Raises InputError where there is no source, UsageError where it is a table and nothing says where to write,
+    ConfigError for a bad key.
     """
     asked: dict[str, Any] = context.params
     source: Path = asked["source"]
+    if not source.exists():
+        hint = "Give an output folder of `cinema analyse`, or a table."
+        raise InputError(f"there is no {source}", hint=hint, code="no_source")
     if asked["out"] is None and source.is_file():
         raise UsageError(f"{source.name} is a table: where to write is not known", hint="Use -o DIR.", code="no_out")
     hashed: Path | None = asked["hash_ids"]
@@ -84,7 +88,7 @@ def shared(context: typer.Context, kind: Kind) -> Shared:
         source=source,
         out=asked["out"] or source / kind.name,
         min_cell=asked["min_cell"],
-        suppresses=not asked["no_suppress"],
+        suppresses=not asked["no_suppress"] and asked["min_cell"] > 1,
         hash_key=read_key(hashed) if hashed else None,
         command=typed(context, hidden=("source", "out") if hashed else ()),
         options=options,

@@ -52,6 +52,11 @@ class EvaluationJob(AnalysisJob):
     jobs: int = 1
 
     @property
+    def fewest(self) -> int:
+        """People below whom no number is given."""
+        return self.min_cell if self.suppresses else 1
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """Folders and tables that are read."""
         asked = (self.source, self.reference, self.values, self.against, self.repeat, self.people)

@@ -1,14 +1,14 @@
-"""What an evaluation reads, who belongs to whom in it, and the one table that comparing gives."""
+"""What an evaluation reads, who belongs to whom in it, and what its tables say beside each other."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from cinema_cli.analysis.evaluation.mask_values import values_of_masks
-from cinema_cli.analysis.evaluation.masks import Refusal, evaluate_masks
+from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.evaluation.pairs import (
     MaskSource,
     StudyMasks,
@@ -20,21 +20,18 @@ from cinema_cli.analysis.evaluation.pairs import (
 )
 from cinema_cli.analysis.evaluation.people import groups_of_people, participant_column
 from cinema_cli.analysis.evaluation.points import compared_points, has_points, read_points
-from cinema_cli.analysis.evaluation.table import EVALUATION, Kind, System
+from cinema_cli.analysis.evaluation.repeats import repeat_rows
+from cinema_cli.analysis.evaluation.table import System
 from cinema_cli.analysis.evaluation.values import Answers, ValueTable, compared_values, read_answers, read_reference
 from cinema_cli.analysis.survival.joining import matched_ids
 from cinema_cli.analysis.survival.reading import Source, as_text, read_phenotypes, read_source
 from cinema_cli.commands.analysis_files import digests_of, each_once, phenotype_table
-from cinema_cli.commands.console import counting
 from cinema_cli.commands.evaluate_asked import EvaluationJob
-from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import InputError, UsageError
 from cinema_cli.io.hashed import digest
-from cinema_cli.io.label_maps import LABEL_MAPS, LabelMap
 from cinema_cli.reports.analysis.facts import InputFile
 
 _SHOWN = 3  # ids of each side where none match
-_AT_ONCE = 16  # studies between two steps of the progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +40,8 @@ class Inputs:
 
     studies: tuple[StudyMasks, ...] = ()  # masks of this system
     other_studies: tuple[StudyMasks, ...] = ()  # of the other
-    answers: Answers | None = None
-    other_answers: Answers | None = None
-    values: Source | None = None
-    repeats: Source | None = None
+    values: tuple[ValueTable, ...] = ()  # of both systems, compared
+    repeats: tuple[Estimate, ...] = ()  # of the same people measured twice
     people: pl.DataFrame | None = None  # participant_id and the columns of the groups
     tables: tuple[Path, ...] = ()
 
@@ -67,65 +62,46 @@ class Inputs:
         return (*digests_of(self.tables), *together)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compared:
-    """The table of the evaluation, and what is to be said of how it came about."""
-
-    table: pl.DataFrame  # EVALUATION
-    refusals: tuple[Refusal, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def read_inputs(job: EvaluationJob) -> Inputs:
-    """Find and match everything. Raises InputError, also where nothing matches, ConfigError, UsageError."""
-    if not job.source.exists():
-        raise InputError(f"there is no {job.source}", hint="Give an output folder, or one of masks.", code="no_folder")
+    """Find and match everything, and compare tables: what is wrong with one is said before anything is written.
+
+    Raises InputError, also where nothing matches, ConfigError, UsageError.
+    """
+    _refuse_strange(job)
     values = read_reference(job.values) if job.values else None
-    needs_answers = bool(values or job.repeat or job.repeats_sessions)
-    answers = read_answers(job.source) if needs_answers else None
-    others = bool(job.against and values and _answers_in(job.against))
-    if job.against and not job.reference and not others:
+    pairs = read_source(job.repeat, called="table of pairs", option="--repeat", code="repeat") if job.repeat else None
+    others = read_source(job.people, called="table of people", option="--people", code="people") if job.people else None
+    answers = read_answers(job.source) if values or pairs or job.repeats_sessions else None
+    _check_id_column(job, [one for one in (values, pairs, others, answers) if one])
+    people = _people(job, [one for one in (others, values) if one])
+    studies = _matched(job, job.source)
+    return Inputs(
+        studies=studies,
+        other_studies=with_ids_of(studies, _matched(job, job.against)),
+        values=tuple(_compared(job, answers, values)) if answers and values else (),
+        repeats=tuple(_repeats(job, answers, pairs, people)) if answers else (),
+        people=people,
+        tables=_tables(job),
+    )
+
+
+def _refuse_strange(job: EvaluationJob) -> None:
+    """Raise InputError or UsageError where a side is not there, or masks would be compared with a table."""
+    for side in (job.source, job.against):
+        if side and not side.exists():
+            raise InputError(f"there is no {side}", hint="Give an output folder, or one of masks.", code="no_folder")
+        if side and side.is_file() and job.reference:
+            raise UsageError(
+                f"{side.name} is a table, {job.reference.name} a folder of masks: they have nothing in common",
+                hint="Give a folder with masks, or a table of true values to --reference.",
+                code="table_and_masks",
+            )
+    if job.against and not job.reference and not (job.values and _answers_in(job.against)):
         raise UsageError(
             f"{job.against.name} has no table of values, and the reference no masks",
             hint="Two systems are compared by what both have: give --reference DIR, or a table to --against.",
             code="nothing_of_other",
         )
-    studies = _matched(job, job.source)
-    return Inputs(
-        studies=studies,
-        other_studies=with_ids_of(studies, _matched(job, job.against)),
-        answers=answers,
-        other_answers=_under_our_ids(read_answers(job.against), answers, job) if job.against and others else None,
-        values=values,
-        repeats=read_source(job.repeat, called="table of pairs", option="--repeat", code="repeat")
-        if job.repeat
-        else None,
-        people=_people(job, values),
-        tables=_tables(job),
-    )
-
-
-def compared(job: EvaluationJob, inputs: Inputs) -> Compared:
-    """Compare masks, values and landmarks of one or two systems. Raises InputError, ConfigError."""
-    parts, refusals = [pl.DataFrame(schema=EVALUATION)], []
-    notes: list[str] = []
-    for system, studies, labels in (
-        (System.THIS, inputs.studies, LABEL_MAPS["cinema"]),
-        (System.AGAINST, inputs.other_studies, job.against_labels),
-    ):
-        of_masks, refused = _of_masks(studies, job, labels=labels, system=system)
-        notes += _alone(studies, system)
-        parts.append(of_masks)
-        refusals += refused
-    for system, source, answers in (
-        (System.THIS, job.source, inputs.answers),
-        (System.AGAINST, job.against, inputs.other_answers),
-    ):
-        if inputs.values and answers and source:
-            for found in _of_values(source, answers, inputs.values, job, system=system):
-                parts.append(found.table)
-                notes += found.notes
-    return Compared(_without_doubles(parts), tuple(refusals), tuple(dict.fromkeys(notes)))
 
 
 def _matched(job: EvaluationJob, system: Path | None) -> tuple[StudyMasks, ...]:
@@ -160,68 +136,38 @@ def _under_our_ids(other: Answers, ours: Answers | None, job: EvaluationJob) -> 
     return replace(other, cells=other.cells.with_columns(ids.alias(sides[0])))
 
 
-def _of_masks(
-    studies: Sequence[StudyMasks], job: EvaluationJob, *, labels: LabelMap, system: System
-) -> tuple[pl.DataFrame, list[Refusal]]:
-    tables = [pl.DataFrame(schema=EVALUATION)]
-    refusals: list[Refusal] = []
-    if not studies:
-        return tables[0], []
-    with counting(CONSOLE, "studies", total=len(studies)) as counter:
-        for first in range(0, len(studies), _AT_ONCE):
-            some = studies[first : first + _AT_ONCE]
-            found = evaluate_masks(
-                some, prediction_labels=labels, reference_labels=job.labels, system=system, threads=job.jobs
-            )
-            tables.append(found.table)
-            refusals += found.refusals
-            counter.step(failed=None, done=first + len(some))
-    return pl.concat(tables), refusals
+def _check_id_column(job: EvaluationJob, tables: Sequence[Source]) -> None:
+    if job.id_column and tables and not any(table.has(job.id_column) for table in tables):
+        participant_column(tables[0], asked=job.id_column)
 
 
-def _alone(studies: Sequence[StudyMasks], system: System) -> Iterator[str]:
-    """A sentence for the studies that only one side has."""
-    of = "" if system is System.THIS else " of the other system"
-    for n, said in (
-        (sum(not study.predictions for study in studies), f"have reference masks and no prediction{of}"),
-        (sum(not study.references for study in studies), f"have predicted masks{of} and no reference"),
-    ):
-        if n:
-            yield f"{n} of {len(studies)} studies {said}"
+def _compared(job: EvaluationJob, answers: Answers, values: Source) -> Iterator[ValueTable]:
+    """True values beside those of each system: landmarks of frames where there are such, else values and classes."""
+    sides = [(System.THIS, job.source, answers)]
+    if job.against and _answers_in(job.against):
+        sides.append((System.AGAINST, job.against, _under_our_ids(read_answers(job.against), answers, job)))
+    for system, source, said in sides:
+        points = read_points(source) if has_points(values) else None
+        compare = partial(compared_values, said) if points is None else partial(compared_points, points)
+        yield compare(values, names=job.value_map, id_column=job.id_column, hash_key=job.hash_key, system=system)
 
 
-def _of_values(
-    source: Path, answers: Answers, values: Source, job: EvaluationJob, *, system: System
-) -> Iterator[ValueTable]:
-    points = read_points(source) if has_points(values) else None
-    if points is not None:
-        yield compared_points(
-            points, values, names=job.value_map, id_column=job.id_column, hash_key=job.hash_key, system=system
-        )
-        return
-    yield compared_values(
-        answers, values, names=job.value_map, id_column=job.id_column, hash_key=job.hash_key, system=system
-    )
+def _repeats(
+    job: EvaluationJob, answers: Answers, pairs: Source | None, people: pl.DataFrame | None
+) -> Sequence[Estimate]:
+    if pairs is None and not job.repeats_sessions:
+        return ()
+    return repeat_rows(
+        answers, pairs, people=people, groups=job.groups, fewest=job.fewest,
+        id_column=job.id_column, hash_key=job.hash_key,
+    ).rows  # fmt: skip
 
 
-def _without_doubles(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """All rows, and values of masks for what no table of values says."""
-    table = pl.concat(parts)
-    said = table.filter(pl.col("kind") == Kind.VALUE).select("system", "term").unique()
-    return pl.concat(
-        [table, values_of_masks(table).join(said, on=["system", "term"], how="anti", maintain_order="left")]
-    )
-
-
-def _people(job: EvaluationJob, values: Source | None) -> pl.DataFrame | None:
-    """Columns of the groups: of the table of people, else of the true values, else of the output folder."""
+def _people(job: EvaluationJob, tables: Sequence[Source]) -> pl.DataFrame | None:
+    """Columns of the groups: of the first of the tables that has each, else of the output folder."""
     if not job.groups:
         return None
-    sources = (
-        [read_source(job.people, called="table of people", option="--people", code="people")] if job.people else []
-    )
-    sources += [values] if values else []
-    sources += [read_phenotypes(job.source)] if _answers_in(job.source) else []
+    sources = [*tables, *([read_phenotypes(job.source)] if _answers_in(job.source) else [])]
     if not sources:
         raise UsageError(
             "nothing is known of people", hint="Hand in a table with --people that has the groups.", code="no_people"

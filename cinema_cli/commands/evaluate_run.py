@@ -8,14 +8,14 @@ from cinema_cli.analysis.evaluation.against import RESAMPLES, difference_rows
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.masks import DICE
-from cinema_cli.analysis.evaluation.repeats import repeat_rows
 from cinema_cli.analysis.evaluation.summary import summary_rows
 from cinema_cli.analysis.evaluation.table import System
 from cinema_cli.analysis.evaluation.words import EVALUATION_WORDS
 from cinema_cli.commands.analysis_files import Contents, RunFacts, check_folder_of, run_facts, write_folder
 from cinema_cli.commands.analysis_run import Done, logged
 from cinema_cli.commands.evaluate_asked import WORST, EvaluationJob
-from cinema_cli.commands.evaluate_inputs import Compared, Inputs, compared, read_inputs
+from cinema_cli.commands.evaluate_compared import Compared, compared
+from cinema_cli.commands.evaluate_inputs import Inputs, read_inputs
 from cinema_cli.commands.evaluate_worst import worst_of
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import utc_now
@@ -58,23 +58,13 @@ def _carried_out(job: EvaluationJob, inputs: Inputs) -> Done:
 
 
 def _estimates(job: EvaluationJob, inputs: Inputs, found: Compared) -> list[Estimate]:
-    fewest = job.min_cell if job.suppresses else 1
     people, groups, table = inputs.people, job.groups, found.table
     rows = summary_rows(table, people=people, groups=groups)
-    rows += agreement_rows(table, people=people, groups=groups, fewest=fewest)
-    rows += class_rows(table, people=people, groups=groups, fewest=fewest)
+    rows += agreement_rows(table, people=people, groups=groups, fewest=job.fewest)
+    rows += class_rows(table, people=people, groups=groups, fewest=job.fewest)
     if job.against:
         rows += difference_rows(table, margins=job.margins, seed=job.seed)
-    if inputs.answers and (job.repeat or job.repeats_sessions):
-        rows += repeat_rows(
-            inputs.answers,
-            inputs.repeats,
-            people=people,
-            groups=groups,
-            id_column=job.id_column,
-            hash_key=job.hash_key,
-            fewest=fewest,
-        ).rows
+    rows += inputs.repeats
     return rows
 
 

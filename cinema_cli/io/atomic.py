@@ -12,6 +12,7 @@ from cinema_cli.io.leftovers import half_written
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 def write_atomic(path: Path, content: bytes | str) -> Path:
@@ -70,4 +71,6 @@ def output_errors(path: Path, *, setting: str = "--out") -> Iterator[None]:
                 sentence, hint="Free some space and run the same command again: what is finished is kept.", code="full"
             ) from error
         hint = f"Choose a folder that you may write with {setting}." if error.errno in _REFUSED else "Check the disk."
+        if error.errno in _IN_THE_WAY:
+            hint = f"There is a file where a folder should be, or the other way round: choose another {setting}."
         raise OutputError(sentence, hint=hint, code="cannot_write") from error

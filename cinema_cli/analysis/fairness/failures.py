@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from cinema_cli.analysis.fairness.derived import FLAG, QC
 from cinema_cli.analysis.fairness.metric import Metric
-from cinema_cli.analysis.fairness.people import FLAG, KEY, QC, People, keys_of
+from cinema_cli.analysis.fairness.people import KEY, People, keys_of
 from cinema_cli.analysis.statistics.group_gaps import Better
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.survival.reading import is_numeric

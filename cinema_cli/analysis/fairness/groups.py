@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from cinema_cli.analysis.fairness.people import AGE_BAND, People
+from cinema_cli.analysis.fairness.derived import AGE_BAND
+from cinema_cli.analysis.fairness.people import People
 from cinema_cli.analysis.statistics.outcome import Ints
 from cinema_cli.analysis.survival.cleaning import MOST_CATEGORIES
 from cinema_cli.analysis.survival.reading import as_text

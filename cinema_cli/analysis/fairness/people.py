@@ -1,29 +1,32 @@
 """Who is compared with whom: one row a person of the phenotype table, with what another file says of them."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
-from cinema_cli.analysis.statistics.group_means import FEWEST
-from cinema_cli.analysis.survival.columns import AGES, PARTICIPANT_NAMES, PARTICIPANT_WORDS
+from cinema_cli.analysis.fairness.derived import with_derived
+from cinema_cli.analysis.survival.columns import PARTICIPANT_NAMES, PARTICIPANT_WORDS
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
 from cinema_cli.analysis.survival.joining import matched_ids
-from cinema_cli.analysis.survival.reading import Source, as_numbers, as_text, read_phenotypes, read_source
+from cinema_cli.analysis.survival.reading import (
+    FIRST_ROW,
+    Cells,
+    Source,
+    as_numbers,
+    as_text,
+    read_phenotypes,
+    read_source,
+)
 from cinema_cli.domain.errors import ConfigError, InputError
 from cinema_cli.io.ledger import Status
 
 KEY = "_key"  # which participant, without prefix
-_PERSON, _VISIT = "_person", "_visit"
+_PERSON, _VISIT, _ROW = "_person", "_visit", "_row"
 _PLACES = {KEY: pl.String, "place": pl.Int64}
 SESSION = "session_id"
-AGE_BAND, BMI, FLAGGED = "age_band", "bmi", "flagged_checks"  # made here where the tables lack them
-QC = "qc_"
-FLAG = ("flag", "fail")  # verdicts of a check that is not passed
-_DECADE = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +50,7 @@ class People:
     def column(self, name: str) -> pl.Series:
         """A column. Raises ConfigError where there is none of that name."""
         if not self.has(name):
-            known = [column for column in self.rows.columns if column != KEY]
+            known = [column for column in self.rows.columns if not column.startswith("_")]
             near = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(
                 f"no column {name} in what is known of people (there are {', '.join(known[:30])})",
@@ -87,14 +90,16 @@ def read_people(
     if id_column and not any(one.has(id_column) for one in (own, other) if one):
         raise _no_column(own, id_column)
     flow, notes = [kept("rows of the phenotype table", own.cells.height)], list[str]()
-    visits = _reached(_keyed(own, id_column), flow)
+    visits = _keyed(own, id_column)
+    _refuse_twice(visits.with_columns(_visit(visits)), [KEY, _VISIT], own.name)
+    visits = _reached(visits, flow)
     if other is not None:
         visits = _with_others(visits, own, _keyed(other, id_column), other.name, notes, hash_key=hash_key)
     visits = visits.with_columns(_person(visits, cluster))
     rows = _first_visits(visits, flow)
     places = rows.select(_PERSON, pl.int_range(pl.len(), dtype=pl.Int64).alias("place"))
     others = visits.unique(KEY).join(rows, on=KEY, how="anti").join(places, on=_PERSON, how="inner").select(*_PLACES)
-    rows = _derived(rows.drop(_PERSON), age_bands)
+    rows = with_derived(rows.drop(_PERSON, _ROW), age_bands)
     return People(rows, (*flow, kept("people compared", rows.height)), tuple(notes), others)
 
 
@@ -104,12 +109,16 @@ def keys_of(ids: pl.Series) -> pl.Series:
 
 
 def _keyed(source: Source, id_column: str) -> pl.DataFrame:
-    """The cells of rows with an id, and that without prefix."""
+    """The cells with row numbers and ids without prefix. Raises ConfigError where a table or a row has none."""
     named = (id_column,) if source.has(id_column) else PARTICIPANT_NAMES
     name = next((name for name in named if source.has(name)), "")
     if not name:
         raise _no_column(source, PARTICIPANT_WORDS)
-    return source.cells.with_columns(keys_of(source.cells[name])).filter(pl.col(KEY).is_not_null())
+    table = source.cells.with_row_index(_ROW, offset=FIRST_ROW).with_columns(keys_of(source.cells[name]))
+    Cells(table, {name: (source.name, _ROW)}).refuse(
+        name, table[KEY].is_null(), says="is empty", hint="Fill it in.", code="fairness_ids"
+    )
+    return table
 
 
 def _no_column(source: Source, name: str) -> ConfigError:
@@ -117,6 +126,18 @@ def _no_column(source: Source, name: str) -> ConfigError:
         f"{source.name} has no column {name} (it has {', '.join(source.names[:30])})",
         hint="Name the column of participants with --id-column.",
         code="fairness_columns",
+    )
+
+
+def _refuse_twice(table: pl.DataFrame, on: Sequence[str], called: str) -> None:
+    """Raise ConfigError where a participant, or a visit, has several rows."""
+    Cells(table, {KEY: (called, _ROW)}).refuse(
+        KEY,
+        table.select(pl.struct(on).is_duplicated()).to_series(),
+        says="{} has several rows",
+        hint="One row a participant, or a visit with session_id.",
+        code="fairness_twice",
+        called="participant",
     )
 
 
@@ -165,13 +186,7 @@ def _with_others(
     on = [KEY]
     if said[KEY].is_duplicated().any() and SESSION in said.columns and SESSION in rows.columns:
         rows, said, on = rows.with_columns(_visit(rows)), said.with_columns(_visit(said)), [KEY, _VISIT]
-    twice = said.filter(pl.struct(on).is_duplicated())
-    if twice.height:
-        raise ConfigError(
-            f"{called} has several rows for participant {twice[KEY][0]!r}",
-            hint="One row a participant, or a visit with session_id.",
-            code="fairness_twice",
-        )
+    _refuse_twice(said, on, called)
     n_without = rows.join(said, on=on, how="anti")[KEY].n_unique()
     if n_without == rows[KEY].n_unique():
         raise InputError(
@@ -182,7 +197,7 @@ def _with_others(
     if n_without:
         notes.append(f"participants of {own.name} without a row in {called}: {n_without}")
     matched = rows.join(said, on=on, how="left", suffix="_said", maintain_order="left")
-    both = [n for n in said.columns if n in rows.columns and n not in (KEY, SESSION, _VISIT, *PARTICIPANT_NAMES)]
+    both = [n for n in said.columns if n in rows.columns and n not in (KEY, SESSION, _VISIT, _ROW, *PARTICIPANT_NAMES)]
     matched = matched.with_columns(_first_known(matched[f"{name}_said"], matched[name], name) for name in both)
     return matched.drop(_VISIT, *(name for name in matched.columns if name.endswith("_said")), strict=False)
 
@@ -191,50 +206,3 @@ def _first_known(one: pl.Series, other: pl.Series, name: str) -> pl.Series:
     if other.dtype.is_numeric():
         return as_numbers(one).fill_null(other.cast(pl.Float64)).alias(name)
     return as_text(one).fill_null(as_text(other)).alias(name)
-
-
-def _derived(rows: pl.DataFrame, age_bands: Sequence[float]) -> pl.DataFrame:
-    made: dict[str, pl.Series] = {}
-    age = next((name for name in AGES if name in rows.columns), "")
-    if age:
-        made[AGE_BAND] = _bands(as_numbers(rows[age]), age_bands)
-    if {"height_cm", "weight_kg"} <= set(rows.columns):
-        height, weight = as_numbers(rows["height_cm"]), as_numbers(rows["weight_kg"])
-        made[BMI] = weight / (height / 100.0) ** 2
-    checks = [name for name in rows.columns if name.startswith(QC)]
-    if checks:
-        flags = rows.select(pl.sum_horizontal(pl.col(name).is_in(FLAG).fill_null(value=False) for name in checks))
-        known = rows.select(pl.any_horizontal(pl.col(name).is_not_null() for name in checks)).to_series()
-        made[FLAGGED] = flags.to_series().cast(pl.Float64).set(~known, None)
-    return rows.with_columns(values.alias(name) for name, values in made.items() if name not in rows.columns)
-
-
-def _bands(ages: pl.Series, starts: Sequence[float]) -> pl.Series:
-    """Ages in years as `50 to 59`, in decades or between given ages."""
-    edges = list(starts) or _decades(ages)
-    words: Mapping[int, str] = {
-        0: f"under {edges[0]:g}",
-        **{k: f"{low:g} to {high - 1:g}" for k, (low, high) in enumerate(pairwise(edges), 1)},
-        len(edges): f"{edges[-1]:g} and over",
-    }
-    place = sum((ages >= edge).cast(pl.Int64) for edge in edges)
-    assert isinstance(place, pl.Series)
-    return place.replace_strict(dict(words), return_dtype=pl.String)
-
-
-def _decades(ages: pl.Series) -> list[float]:
-    """Where bands begin: few people at either end are one band with the next decade, for they could not be shown."""
-    known = ages.drop_nulls()
-    if known.is_empty():
-        return [_DECADE]
-    lowest, highest = (float(v) // _DECADE * _DECADE for v in (known.min(), known.max()))  # type: ignore[arg-type]
-    edges = [lowest + _DECADE * k for k in range(round((highest - lowest) / _DECADE) + 2)]
-    if len(edges) > 3 and (known >= edges[-2]).sum() < FEWEST:
-        edges = edges[:-2]
-        while len(edges) > 2 and (known >= edges[-1]).sum() < FEWEST:
-            edges.pop()
-    if len(edges) > 3 and (known < edges[1]).sum() < FEWEST:
-        edges = edges[2:]
-        while len(edges) > 2 and (known < edges[0]).sum() < FEWEST:
-            edges.pop(0)
-    return edges
