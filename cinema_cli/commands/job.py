@@ -65,6 +65,8 @@ def run_job(job: Job) -> ExitCode:
         try:
             summary = run_studies(job, planned, device=device, clinical=match.facts, owner=owner)
         except BaseException:  # stopped, or a full disk: what is recorded is in the tables all the same
+            if not job.shard:
+                CONSOLE.info("the run ends early: tables of what is done are written (stop again to leave them out)")
             with suppress(CinemaError):
                 _write_cohort(job, facts=device.facts, changed=True)
             raise
