@@ -73,7 +73,7 @@ class Hub:
     @property
     def environment(self) -> dict[str, str]:
         """What makes the client talk to this hub and to nobody else."""
-        patience = {"HF_HUB_DOWNLOAD_TIMEOUT": "120"}  # seconds; a busy machine, and files that are held
+        patience = {"HF_HUB_DOWNLOAD_TIMEOUT": "120", "HF_HUB_ETAG_TIMEOUT": "120"}  # s; busy machines, files held
         return {"HF_ENDPOINT": self.address, "NO_PROXY": "127.0.0.1,localhost", "HF_HUB_DISABLE_XET": "1"} | patience
 
 
@@ -82,6 +82,8 @@ def serving(folder: Path, *, commit: str = COMMIT) -> Iterator[Hub]:
     """Serve the files below `folder`, as they are now, under their relative paths."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     hub = Hub({name: Served(name, folder / name) for name in names}, commit=commit)
+    for file in hub.files.values():
+        _ = file.digest  # now: gigabytes take longer than a client waits for an answer
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -46,7 +46,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def program(*words: object) -> list[str]:
     """The whole program with a head that reads grey values: it is disks that are tried."""
-    return [sys.executable, str(Path(__file__).with_name("disk_cohort.py")), "0.2", *map(str, words)]
+    return [sys.executable, str(Path(__file__).with_name("disk_cohort.py")), "0.5", *map(str, words)]
 
 
 def fill(folder: Path) -> Path:
