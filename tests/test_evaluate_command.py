@@ -317,6 +317,9 @@ def test_contours_of_sunnybrook_give_the_volumes_of_its_table(tmp_path: Path) ->
     truth = pl.read_csv(SCD / "reference.csv").filter(patient=person)
     ef = table.filter(kind="value", term="lvef_pct")["reference"].item()
     assert ef == pytest.approx(truth["ef"].item(), abs=0.5)
+    assert "No case was listed." in (out / "individual" / "worst.html").read_text()
+    nib.save(nib.Nifti1Image(np.roll(image.dataobj, 1, axis=0), image.affine), tmp_path / "ours" / f"{person}.nii.gz")
+    assert run(["evaluate", str(tmp_path / "ours"), *asked]) == 0
     worst = (out / "individual" / "worst.html").read_text()
     assert worst.count("data:image/jpeg") == 4 and "No image" not in worst  # ED and ES, with and without outlines
 

@@ -243,6 +243,8 @@ def test_the_worst_studies_are_named_once_each_and_worst_first() -> None:
     assert worst["metric"].to_list() == ["dice", "dice", "value", "value"]
     assert worst["value"].to_list() == pytest.approx([0.6, 0.7, -9.0, -6.0])
     assert worst_cases(table.clear()).is_empty()
+    value = pl.when(pl.col("metric") == "dice").then(1.0).when(pl.col("kind") == "value").then(0.0).otherwise("value")
+    assert not {"dice", "value"} & set(worst_cases(table.with_columns(value=value))["metric"])
 
 
 def test_groups_come_from_the_first_table_that_has_them(tmp_path: Path) -> None:

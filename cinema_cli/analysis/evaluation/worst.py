@@ -15,20 +15,21 @@ def worst_cases(table: pl.DataFrame, *, most: int = WORST_PER_METRIC, most_value
     """The worst studies of this system: participant_id, session_id, metric, term, frame, value, worst first.
 
     Of each of Dice, surface distance and landmark distance the `most` worst studies, a study once with its worst
-    structure and frame; of every phenotype `most_values`, by the error, which is their value.
+    structure and frame; of every phenotype `most_values`, by the error, which is their value. What agrees entirely is
+    not among them.
     """
     own = table.filter(pl.col("system") == System.THIS, pl.col(VALUE).is_not_null())
     metric, is_value = pl.col("metric"), pl.col("kind") == Kind.VALUE
     badness = (
         pl.when(metric.is_in(_LOW_IS_WORSE))
-        .then(-pl.col(VALUE))
+        .then(1.0 - pl.col(VALUE))
         .when(metric.is_in(_HIGH_IS_WORSE))
         .then(pl.col(VALUE))
         .when(is_value)
         .then(pl.col(VALUE).abs())
     )
     whose = pl.when(is_value).then("term").otherwise("metric")  # phenotypes are in units of their own
-    ranked = own.with_columns(badness=badness, whose=whose).filter(pl.col("badness").is_not_null())
+    ranked = own.with_columns(badness=badness, whose=whose).filter(pl.col("badness") > 0)
     ranked = ranked.sort(
         "badness", "participant_id", "session_id", descending=[True, False, False], maintain_order=True
     )
