@@ -132,9 +132,10 @@ def test_survival(data: st.DataObject) -> None:
     event, time = EVENTS[kind](rng, n), TIMES[data.draw(st.sampled_from(list(TIMES)))](rng, n)
     one, other, covariate = (NUMBERS[data.draw(st.sampled_from(list(NUMBERS)))](rng, event) for _ in range(3))
     twice = data.draw(st.booleans())
+    ages = rng.integers(40, 80, n).astype(float) if data.draw(st.booleans()) else covariate
     extra = {name: data.draw(st.booleans()) for name in ("entry", "weights", "cluster", "groups", "strata")}
     cells: dict[str, object] = {"participant_id": [f"p{k}" for k in range(n)], "time": time, "event": event}
-    cells |= {"one": one, "other": 2 * one if twice else other, "age": covariate, "sex": rng.choice(["F", "M"], n)}
+    cells |= {"one": one, "other": 2 * one if twice else other, "age": ages, "sex": rng.choice(["F", "M"], n)}
     cells |= {
         "late": time * rng.random(n) * 0.9,
         "weight": rng.choice([0.001, 1.0, 500.0], n),

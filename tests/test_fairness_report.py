@@ -70,7 +70,7 @@ def test_names_of_users_are_words_not_code() -> None:
     strange = pl.col("term").replace({"lvef_pct": STRANGE, "gap_in_stack": STRANGE, "hf_event": STRANGE})
     facts = fairness_facts(
         made, cohort_name=STRANGE, reference=STRANGE, outcome=STRANGE, command=STRANGE, covariates=(STRANGE,),
-        multiple=STRANGE, options=((STRANGE, STRANGE),), time_unit=STRANGE,
+        options=((STRANGE, STRANGE),), time_unit=STRANGE,
     )  # fmt: skip
     html = render_fairness(fairness_estimates(made).with_columns(strange), facts)
     assert "<script" not in html and "$x$" in html

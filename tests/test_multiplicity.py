@@ -1,5 +1,7 @@
 """Adjusted p values and E-values against R (golden/statistics/r_golden3.json)."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,11 +10,11 @@ from numpy.testing import assert_allclose
 from statistics_golden import r_values
 
 from cinema_cli.analysis.statistics.e_value import e_value
-from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg, benjamini_yekutieli, bonferroni, holm
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity, adjusted
 
 R = r_values("r_golden3")
 LAWS = settings(max_examples=30, deadline=None, derandomize=True)
-METHODS = {"BH": benjamini_hochberg, "holm": holm, "bonferroni": bonferroni, "BY": benjamini_yekutieli}
+METHODS = {name: partial(adjusted, method=Multiplicity(name.lower())) for name in ("BH", "holm", "bonferroni", "BY")}
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=20).map(np.array)
 
 

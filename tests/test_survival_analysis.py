@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from statistics_golden import r_data, r_values
 
-from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity, benjamini_hochberg, holm
 from cinema_cli.analysis.statistics.rounding import rounded_times
 from cinema_cli.analysis.survival.analysis import analyse_survival
 from cinema_cli.analysis.survival.flow import kept
@@ -47,6 +47,10 @@ def test_q_values_are_over_the_phenotypes_of_a_model(rotterdam: AnalysisTable) -
         own = rows.filter(pl.col("term").is_in(rotterdam.phenotypes), model=model, group="")
         assert own["q"].to_list() == pytest.approx(benjamini_hochberg(own["p"].to_numpy()).tolist())
     assert rows.filter(pl.col("group") != "")["q"].is_null().all()
+    own = rows.filter(pl.col("term").is_in(rotterdam.phenotypes), model="adjusted", group="")
+    strict = rows_of(rotterdam, replace(QUICK, multiplicity=Multiplicity.HOLM)).filter(analysis="cox", model="adjusted")
+    strict = strict.filter(pl.col("term").is_in(rotterdam.phenotypes), group="")
+    assert strict["q"].to_list() == pytest.approx(holm(own["p"].to_numpy()).tolist())
 
 
 def test_what_a_confounder_would_need_is_one_where_the_interval_holds_one(rotterdam: AnalysisTable) -> None:

@@ -20,7 +20,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "upper": pl.Float64(),
     "se": pl.Float64(),
     "p": pl.Float64(),
-    "q": pl.Float64(),  # p adjusted for several phenotypes, Benjamini-Hochberg
+    "q": pl.Float64(),  # p adjusted for several phenotypes or gaps
     "unit": pl.String(),
     "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
     "rounded": pl.Int64(),  # to multiples of what disclosure control rounded counts of this row; missing: to none

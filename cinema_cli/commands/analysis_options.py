@@ -66,6 +66,9 @@ TimeUnitOption = Annotated[
         help="years, months, weeks or days [default: by the column's name, else years].",
     ),
 ]  # fmt: skip
+MultiplicityOption = Annotated[
+    str, typer.Option("--multiplicity", metavar="HOW", help="q for several tests: bh, by, holm or bonferroni.")
+]
 MinCell = Annotated[int, typer.Option(metavar="N", min=1, help="Fewer people than this are not shown.")]
 NoSuppress = Annotated[bool, typer.Option("--no-suppress", help="Show small numbers too: not cleared for release.")]
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same numbers.")]

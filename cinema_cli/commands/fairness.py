@@ -57,6 +57,7 @@ def fairness(
     ] = False,
     permutations: Annotated[int, typer.Option(metavar="N", min=0, help="What chance alone would show.")] = 1000,
     bootstrap: Annotated[int, typer.Option(metavar="N", min=0, help="Resamples within groups, for intervals.")] = 1000,
+    multiplicity: shared.MultiplicityOption = "bh",
     out: shared.Out = None,
     min_cell: shared.MinCell = 10,
     no_suppress: shared.NoSuppress = False,

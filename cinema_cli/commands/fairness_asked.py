@@ -9,9 +9,10 @@ import typer
 
 from cinema_cli.analysis.fairness.settings import FairnessSettings
 from cinema_cli.analysis.statistics.group_means import FEWEST
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.times import TimeUnit
-from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared
+from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared_options
 from cinema_cli.commands.analysis_options import choice, horizon
 from cinema_cli.commands.options import names
 from cinema_cli.domain.errors import UsageError
@@ -50,16 +51,17 @@ class FairnessJob(AnalysisJob):
 def job_of(context: typer.Context) -> FairnessJob:
     """The job that the options of `cinema fairness` describe. Raises UsageError, ConfigError."""
     asked: dict[str, Any] = context.params
-    common = shared(context, _KIND)
+    shared = shared_options(context, _KIND)
     job = FairnessJob(
-        **common,
+        **shared,
         settings=FairnessSettings(
             adjust=names(asked["adjust"]),
             intersections=asked["intersections"],
             n_permutations=asked["permutations"],
             n_resamples=asked["bootstrap"],
-            fewest=max(FEWEST, common["min_cell"]) if common["suppresses"] else FEWEST,
+            fewest=max(FEWEST, shared["min_cell"]) if shared["suppresses"] else FEWEST,
             horizon=horizon(asked),
+            multiplicity=choice(Multiplicity, asked["multiplicity"], option="--multiplicity"),
             seed=asked["seed"],
             jobs=asked["jobs"] or available_cpus(),
         ),

@@ -41,7 +41,7 @@ from cinema_cli.reports.fairness import FairnessFacts, render_fairness
 EVALUATION = EvaluationJob.kind.name  # the folder beside, where none is named
 _SETTINGS = (
     *("groups", "covariates", "reference", "outcome", "horizon", "time_unit", "n_permutations", "n_resamples"),
-    *("multiple", "min_cell", "suppressed", "seed"),
+    *("multiplicity", "min_cell", "suppressed", "seed"),
 )
 
 
@@ -84,7 +84,7 @@ def _evaluated(job: FairnessJob, reference: Path) -> Path:
             jobs=job.settings.jobs,
             hash_key=job.hash_key,
             command=job.command,
-            options=job.options,
+            options={name: value for name, value in job.options.items() if name == "hash_ids"},
         )
     )
     return out
@@ -203,6 +203,7 @@ def _facts(job: FairnessJob, ready: Prepared, run: RunFacts, *, horizon: float |
         outcome=job.event_words or (table.outcome_name if table else ""),
         horizon=horizon,
         time_unit=table.time_unit if table else "years",
+        multiplicity=job.settings.multiplicity,
         n_permutations=job.settings.n_permutations,
         n_resamples=job.settings.n_resamples,
         seed=job.settings.seed,

@@ -56,6 +56,7 @@ def survival(
     forest: Annotated[
         bool, typer.Option("--forest", help="Also a random survival forest, of 20,000 rows at most.")
     ] = False,
+    multiplicity: shared.MultiplicityOption = "bh",
     min_cell: shared.MinCell = 10,
     no_suppress: shared.NoSuppress = False,
     seed: shared.Seed = 0,

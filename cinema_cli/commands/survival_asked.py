@@ -6,10 +6,11 @@ from typing import Any
 
 import typer
 
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.settings import Per, SurvivalSettings
 from cinema_cli.analysis.survival.times import TimeUnit
-from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared
+from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared_options
 from cinema_cli.commands.analysis_options import choice, horizon
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.processors import available_cpus
@@ -50,7 +51,7 @@ def job_of(context: typer.Context) -> SurvivalJob:
         raise UsageError("--impute 1 cannot be pooled", hint="5 to 20 are usual; 0: complete cases.", code="impute")
     several: dict[str, Any] = {n: tuple(asked[n] or ()) for n in ("covariates", "strata", "groups", "phenotypes")}
     return SurvivalJob(
-        **shared(context, _KIND),
+        **shared_options(context, _KIND),
         outcomes=asked["outcomes"],
         columns=Columns(
             participant=asked["id_column"],
@@ -60,6 +61,7 @@ def job_of(context: typer.Context) -> SurvivalJob:
         settings=SurvivalSettings(
             per=choice(Per, asked["per"], option="--per"),
             horizon=horizon(asked),
+            multiplicity=choice(Multiplicity, asked["multiplicity"], option="--multiplicity"),
             n_resamples=asked["bootstrap"],
             n_imputations=asked["impute"],
             forest=asked["forest"],

@@ -31,7 +31,10 @@ from cinema_cli.commands.survival_asked import SurvivalJob
 from cinema_cli.reports.survival import SurvivalFacts, render_survival
 
 _COLUMNS = ("outcome", "competing", "phenotypes", "covariates", "strata", "groups", "cluster", "weights", "entry")
-_SETTINGS = ("time_unit", "horizon", "per", "seed", "n_resamples", "n_imputations", "min_cell", "suppressed")
+_SETTINGS = (
+    *("time_unit", "horizon", "per", "multiplicity", "seed", "n_resamples", "n_imputations"),
+    *("min_cell", "suppressed"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +129,7 @@ def _facts(job: SurvivalJob, table: AnalysisTable, result: SurvivalResult, run: 
         weights=table.weights,
         competing=table.competing_name,
         entry=ENTRY in table.rows.columns,
+        multiplicity=job.settings.multiplicity,
         seed=job.settings.seed,
         n_resamples=result.n_resamples,
         n_imputations=job.settings.n_imputations,

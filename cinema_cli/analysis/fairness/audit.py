@@ -14,7 +14,7 @@ from cinema_cli.analysis.fairness.metric import Metric, RankMetric
 from cinema_cli.analysis.fairness.outcomes import Followed, followed_rows, no_outcome
 from cinema_cli.analysis.fairness.people import People
 from cinema_cli.analysis.fairness.settings import FairnessSettings
-from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity, adjusted
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.io.processes import Team
 
@@ -61,14 +61,14 @@ def audit(
         horizon = followed.horizon(settings.horizon)
         with Team(settings.jobs) as team:
             rows += followed_rows(followed, every, settings, horizon=horizon, team=team)
-    return FairnessResult(table_of(with_q(rows)), horizon)
+    return FairnessResult(table_of(with_q(rows, settings.multiplicity)), horizon)
 
 
-def with_q(rows: Sequence[Estimate]) -> list[Estimate]:
-    """Gaps with p values adjusted for all of them: metrics times columns (Benjamini-Hochberg)."""
+def with_q(rows: Sequence[Estimate], method: Multiplicity) -> list[Estimate]:
+    """Gaps with p values adjusted for all of them: metrics times columns."""
     places = [k for k, row in enumerate(rows) if row.analysis == "gap" and row.p is not None]
-    adjusted = benjamini_hochberg(np.array([rows[k].p for k in places], dtype=np.float64))
-    q_of = dict(zip(places, adjusted.tolist(), strict=True))
+    found = adjusted(np.array([rows[k].p for k in places], dtype=np.float64), method)
+    q_of = dict(zip(places, found.tolist(), strict=True))
     return [replace(row, q=q_of.get(k)) for k, row in enumerate(rows)]
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cinema_cli.analysis.statistics.group_means import FEWEST, Draws
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class FairnessSettings:
     n_permutations: int = 1000
     n_resamples: int = 1000
     fewest: int = FEWEST  # people, or events, of whom a number is given
+    multiplicity: Multiplicity = Multiplicity.BH  # of several gaps
     horizon: float | None = None  # of observed against expected; None: from the follow-up
     seed: int = 0
     jobs: int = 1  # processors

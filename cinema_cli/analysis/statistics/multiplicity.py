@@ -1,8 +1,40 @@
 """P values adjusted for how many were looked at, equal to R's p.adjust."""
 
+from enum import StrEnum
+
 import numpy as np
 
 from cinema_cli.analysis.statistics.outcome import Floats
+
+
+class Multiplicity(StrEnum):
+    """How p values are adjusted for how many there are."""
+
+    BH = "bh"
+    BY = "by"
+    HOLM = "holm"
+    BONFERRONI = "bonferroni"
+
+    @property
+    def words(self) -> str:
+        """Its name in a sentence."""
+        return {"bh": "Benjamini-Hochberg", "by": "Benjamini-Yekutieli"}.get(self, self.capitalize())
+
+    @property
+    def controls(self) -> str:
+        """What it controls."""
+        return "the false discovery rate" if self in {"bh", "by"} else "the family-wise error rate"
+
+
+def adjusted(p: Floats, method: Multiplicity) -> Floats:
+    """P values (k,) adjusted for their number, in their order."""
+    by_method = {
+        Multiplicity.BH: benjamini_hochberg,
+        Multiplicity.BY: benjamini_yekutieli,
+        Multiplicity.HOLM: holm,
+        Multiplicity.BONFERRONI: bonferroni,
+    }
+    return by_method[method](p)
 
 
 def bonferroni(p: Floats) -> Floats:

@@ -60,7 +60,7 @@ def analyse_survival(
             associations = complete_case(associations) + list(
                 as_people(table, told(whole, pooled_rows(table, settings)))
             )
-        rows += with_q(associations, table.phenotypes)
+        rows += with_q(associations, table.phenotypes, settings.multiplicity)
         said("prediction")
         able = _able(table, associations)
         predicted = prediction_rows(able, settings, horizon=horizon, n_resamples=n_resamples, team=team)

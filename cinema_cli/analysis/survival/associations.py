@@ -8,7 +8,7 @@ import numpy as np
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.statistics.e_value import e_value
 from cinema_cli.analysis.statistics.fine_gray import fine_gray
-from cinema_cli.analysis.statistics.multiplicity import benjamini_hochberg
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity, adjusted
 from cinema_cli.analysis.statistics.outcome import EVENT, Outcome
 from cinema_cli.analysis.statistics.rounding import rounded_times
 from cinema_cli.analysis.survival.columns import AGES
@@ -53,7 +53,7 @@ def phenotype_rows(table: AnalysisTable, phenotype: str, settings: SurvivalSetti
         yield from _subdistribution_rows(main.place, table, main.data)
 
 
-def with_q(rows: Iterable[Estimate], phenotypes: Iterable[str]) -> list[Estimate]:
+def with_q(rows: Iterable[Estimate], phenotypes: Iterable[str], method: Multiplicity) -> list[Estimate]:
     """The rows with the q values of phenotypes, over all phenotypes of a kind of analysis and model."""
     found, names = list(rows), set(phenotypes)
     kinds: dict[tuple[str, str], list[int]] = {}
@@ -61,7 +61,7 @@ def with_q(rows: Iterable[Estimate], phenotypes: Iterable[str]) -> list[Estimate
         if row.analysis in {"cox", "fine_gray"} and row.term in names and not row.group and row.p is not None:
             kinds.setdefault((row.analysis, row.model), []).append(at)
     for places in kinds.values():
-        q = benjamini_hochberg(np.array([found[at].p for at in places]))
+        q = adjusted(np.array([found[at].p for at in places]), method)
         for at, value in zip(places, q, strict=True):
             found[at] = replace(found[at], q=float(value))
     return found
@@ -103,6 +103,8 @@ def _age_scale_rows(place: Place, table: AnalysisTable, data: ModelData) -> Iter
     entry, exit_ = rounded_times(np.column_stack([ages, ages + data.outcome.time])).T
     aged = replace(data.only(*others), outcome=Outcome(exit_, data.outcome.event, entry))
     try:
+        if np.any(entry >= exit_):
+            raise NotEstimableError("times are too short beside ages: on the scale of age they are lost to rounding")
         yield from term_rows(place, aged.fit(), aged)
     except NotEstimableError as error:
         yield place.cannot(error)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 from cinema_cli.analysis.statistics.outcome import Floats
 
 
@@ -30,5 +31,6 @@ class SurvivalSettings:
     n_resamples: int | None = None  # of the bootstrap; None: by the number of rows
     n_imputations: int = 0  # 0: complete cases
     forest: bool = False
+    multiplicity: Multiplicity = Multiplicity.BH  # of several phenotypes
     seed: int = 0
     jobs: int = 1  # processors

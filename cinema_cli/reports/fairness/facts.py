@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 from cinema_cli.reports.analysis.facts import InputFile
 
 
@@ -19,7 +20,7 @@ class FairnessFacts:
     time_unit: str = "years"
     n_permutations: int = 0
     n_resamples: int = 0
-    multiple: str = "Benjamini-Hochberg"  # how q values control for several tests
+    multiplicity: Multiplicity = Multiplicity.BH  # how q values allow for several tests
     min_cell: int = 10
     suppressed: bool = True  # whether disclosure control was applied
     seed: int = 0

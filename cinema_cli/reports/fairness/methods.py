@@ -100,7 +100,8 @@ def _multiple(rows: Rows, facts: FairnessFacts) -> str:
     if not any(row.q is not None for row in rows.of("gap")):
         return ""
     n = number(sum(row.p is not None for row in rows.of("gap")), decimals=0)
-    return f"q values control the false discovery rate over all {n} gaps of the page together ({facts.multiple})."
+    method = facts.multiplicity
+    return f"q values control {method.controls} over all {n} gaps of the page together ({method.words})."
 
 
 def _adjusted(rows: Rows, facts: FairnessFacts) -> str:

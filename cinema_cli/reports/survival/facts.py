@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cinema_cli.analysis.statistics.multiplicity import Multiplicity
 from cinema_cli.reports.analysis.facts import InputFile
 
 
@@ -27,6 +28,7 @@ class SurvivalFacts:
     entry: bool = False  # whether people enter observation late, so that time 0 need not be its beginning
     min_cell: int = 10
     suppressed: bool = True  # whether disclosure control was applied
+    multiplicity: Multiplicity = Multiplicity.BH  # how q values allow for several phenotypes
     seed: int = 0
     n_resamples: int = 0  # of the bootstrap; 0: none was run
     n_imputations: int = 0  # 0: complete cases
