@@ -32,9 +32,9 @@ def thinned(
 ) -> tuple[dict[int, Changes], set[int]]:
     """What changes in points of Kaplan-Meier and Aalen-Johansen curves, by row number, and which are left out.
 
-    Points where fewer than `min_cell` are at risk are left out. A point keeps its numbers where at least `min_cell`
-    events came since the last kept one, in its curve and in everybody else, and that many or none are to come; so a
-    lost point tells that fewer came, not whether or when one did. Numbers at risk are rounded to `min_cell`. Curves of
+    Points where fewer than `min_cell` are at risk are left out. Of the others stay those until which at least
+    `min_cell` events came since the last one, in its curve and in everybody else, and that many or none are to come: a
+    missing point tells that fewer came, not whether or when one did. A curve without any has points without numbers. Numbers at risk are rounded to `min_cell`. Curves of
     a part of the people have all their numbers rounded: to a unit that is about `min_cell` of everybody, so that
     everybody less the parts tells no few others. `totals` are all events of the people of a curve, by outcome and
     scope; of rows `withheld` these, or the size, are hidden; `told` are everybody's events of an outcome until a time.
@@ -47,9 +47,9 @@ def thinned(
     left_out: set[int] = set()
     for number, row in points:
         key, time = people_of(row), float(row["level"])
-        if row["n"] < min_cell:
+        if row["n"] < min_cell or (kept[key] and time not in kept[key]):
             left_out.add(number)
-        elif time not in kept[key]:
+        elif not kept[key]:
             changes[number] = {**dict.fromkeys(_NUMBERS), "unit": "", "suppressed": True}
         else:
             is_part, hides = key[1] != "overall", curves[key].withheld
