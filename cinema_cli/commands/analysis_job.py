@@ -67,7 +67,7 @@ class Shared(TypedDict):
     options: Mapping[str, Any]
 
 
-def shared(context: typer.Context, kind: Kind) -> Shared:
+def shared_options(context: typer.Context, kind: Kind) -> Shared:
     """What the options that all analyses have ask for; by default it writes inside the source.
 
     Raises InputError where there is no source, UsageError where it is a table and nothing says where to write,

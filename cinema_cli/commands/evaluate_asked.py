@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared
+from cinema_cli.commands.analysis_job import AnalysisJob, Kind, shared_options
 from cinema_cli.commands.options import names
 from cinema_cli.domain.errors import UsageError
 from cinema_cli.io.label_maps import LabelMap, label_map
@@ -86,7 +86,7 @@ def job_of(context: typer.Context) -> EvaluationJob:
         raise UsageError("--margin is for two systems", hint="Name the other with --against.", code="margin")
     sessions = repeat is not None and str(repeat) == SESSIONS
     return EvaluationJob(
-        **shared(context, _KIND),
+        **shared_options(context, _KIND),
         reference=reference,
         labels=label_map(asked["labels"]),
         values=values,
