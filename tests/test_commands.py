@@ -257,6 +257,21 @@ def test_names_of_people_and_places_are_shown_and_not_kept(tmp_path: Path, capsy
     assert "report: OUT/report.html, made from COHORT" in kept
 
 
+def test_warnings_of_libraries_are_not_for_users(tmp_path: Path) -> None:
+    """Also of processes that a run starts; `python -W` and PYTHONWARNINGS show them."""
+    warns = "import warnings; warnings.warn('Doe^Jane')"
+    code = f"""
+import subprocess, sys
+from cinema_cli.commands import app
+app.run = lambda arguments: exec({warns!r}) or subprocess.run([sys.executable, "-c", {warns!r}]).returncode
+app.main()
+"""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    for asked, count in (({}, 0), ({"PYTHONWARNINGS": "default"}, 2)):
+        done = subprocess.run([sys.executable, "-c", code], env=env | asked, capture_output=True, text=True, check=True)
+        assert done.stderr.count("UserWarning: Doe^Jane") == count
+
+
 WAITS = """
 import pathlib, signal, time
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests are run by nohup

@@ -29,7 +29,15 @@ from cinema_cli.commands import (
     train,
     unlock,
 )
-from cinema_cli.commands.ending import STDOUT, Terminated, exit_code_of, occupy_streams, silence, stdout_error
+from cinema_cli.commands.ending import (
+    STDOUT,
+    Terminated,
+    exit_code_of,
+    hush_libraries,
+    occupy_streams,
+    silence,
+    stdout_error,
+)
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import CinemaError, ExitCode, UsageError
 
@@ -82,6 +90,7 @@ def cinema(
 def main() -> NoReturn:
     """Run the command line and leave with the exit code that fits what happened."""
     occupy_streams()
+    hush_libraries()
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else `nohup` has it ignored
         signal.signal(signal.SIGHUP, _terminate)  # the terminal was closed, or the connection to it was lost

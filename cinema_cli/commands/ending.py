@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import warnings
 
 from cinema_cli.domain.errors import CinemaError, ExitCode, OutputError
 
@@ -52,6 +53,14 @@ def occupy_streams() -> None:
         sys.stdout = open(STDOUT, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
     if sys.stderr is None:
         sys.stderr = open(STDERR, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+
+
+def hush_libraries() -> None:
+    """Keep warnings of libraries off stderr, here and in processes that are started, unless Python was told otherwise:
+    they are no JSON, would make cron send mail, and may quote a header."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"
 
 
 def silence(stream: int) -> None:
