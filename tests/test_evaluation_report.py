@@ -240,7 +240,7 @@ def test_an_empty_table_says_that_there_is_nothing() -> None:
 @pytest.mark.usefixtures("quick")
 def test_pictures_of_differences_say_what_they_hold_and_hide(html: str) -> None:
     text = Page(html).text()
-    assert "n = 412. Cells of 8 by 11 ml, the darker the more people: 10 to 60." in text
+    assert "n = 412. Cells of 8 by 11 ml, the stronger in colour the more people: 10 to 60." in text
     assert "In smaller cells, not drawn: 37. Slope 0.040 (0.020 to 0.060)." in text
     assert text.count("Agreement by sex") == 1 and text.count("Repeatability by sex") == 1
     drawn = pl.col("analysis") == "bland_altman"

@@ -171,7 +171,7 @@ def _cells(rows: Rows, analysis: str, term: str, spots: Sequence[Spot]) -> str:
         return ""
     every = rows.of("bland_altman", model=analysis, term=term, group="")
     sizes = sizes_words([row for row in every if row.level != ELSEWHERE])
-    people = f", the darker the more people: {sizes}" if sizes else ""
+    people = f", the stronger in colour the more people: {sizes}" if sizes else ""
     said = [f"Cells of {right - left:g} by {high - low:g}{f' {unit_of(term)}'.rstrip()}{people}."]
     said += [f"In smaller cells, not drawn: {count_words(r.n, r)}." for r in every if r.level == ELSEWHERE]
     return " ".join(said)

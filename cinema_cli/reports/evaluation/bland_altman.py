@@ -45,7 +45,7 @@ class Lines:
 
 
 def bland_altman(spots: Sequence[Spot], lines: Lines, *, unit: str, title: str) -> Markup:
-    """Differences by the mean of the two: points, or cells the darker the more people; the lines over them.
+    """Differences by the mean of the two: points, or cells the stronger in colour the more people; the lines over them.
 
     Solid: bias; dashed: limits of agreement, each on the band of its interval, with its number at the right; dotted:
     proportional bias.

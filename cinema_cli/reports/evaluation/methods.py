@@ -1,5 +1,6 @@
 """Last section: what was done and how each figure is defined, said only of what was done."""
 
+from cinema_cli.analysis.evaluation.against import OTHER_PEOPLE
 from cinema_cli.reports.analysis.facts import disclosure_words
 from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.words import listed, title_of
@@ -130,6 +131,8 @@ def _against(rows: Rows, facts: EvaluationFacts) -> str:
         f"This system and {facts.against or 'the other'} are compared on the studies that both could be judged on; "
         "differences are this less the other, with intervals and p of the paired t test over people."
     ]
+    if any(row.level.endswith(OTHER_PEOPLE) for row in rows.of("difference")):
+        said.append("Areas under the ROC curve of different people are compared by Welch’s t on DeLong’s errors.")
     if any(m.endswith("_wilcoxon") for m in models):
         said.append("Beside it stands the Wilcoxon signed-rank test.")
     if any(m.endswith("_bootstrap") for m in models):
