@@ -161,6 +161,8 @@ def test_a_process_that_is_told_to_stop_from_outside_gives_its_study_back(tmp_pa
     while not any(worker.stage == "segment" for worker in processes._workers) and time.monotonic() < until:
         list(processes._heard(processes._workers[0]))
         time.sleep(0.02)
+    score = Path(f"/proc/{processes.pids[0]}/oom_score_adj")
+    assert not score.exists() or score.read_text() == "500\n"  # killed for memory before the run or the device is
     os.kill(processes.pids[0], signal.SIGTERM)
     ((work, said),) = wait_until(processes, lambda: not processes.in_work)
     assert isinstance(said, Stopped) and work.participant_id == "sub-1" and processes.n_free == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from cinema_cli.inference.study_work import RUN_ERRORS, Analyser, Ended, StudyWork, Writing, do_study
-from cinema_cli.io.memory import process_bytes
+from cinema_cli.io.memory import go_first, process_bytes
 from cinema_cli.io.processes import end_with_parent
 
 LAST_STAGE = "write"  # which a signal does not cut short: the atomic write in hand is finished
@@ -49,6 +49,7 @@ class _StopError(BaseException):
 def work(connection: Connection, setup: WorkerSetup) -> None:
     """Do the studies that come, until the other side closes. What concerns the whole run is sent as what it is."""
     end_with_parent()
+    go_first()
     for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C and a closed terminal are for the run itself to handle
         signal.signal(number, signal.SIG_IGN)
     bell = _Bell()
