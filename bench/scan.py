@@ -59,8 +59,8 @@ def timed(work: Callable[[], Any]) -> dict[str, float]:
 def with_free_processors_s(run: dict[str, Any], *, jobs: int) -> float:
     """Seconds of a scan over several processes where each has a processor for itself: at most, as if this process never
     worked at the same time as the others."""
-    own: float = run["own_cpu_s"]
-    return own + (run["cpu_s"] - own) / jobs
+    own, of_all = float(run["own_cpu_s"]), float(run["cpu_s"])
+    return own + (of_all - own) / jobs
 
 
 def against_pydicom(cohort: Path) -> dict[str, Any]:

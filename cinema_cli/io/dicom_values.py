@@ -179,6 +179,7 @@ def geometry_row(
     return row
 
 
+@lru_cache(maxsize=256)
 def image_kind(image_type: str | None) -> str:
     """'phase' for velocity or phase images, else 'magnitude': both may lie in one series (C.8.3.1.1.1)."""
     tokens = set((image_type or "").upper().replace("/", "\\").split("\\"))

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import polars as pl
 
@@ -20,8 +20,7 @@ AGES_AGREE_YEARS = 2.0  # years of birth that two ages imply: an age is in whole
 _CAPPED_AGE = 90.0  # years: from there on de-identified headers give one age for all (45 CFR 164.514 b 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """Images that share study, PatientID, person and folder."""
 
     key: tuple[str | None, ...]  # values of UNIT as they stand in the table
@@ -114,8 +113,7 @@ def one_id_a_study(units: Sequence[Unit]) -> list[Unit]:
         people = agree(other.person for other in alike)
         person = unit.person or (min(people.values()) if len(set(people.values())) == 1 else None)
         filled.append(
-            replace(
-                unit,
+            unit._replace(
                 patient_id=patient_id,
                 person=person,
                 date=min(other.date for other in same),
@@ -143,14 +141,14 @@ def with_source(unit: Unit, rule: str | Mapping) -> Unit:
     named = biobank_name(unit.folder if rule == "auto" else first_folder)
     if named and rule != "patient-id":
         source_id, visit = named.participant, named.instance
-        return replace(unit, source="file-name", source_id=source_id, visit=visit, by_name=True)
-    unit = replace(unit, visit=session_of(unit.study))
+        return unit._replace(source="file-name", source_id=source_id, visit=visit, by_name=True)
+    unit = unit._replace(visit=session_of(unit.study))
     options = {"patient-id": unit.patient_id, "folder": first_folder}
     order = ("folder", "patient-id") if rule == "folder" else ("patient-id", "folder")
     for source in order:
         if value := options[source]:
-            return replace(unit, source=source, source_id=value)
-    return replace(unit, source="study", source_id=digest(unit.study))
+            return unit._replace(source=source, source_id=value)
+    return unit._replace(source="study", source_id=digest(unit.study))
 
 
 def _mapped(unit: Unit, mapping: Mapping) -> Unit:
@@ -159,11 +157,11 @@ def _mapped(unit: Unit, mapping: Mapping) -> Unit:
     ids = (named.participant if named else None, unit.patient_id)
     found = mapping.find(study_uid=unit.study, patient_ids=ids, folder=unit.folder)
     if not found:
-        return replace(unit, source="unmapped", source_id=f"unmapped{digest(unit.study)}")
+        return unit._replace(source="unmapped", source_id=f"unmapped{digest(unit.study)}")
     source_id, target = found
     visit = target.session or (named.instance if named else session_of(unit.study))
     by_name = named is not None and not source_id.startswith("study_uid ")
-    return replace(unit, source="mapping", source_id=source_id, target=target, visit=visit, by_name=by_name)
+    return unit._replace(source="mapping", source_id=source_id, target=target, visit=visit, by_name=by_name)
 
 
 def one_study_a_visit(units: Sequence[Unit]) -> list[Unit]:
@@ -177,7 +175,7 @@ def one_study_a_visit(units: Sequence[Unit]) -> list[Unit]:
     for unit in units:
         same = visits[_participant(unit), unit.visit] if unit.by_name else [unit]
         study = min((other.study for other in same), key=lambda study: (study.startswith("no-study-uid-"), study))
-        joined.append(replace(unit, study=study, date=min(other.date for other in same)))
+        joined.append(unit._replace(study=study, date=min(other.date for other in same)))
     return joined
 
 

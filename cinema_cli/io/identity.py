@@ -5,7 +5,7 @@ import hmac
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -64,7 +64,7 @@ def assign_ids(
     table = instances.with_columns(directory=DIRECTORY)
     units = one_study_a_visit([with_source(unit, rule) for unit in one_id_a_study(find_units(table))])
     labels, collided = _labels(units, hash_key=hash_key)
-    labelled = [replace(unit, label=labels[unit.source_id]) for unit in units]
+    labelled = [unit._replace(label=labels[unit.source_id]) for unit in units]
     units, split = _split_people(labelled, hash_key=hash_key)
     units = _with_sessions(units, rule if isinstance(rule, Mapping) else None)
     given = _given(units)
@@ -170,7 +170,7 @@ def _split_people(units: Sequence[Unit], *, hash_key: bytes | None) -> tuple[lis
         mark = f"x{_mark(source_id, hash_key=hash_key)}p" if clash else "p"
         numbers = {person: number for number, person in enumerate(sorted(first, key=lambda key: first[key]), 1)}
         own = [
-            replace(unit, label=f"{unit.label}{mark}{numbers[person]}")
+            unit._replace(label=f"{unit.label}{mark}{numbers[person]}")
             for unit, person in zip(group, people, strict=True)
         ]
         split |= {unit.label for unit in own}
@@ -231,7 +231,7 @@ def _with_sessions(units: Sequence[Unit], mapping: Mapping | None) -> list[Unit]
         free = (str(number) for number in range(1, 1 + len(dates) + len(taken)) if str(number) not in taken)
         for study, session in sorted(dates, key=lambda visit: (dates[visit], visit)):
             sessions[label, study, session] = session or next(free)
-    return [replace(u, session=sessions[u.label, u.study, _named_session(u, named)]) for u in units]
+    return [u._replace(session=sessions[u.label, u.study, _named_session(u, named)]) for u in units]
 
 
 def _named_session(unit: Unit, named: dict[tuple[str, str], set[str]]) -> str:

@@ -48,6 +48,7 @@ _PATTERNS = tuple((str(key), re.compile(rf"(?<![a-z0-9])(?:{words})(?![a-z0-9])"
 MENTIONED = frozenset(("flow", "lge", "perfusion"))
 """Contrasts of which a cine's description may speak too: 'cine sax post perfusion', '4ch flow comp'."""
 
+_VIEWS = frozenset(View)
 _ANOTHER_PLANE = np.cos(np.radians(10.0))  # cosine of the angle from which two planes are not one plane repeated
 _VIEWS_CODE = "views_file"
 _VIEWS_HINT = "A CSV with the columns series_uid (or series_description) and view, a line for each series."
@@ -72,7 +73,7 @@ def meanings(*texts: str | None) -> tuple[str, ...]:
 def _foremost(found: Sequence[str]) -> str | None:
     """The meaning that counts; where several views are named, geometry must tell which plane is which."""
     first = next(iter(found), None)
-    return "cine" if first in set(View) and len(set(found) & set(View)) > 1 else first
+    return "cine" if first in _VIEWS and len(_VIEWS.intersection(found)) > 1 else first
 
 
 def part_meanings(part: Part, table: Columns) -> tuple[str, ...]:
