@@ -28,6 +28,7 @@ from cinema_cli.analysis.evaluation.table import (
     evaluation_table,
 )
 from cinema_cli.analysis.evaluation.worst import worst_cases
+from cinema_cli.analysis.statistics.delong import auc, unpaired_difference
 from cinema_cli.analysis.survival.reading import read_source
 from cinema_cli.domain.errors import ConfigError
 
@@ -214,6 +215,22 @@ def test_areas_are_compared_by_delong_and_one_class_is_said() -> None:
     assert (area.n, area.events, area.level) == (20, 10, "yes") and 0 < (area.p or nan) <= 1
     none = difference_rows(said([1] * 10))
     assert "same class" in one(none, analysis="not_estimable").level
+
+
+@pytest.mark.parametrize("n", [40, 18])  # 20 with the disease; 9: too few for limits
+def test_areas_of_other_people_are_compared_without_pairs(n: int) -> None:
+    draw = np.random.default_rng(3)
+    scores = {system: np.round(draw.normal(size=n) + np.arange(n) % 2, 3) for system in System}
+    table = evaluation_table(
+        Compared(f"{system}-{k}", Kind.CLASS, "disease", "probability:yes", system=system,
+                 prediction=float(score), reference=float(k % 2))
+        for system in System
+        for k, score in enumerate(scores[system])
+    )  # fmt: skip
+    row = one(difference_rows(table, margins={"auc": 0.5}), analysis="difference")
+    told = unpaired_difference(*(auc(scores[system], np.arange(n) % 2 == 1) for system in System))
+    assert (row.n, row.events, row.level, row.estimate) == (n, n // 2, "yes (of other people)", told.estimate)
+    assert (row.lower, row.p) == ((told.lower, told.p) if n == 40 else (None, None))
 
 
 @pytest.mark.parametrize(("worse", "p"), [(0.01, 0.0), (0.05, 1.0)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
 from cinema_cli.analysis.evaluation.summary import UNITS, judged
 from cinema_cli.analysis.evaluation.table import PROBABILITY, Kind, System
 from cinema_cli.analysis.statistics.comparison import difference
-from cinema_cli.analysis.statistics.delong import FEWEST, auc
+from cinema_cli.analysis.statistics.delong import FEWEST, auc, unpaired_difference
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
 from cinema_cli.domain.errors import NotEstimableError
 
@@ -21,6 +22,8 @@ RESAMPLES = 2000
 _ALPHA = 0.025  # of the one-sided test: it is passed where the 95 % interval stays within the margin
 _STUDY = ["participant_id", "session_id"]
 _CELL = ["model", "term", "level"]
+_OF_PROBABILITY = ["term", "metric", "frame"]
+OTHER_PEOPLE = "(of other people)"  # what the level of an unpaired difference ends with
 _DRAWN = 2_000_000  # numbers of people drawn at a time
 
 
@@ -73,7 +76,7 @@ def difference_rows(
         main = Estimate("difference", unit=UNITS.get(row["model"], ""), **{name: row[name] for name in shown})
         beside = _beside(main, people[row["model"], row["term"], row["level"]], draw)
         rows += [main, *beside, *_verdicts(main, margins or {}, df=row["people"] - 1)]
-    for area in auc_differences(table):
+    for area in (*auc_differences(table), *unpaired_areas(table)):
         rows += [area, *_verdicts(area, margins or {}, df=None)]
     return rows
 
@@ -133,17 +136,12 @@ def auc_differences(table: pl.DataFrame) -> list[Estimate]:
 
     Binary classes with one probability column are judged by it, others each against the rest.
     """
-    rows = table.filter(
-        pl.col("metric").str.starts_with(PROBABILITY),
-        pl.col("prediction").is_not_null(),
-        pl.col("reference").is_not_null(),
-    )
-    keys = [*_STUDY, "term", "metric", "frame"]
-    sides = [rows.filter(pl.col("system") == system) for system in (System.THIS, System.AGAINST)]
+    keys = [*_STUDY, *_OF_PROBABILITY]
+    sides = _probabilities(table)
     both = sides[0].join(sides[1].select(*keys, pl.col("prediction").alias("other")), on=keys, maintain_order="left")
     found: list[Estimate] = []
-    for (term, metric, frame), cell in both.group_by("term", "metric", "frame", maintain_order=True):
-        level = " ".join(filter(None, (str(metric).removeprefix(PROBABILITY), str(frame))))
+    for (term, metric, frame), cell in both.group_by(_OF_PROBABILITY, maintain_order=True):
+        level = _level(metric, frame)
         truth = cell["reference"].to_numpy() > 0.5
         try:
             apart = difference(auc(cell["prediction"].to_numpy(), truth), auc(cell["other"].to_numpy(), truth))
@@ -160,3 +158,47 @@ def auc_differences(table: pl.DataFrame) -> list[Estimate]:
             )
         )  # fmt: skip
     return found
+
+
+def unpaired_areas(table: pl.DataFrame) -> list[Estimate]:
+    """The same where nobody was judged by both systems: Welch's t on DeLong's errors, as pROC; level says so."""
+    this, other = (dict(iter(side.group_by(_OF_PROBABILITY, maintain_order=True))) for side in _probabilities(table))
+    found = []
+    for key in (key for key in this if key in other):
+        if this[key]["participant_id"].is_in(other[key]["participant_id"].implode()).any():
+            continue
+        term, level = str(key[0]), f"{_level(*key[1:])} {OTHER_PEOPLE}"
+        try:
+            found.append(replace(_unpaired(this[key], other[key]), term=term, level=level))
+        except NotEstimableError as error:
+            found.append(Estimate("not_estimable", term=f"difference of AUC of {term} {level}", level=error.message))
+    return found
+
+
+def _unpaired(this: pl.DataFrame, other: pl.DataFrame) -> Estimate:
+    """A difference of areas with limits where both have people enough; n and events of the one with fewer people."""
+    areas, counts = [], []
+    for cell in (this, other):
+        truth = cell["reference"].to_numpy() > 0.5
+        areas.append(auc(cell["prediction"].to_numpy(), truth))
+        counts.append((len(truth), int(np.count_nonzero(truth))))
+    apart, (n, events) = unpaired_difference(*areas), min(counts)
+    row = Estimate("difference", model="auc", n=n, events=events, estimate=apart.estimate)
+    if min(min(events, n - events) for n, events in counts) < FEWEST:
+        return row
+    se = sqrt(sum(area.variance for area in areas))
+    return replace(row, lower=apart.lower, upper=apart.upper, se=se, p=apart.p)
+
+
+def _probabilities(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Probabilities and scores with what is true, of this system and of the other."""
+    rows = table.filter(
+        pl.col("metric").str.starts_with(PROBABILITY),
+        pl.col("prediction").is_not_null(),
+        pl.col("reference").is_not_null(),
+    )
+    return rows.filter(pl.col("system") == System.THIS), rows.filter(pl.col("system") == System.AGAINST)
+
+
+def _level(metric: object, frame: object) -> str:
+    return " ".join(filter(None, (str(metric).removeprefix(PROBABILITY), str(frame))))
