@@ -26,7 +26,7 @@ from cinema_cli.io.index import CohortIndex, scan
 
 UID = re.compile(rb"(2\.25\.\d)\d\d(?=\d{20})")  # two digits of a simulated UID, which give way to a number
 ID = re.compile(rb"SIM(?=\d{4})")
-ROUNDS = 3
+ROUNDS = 5
 
 
 def make_copies(cohort: Path, out: Path, *, n_files: int) -> int:
