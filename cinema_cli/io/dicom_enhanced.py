@@ -48,6 +48,8 @@ def frame_rows(header: RawHeader, *, n_frames: int) -> list[dict[str, Any]]:
             return [_frame_row(_Frame(group, shared[0] if shared else None)) for group in groups]
     except BrokenFileError as error:
         raise BrokenFileError("its functional groups cannot be read", code="unreadable") from error
+    finally:
+        _groups.cache_clear()  # nothing of a file is held when it was read
     raise BrokenFileError(f"its header describes {len(groups)} frames and promises {n_frames}", code="unreadable")
 
 
@@ -115,7 +117,7 @@ def _items(header: RawHeader, tag: int) -> tuple[_Group, ...]:
     )
 
 
-@lru_cache(maxsize=512)  # frames are alike in most
+@lru_cache(maxsize=512)  # frames of a file are alike in most
 def _groups(sequence: bytes, explicit: bool, little: bool) -> tuple[_Group, ...]:
     items = items_of(sequence, explicit=explicit, little=little)
     return tuple(_Group(item, explicit, little) for item in items if item)
