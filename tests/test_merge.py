@@ -113,6 +113,19 @@ def test_a_merge_with_a_clinical_file_analyses_what_one_run_does(
     assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
 
 
+def test_what_cannot_follow_a_cohort_is_said_once(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("participant_id,time,event\nA,0,1\nB,2,0\nC,3,1\nD,4,1\nE,5,0\n")
+    for known in (False, True):
+        assert run(["analyse", str(cohort), "-o", str(tmp_path / "out"), "--clinical", str(people), "-q"]) == 3
+        said = capsys.readouterr().err
+        assert ("no survival analysis: " not in said) == ("no audit of fairness: " not in said) == known
+    assert run(["analyse", str(cohort), "-o", str(tmp_path / "out"), "--clinical", str(people)]) == 3
+    assert "no survival analysis: " in capsys.readouterr().err
+
+
 def test_a_merge_makes_anew_what_a_part_did_again(cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 3

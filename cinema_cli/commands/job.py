@@ -13,6 +13,7 @@ from cinema_cli.commands.job_words import (
     n_studies,
     say_match,
     say_notes,
+    vanished_words,
 )
 from cinema_cli.commands.options import CONSOLE, without_folders
 from cinema_cli.commands.runlog import RunLog, logged_run
@@ -24,7 +25,7 @@ from cinema_cli.inference.device import running_device
 from cinema_cli.inference.engine_facts import EngineFacts
 from cinema_cli.inference.plan import Planned, StudyInput, plan
 from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
-from cinema_cli.io.cohort_list import cohort_records, cohort_standings, list_studies, write_studies
+from cinema_cli.io.cohort_list import cohort_records, cohort_standings, list_studies, n_vanished, write_studies
 from cinema_cli.io.disk import check_space
 from cinema_cli.io.folders import check_folder
 from cinema_cli.io.identity import is_hashed, read_key
@@ -60,6 +61,7 @@ def run_job(job: Job) -> ExitCode:
         _warn_of_lost_answers(planned)
         new = [item.study for item in planned if item.runs and item.known is None]
         check_space(job.out, n_studies=len(new), n_images=sum(study.n_images for study in new))
+        _warn_of_vanished(job, everybody)
         changed = write_scan(job.out, index, hash_key=key)
         changed |= write_studies(job.out, list_studies(index, digests, clinical=match.facts))
         try:
@@ -77,6 +79,7 @@ def run_job(job: Job) -> ExitCode:
             from cinema_cli.commands.cohort_analyses import analyse_people  # here: other runs need none of it
 
             analyse_people(job.out, job.clinical, command=job.command, jobs=job.jobs, hash_key=key)
+            log.finish(exit_code=code, facts={})  # with what that warned of, so that -q does not say it every night
         result = job.out / _result_name(job, device.facts)
     CONSOLE.info(last_words(summary, result=None if job.shard else result, n_lost=_n_lost(job, index)))
     return code
@@ -90,8 +93,10 @@ def show_plan(job: Job) -> ExitCode:
     with running_device(job.device) as device:
         index = scan_cohort(job, hash_key=key, meanwhile=device.check)
         uses = device.facts.uses
-    chosen = inputs(job, index, study_digests(index, studies(index)))
-    match = match_clinical(clinical, _ids(studies(index)), chosen=_ids(chosen), hash_key=key)
+    everybody = studies(index)
+    chosen = inputs(job, index, study_digests(index, everybody))
+    match = match_clinical(clinical, _ids(everybody), chosen=_ids(chosen), hash_key=key)
+    _warn_of_vanished(job, everybody)
     if job.clinical:
         say_match(match, named=key is None)
     planned = plan(chosen, out=job.out, heads=uses, clinical=match.facts, settings=job.settings, jobs=job.jobs)
@@ -107,6 +112,12 @@ def _warn_of_lost_answers(planned: Sequence[Planned]) -> None:
     if lost:
         said = ", ".join(f"{name} ({n_studies(n)})" for name, n in sorted(lost.items()))
         CONSOLE.warn(f"heads that answered before are not asked now, and their answers go: {said}; --head names them")
+
+
+def _warn_of_vanished(job: Job, found: Sequence[StudyKey]) -> None:
+    """Say where the cohort lost studies: a disk may be missing, or the output be that of another cohort."""
+    if count := n_vanished(job.out, _ids(found)):
+        CONSOLE.warn(vanished_words(count))
 
 
 def _ids(visits: Sequence[StudyKey | StudyInput]) -> list[tuple[str, str]]:
