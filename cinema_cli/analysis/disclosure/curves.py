@@ -34,10 +34,12 @@ def thinned(
 
     Points where fewer than `min_cell` are at risk are left out. Of the others stay those until which at least
     `min_cell` events came since the last one, in its curve and in everybody else, and that many or none are to come: a
-    missing point tells that fewer came, not whether or when one did. A curve without any has points without numbers. Numbers at risk are rounded to `min_cell`. Curves of
-    a part of the people have all their numbers rounded: to a unit that is about `min_cell` of everybody, so that
-    everybody less the parts tells no few others. `totals` are all events of the people of a curve, by outcome and
-    scope; of rows `withheld` these, or the size, are hidden; `told` are everybody's events of an outcome until a time.
+    missing point tells that fewer came, not whether or when one did. A curve without any has points without numbers.
+    Numbers at risk are rounded to `min_cell`. Curves of a part of the people have all their numbers rounded: to a unit
+    that is about `min_cell` of everybody, so that everybody less the parts tells no few others.
+
+    `totals` are all events of the people of a curve, by outcome and scope; of rows `withheld` these, or the size, are
+    hidden; `told` are everybody's events of an outcome until a time.
     Raises ValueError where a point lacks its counts.
     """
     curves = _curves(points, totals=totals, withheld=withheld, told=told or {})
