@@ -173,6 +173,19 @@ def test_a_folder_of_which_nothing_can_be_read_is_said(cohort: Path, capsys: pyt
     assert "the record of the only study holds" not in capsys.readouterr().err
 
 
+def test_studies_that_are_not_found_any_more_are_said_once(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As where a disk of the cohort is missing in the night."""
+    for name in "AB":
+        write_heart(cohort / name, name, slices=4)
+    out = cohort.with_name("out")
+    assert run(["analyse", str(cohort), "-o", str(out), "-q"]) == 0 and capsys.readouterr().err == ""
+    shutil.rmtree(cohort / "B")
+    for options, is_said in (["-n"], True), (["-q"], True), (["-q"], False):
+        assert run(["analyse", str(cohort), "-o", str(out), *options]) == 0
+        assert ("a study that the last scan found is not there now" in capsys.readouterr().err) == is_said
+    assert list(table(out)) == ["A 1"] and (out / "sub-B/ses-1/status.json").exists()
+
+
 def test_people_behind_links_that_are_not_followed_are_said(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_heart(cohort.with_name("elsewhere") / "B", "B", slices=1)
     write_heart(cohort / ".store" / "D", "D")

@@ -34,6 +34,12 @@ def unused_words(count: int) -> str:
     return f"no series fits {count} {'name' if count == 1 else 'names'} in the views file"
 
 
+def vanished_words(count: int) -> str:
+    """That studies are not there any more."""
+    which = "a study that the last scan found is" if count == 1 else f"{count} studies that the last scan found are"
+    return f"{which} not there now: no table counts such studies, their folders stay"
+
+
 def say_notes(index: CohortIndex) -> None:
     """What is doubtful about participants; the notes name nobody but by label."""
     notes = index.notes.unique(maintain_order=True)

@@ -1,7 +1,7 @@
 """Which studies a cohort has: the list that the last scan left in an output folder, and the records of those."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,11 @@ def read_studies(out: Path) -> pl.DataFrame:
         if table.schema == STUDY_SCHEMA:
             return table
     return pl.DataFrame(schema=STUDY_SCHEMA)
+
+
+def n_vanished(out: Path, visits: Collection[tuple[str, str]]) -> int:
+    """How many studies that the last scan found are not among `visits` (participant, session) now."""
+    return len(set(read_studies(out).select(*ID_SCHEMA).iter_rows()).difference(visits))
 
 
 def cohort_records(out: Path, *, jobs: int = 1) -> CohortRecords:
