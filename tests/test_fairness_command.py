@@ -236,5 +236,8 @@ def test_the_column_of_participants_may_be_named(
     asked = ["fairness", str(once), "-o", str(tmp_path / "o"), "--people", str(tmp_path / "people.csv"), "--json", *FEW]
     assert run([*asked, "--groups", "site", "--id-column", "who"]) == 0
     assert json.loads(capsys.readouterr().out)["groups"] == ["site"]
+    ends = ["--outcomes", str(once / "outcomes.csv"), "--phenotypes", "lvef_pct", "--jobs", "1"]
+    assert run([*asked, *ends, "--groups", "site", "--id-column", "who"]) == 0
+    assert "c_index" in set(pl.read_parquet(tmp_path / "o" / "estimates.parquet")["model"])
     assert run([*asked, "--id-column", "whom"]) == 78
     assert "no column whom" in capsys.readouterr().err

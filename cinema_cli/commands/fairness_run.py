@@ -12,10 +12,12 @@ from cinema_cli.analysis.fairness.failures import disagreement_metrics, failure_
 from cinema_cli.analysis.fairness.groups import GroupColumn, group_columns
 from cinema_cli.analysis.fairness.metric import Metric, RankMetric
 from cinema_cli.analysis.fairness.outcomes import Followed, followed_people
-from cinema_cli.analysis.fairness.people import People, read_people
+from cinema_cli.analysis.fairness.people import People, no_participants, read_people, read_people_table
 from cinema_cli.analysis.fairness.release import released
 from cinema_cli.analysis.fairness.segmentation import EVALUATION_TABLE, evaluation_metrics, read_evaluation
+from cinema_cli.analysis.survival.columns import Columns
 from cinema_cli.analysis.survival.door import read_analysis_table
+from cinema_cli.analysis.survival.reading import read_outcomes, read_phenotypes
 from cinema_cli.analysis.survival.table import PARTICIPANT
 from cinema_cli.commands.analysis_files import (
     Contents,
@@ -102,6 +104,7 @@ def prepare(job: FairnessJob) -> Prepared:
         )
     inputs = _inputs(job, folder if evaluation is not None else None)
     check_folder_of(job, inputs=inputs)
+    columns = _columns(job)
     people = read_people(
         job.source,
         job.people,
@@ -115,7 +118,7 @@ def prepare(job: FairnessJob) -> Prepared:
     followed = None
     if job.outcomes is not None:
         table = read_analysis_table(
-            job.source, job.outcomes, columns=job.columns, time_unit=job.time_unit, hash_key=job.hash_key
+            job.source, job.outcomes, columns=columns, time_unit=job.time_unit, hash_key=job.hash_key
         )
         for said, ids in table.warnings:
             CONSOLE.warn(said, aside=ids)
@@ -132,6 +135,21 @@ def prepare(job: FairnessJob) -> Prepared:
         )
     reference = f"the reference of {folder.name}" if evaluation is not None else ""
     return Prepared(inputs, people, group_columns(people, job.groups), tuple(metrics), followed, reference)
+
+
+def _columns(job: FairnessJob) -> Columns:
+    """Columns of the outcomes, with that of --id-column where their tables have it.
+
+    Raises ConfigError where no table has it, InputError.
+    """
+    if not (named := job.columns.participant):
+        return job.columns
+    tables = [read_phenotypes(job.source), *([read_outcomes(job.outcomes)] if job.outcomes else [])]
+    if any(table.has(named) for table in tables):
+        return job.columns
+    if job.people is None or not read_people_table(job.people).has(named):
+        raise no_participants(tables[0], named)
+    return replace(job.columns, participant="")
 
 
 def carry_out(job: FairnessJob, ready: Prepared) -> Done:

@@ -81,14 +81,12 @@ def read_people(
 ) -> People:
     """People of an output folder (or a table of phenotypes), with the columns of `people` before those of the folder.
 
-    `age_bands`: ages in years that bands begin with; none: decades. `id_column` of whichever table has it; `cluster`:
+    `age_bands`: ages in years that bands begin with; none: decades. `id_column` counts in tables that have it; `cluster`:
     the column of persons where one may have several ids. `hash_key`: with which ids of the folder were hashed. Of
     several visits of a person the first stands for all. Raises InputError, ConfigError.
     """
     own = read_phenotypes(source)
-    other = None if people is None else read_source(people, called="table of people", option="--people", code="people")
-    if id_column and not any(one.has(id_column) for one in (own, other) if one):
-        raise _no_column(own, id_column)
+    other = None if people is None else read_people_table(people)
     flow, notes = [kept("rows of the phenotype table", own.cells.height)], list[str]()
     visits = _keyed(own, id_column)
     _refuse_twice(visits.with_columns(_visit(visits)), [KEY, _VISIT], own.name)
@@ -113,7 +111,7 @@ def _keyed(source: Source, id_column: str) -> pl.DataFrame:
     named = (id_column,) if source.has(id_column) else PARTICIPANT_NAMES
     name = next((name for name in named if source.has(name)), "")
     if not name:
-        raise _no_column(source, PARTICIPANT_WORDS)
+        raise no_participants(source, PARTICIPANT_WORDS)
     table = source.cells.with_row_index(_ROW, offset=FIRST_ROW).with_columns(keys_of(source.cells[name]))
     Cells(table, {name: (source.name, _ROW)}).refuse(
         name, table[KEY].is_null(), says="is empty", hint="Fill it in.", code="fairness_ids"
@@ -121,7 +119,13 @@ def _keyed(source: Source, id_column: str) -> pl.DataFrame:
     return table
 
 
-def _no_column(source: Source, name: str) -> ConfigError:
+def read_people_table(path: Path) -> Source:
+    """The table given to --people. Raises InputError, ConfigError."""
+    return read_source(path, called="table of people", option="--people", code="people")
+
+
+def no_participants(source: Source, name: str) -> ConfigError:
+    """The error of a table without the column of participants."""
     return ConfigError(
         f"{source.name} has no column {name} (it has {', '.join(source.names[:30])})",
         hint="Name the column of participants with --id-column.",
