@@ -7,6 +7,7 @@ import yaml
 from torch import nn
 
 from cinema_cli.inference.cards import PublishedCard, Task, read_card
+from cinema_cli.inference.devices import pick_precision
 from cinema_models.build import build
 from cinema_models.weights import save_weights
 
@@ -37,7 +38,8 @@ def _let_every_label_occur(net: nn.Module, card: PublishedCard) -> None:
     """Random weights prefer one label everywhere: shift the last bias so that on average none is preferred."""
     (view,) = card.views
     size = (192, 192, 16) if view == "sax" else (256, 256)
-    logits = net.eval()({str(view): torch.rand(1, 1, *size)})[str(view)]
+    with torch.autocast("cpu", torch.bfloat16, enabled=pick_precision(torch.device("cpu")) is torch.bfloat16):
+        logits = net.eval()({str(view): torch.rand(1, 1, *size)})[str(view)].float()
     middle = logits.flatten(2).median(dim=2).values[0]
     net.pred_head_dict[str(view)].bias -= middle
 
