@@ -101,7 +101,7 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "the class or threshold, empty for all; events are people of the class.",
     "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class.",
     "difference": "This system less the other, paired by study: mean with the interval and p of the paired t test "
-    "(auc: DeLong's; where nobody was judged by both, Welch's t, and level ends in `(of other people)`); model the "
+    "(auc: DeLong's; where no one was judged by both, Welch's t, and level ends in `(of other people)`); model the "
     "metric (mae: absolute error), term and level as in evaluation. Model "
     "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling.",
     "non_inferiority": "The same difference against the margin in level (group the frame): p of the one-sided test, "
