@@ -81,7 +81,7 @@ def test_hours_as_slurm_takes_them(hours: float, text: str) -> None:
     assert time_text(hours) == text
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12), min_size=3, max_size=3))
 @example(["it's", 'a "b" $HOME `id` $(id)', "line\n#SBATCH --array=0-9\n\\ %j !"])
 def test_law_every_name_reaches_the_program_as_it_is(names: list[str]) -> None:

@@ -82,8 +82,8 @@ def read_people(
     """People of an output folder (or a table of phenotypes), with the columns of `people` before those of the folder.
 
     `age_bands`: ages in years that bands begin with; none: decades. `id_column` counts in tables that have it;
-    `cluster`: the column of persons where one may have several ids. `hash_key`: with which ids of the folder were hashed. Of
-    several visits of a person the first stands for all. Raises InputError, ConfigError.
+    `cluster`: the column of persons where one may have several ids. `hash_key`: with which ids of the folder were
+    hashed. Of several visits of a person the first stands for all. Raises InputError, ConfigError.
     """
     own = read_phenotypes(source)
     other = None if people is None else read_people_table(people)
