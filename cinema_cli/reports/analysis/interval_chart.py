@@ -83,19 +83,24 @@ def interval_chart(
         axes.axvline(line, color=INK["soft"], lw=1.2)
     if margin is not None:
         axes.axvline(margin, color=INK["lv"], lw=1.6, linestyle=(0, (6.0, 3.0)))
+    _write_rows(axes, rows, counts=counts)
+    for k, row in enumerate(rows):
+        _point(axes, row, k + 0.5, (low, high))
+    return drawn(figure, title=title)
+
+
+def _write_rows(axes: "Axes", rows: Sequence[IntervalRow], *, counts: float) -> None:
+    """Names at the left, numbers of people in a column of the width `counts` beside them, words at the right."""
     plot = WIDTH - NAMES - counts - WORDS
     if counts:
-        write(axes, -10 / plot, 1 + 10 / height, "n", ha="right")
+        write(axes, -10 / plot, 1 + 10 / (ROW * len(rows)), "n", ha="right")
     for k, row in enumerate(rows):
         y = 1 - (k + 0.5) / len(rows)
-        indent = 0 if row.head else 10
-        weight = "bold" if row.head else "normal"
+        indent, weight = (0, "bold") if row.head else (10, "normal")
         name = short(row.name, most=HEAD_LETTERS if row.head else LETTERS)
         write(axes, (indent - NAMES - counts) / plot, y, name, colour="ink", weight=weight)
         write(axes, -10 / plot, y, row.n, ha="right")
         write(axes, 1 + 10 / plot, y, row.words, colour="ink")
-        _point(axes, row, k + 0.5, (low, high))
-    return drawn(figure, title=title)
 
 
 def _point(axes: "Axes", row: IntervalRow, y: float, ends: tuple[float, float]) -> None:

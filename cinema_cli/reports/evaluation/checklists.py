@@ -11,6 +11,8 @@ from cinema_cli.reports.evaluation.facts import EvaluationFacts
 from cinema_cli.reports.evaluation.masks import MEDIAN
 
 MOST = 12  # measures that are named
+_PARTS = ("sd", "middle")  # of other measures
+_LIMITS = ("loa_lower", "loa_upper")
 _SECTIONS = (("evaluation", "masks"), ("agreement", "agreement"), ("classification", "classes"))
 _REPEATED = ("repeats", "repeat_measures", "repeat_numbers", "repeat_results")
 
@@ -31,7 +33,7 @@ def checklists(rows: Rows, facts: EvaluationFacts, *, has_worst: bool) -> list[C
 
 def _of_run(rows: Rows, facts: EvaluationFacts) -> dict[str, Answer]:
     known: dict[str, Answer] = {
-        "system": (f"{first_up(facts.this)}; how it was made is left to the author", "methods"),
+        "system": (f"{facts.system or 'This system'}; how it was made is left to the author", "methods"),
         "software": (f"cinema {facts.version}; command, seed and digests of the input", "run"),
     }
     if rows.of("flow"):
@@ -43,7 +45,8 @@ def _of_run(rows: Rows, facts: EvaluationFacts) -> dict[str, Answer]:
 
 def _of_comparison(rows: Rows, facts: EvaluationFacts, first: str, *, has_worst: bool) -> dict[str, Answer]:
     analyses = [analysis for analysis, _ in _SECTIONS]
-    every = in_order(metric_of(r.model).title for a in analyses for r in rows.of(a) if not r.model.endswith(MEDIAN))
+    models = (row.model for analysis in analyses for row in rows.of(analysis))
+    every = in_order(_title(model) for model in models if model not in _PARTS and not model.endswith(MEDIAN))
     shown = [*every[:MOST], f"{len(every) - MOST} more"] if len(every) > MOST + 1 else every
     known: dict[str, Answer] = {
         "missing": ("Nothing is filled in; what is missing on either side is counted", "compared"),
@@ -63,7 +66,7 @@ def _of_comparison(rows: Rows, facts: EvaluationFacts, first: str, *, has_worst:
 
 
 def _of_repeats(rows: Rows, facts: EvaluationFacts) -> dict[str, Answer]:
-    names = in_order(metric_of(row.model).title for row in rows.of("repeatability"))
+    names = in_order(_title(row.model) for row in rows.of("repeatability") if row.model not in _PARTS)
     said = (
         f"{first_up(facts.repeats) or 'Two measurements'}; time between and blinding are left to the author",
         "n of each phenotype"
@@ -72,3 +75,7 @@ def _of_repeats(rows: Rows, facts: EvaluationFacts) -> dict[str, Answer]:
     )
     words = (said[0], listed(names[:MOST]), said[1], "Every figure with its 95% confidence interval")
     return {key: (answer, "repeat") for key, answer in zip(_REPEATED, words, strict=True)}
+
+
+def _title(model: str) -> str:
+    return "Limits of agreement" if model in _LIMITS else metric_of(model).title
