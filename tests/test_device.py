@@ -95,8 +95,9 @@ def test_one_that_was_killed_is_lost_and_comes_back_with_smaller_batches() -> No
         with pytest.raises(DeviceLostError):
             client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
         assert device.revive() and device.n_starts == 2
-        assert (device.news(), device.news()) == ([Restarted(-signal.SIGKILL, batch_size=2)], [])
+        assert (device.news(), device.news()) == ([Restarted(-signal.SIGKILL, n_deaths=1)], [])
         assert ANSWER in client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
+        assert device.work().sizes == {"starter_sax": 2}
 
 
 def test_what_cannot_be_loaded_is_said_at_the_start() -> None:

@@ -92,10 +92,9 @@ def _say_news(device: Device) -> None:
     """What went wrong with the device and was mended."""
     for news in device.news():
         if isinstance(news, Restarted):
-            at_once = f"{news.batch_size} {'image' if news.batch_size == 1 else 'images'} at once"
             how = f"exit code {news.exit_code}"
-            said = f"the process that runs the networks died ({how}) and was started again, with {at_once}"
-            CONSOLE.event(Event.DEVICE_RESTARTED, said, cause=how, batch_size=news.batch_size)
+            said = f"the process that runs the networks died ({how}) and was started again, with smaller batches"
+            CONSOLE.event(Event.DEVICE_RESTARTED, said, cause=how, deaths=news.n_deaths)
         else:
             said = f"no room on the device: {news.network} goes on with {news.size} images at once"
             CONSOLE.event(Event.BATCH_HALVED, said, network=news.network, before=2 * news.size, after=news.size)

@@ -42,7 +42,7 @@ class Restarted:
     """The device process died, and another one took its place."""
 
     exit_code: int | None  # of the one that died; negative: the signal that killed it
-    batch_size: int  # images at once from now on, at most
+    n_deaths: int  # so far: batches are halved for each
 
 
 class Device:
@@ -121,14 +121,13 @@ class Device:
             hint = "Memory may be short: try --batch-size 1 or --precision bf16; `cinema doctor` tells more."
             said = f"the process that runs the networks died {self.n_starts} times (exit code {code})"
             raise UnavailableError(said, hint=hint, code="device_died")
-        size = max(1, (self._setup.batch_size or 1) // 2)
-        self._setup = replace(self._setup, batch_size=size)
+        self._setup = replace(self._setup, halvings=self.n_starts)
         Path(self._setup.address).unlink(missing_ok=True)
         self._channel.close()
         self._make()
         self.start()
         self._facts = self._loaded()
-        self._news.append(Restarted(code, size))
+        self._news.append(Restarted(code, self.n_starts - 1))
         return True
 
     def stop(self) -> None:

@@ -21,6 +21,7 @@ class DeviceSetup:
     threads: int  # of a CPU
     batch_size: int | None  # None: measured
     deterministic: bool
+    halvings: int = 0  # of the batch size: one for each process that died before
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ class _Calculator:
         with self._sizing:
             try:
                 if network not in self.work.sizes:
-                    self.work.sizes[network] = self._setup.batch_size or self._measured(request)
+                    size = self._setup.batch_size or self._measured(request)
+                    self.work.sizes[network] = max(1, size >> self._setup.halvings)
                 return self.work.sizes[network]
             except Exception as error:
                 if self._is_broken(error):
