@@ -76,9 +76,10 @@ def test_a_stack_has_its_planes_and_times(tmp_path: Path, style: Any, layout: An
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.name)
-def test_every_encoding_says_the_same(tmp_path: Path, syntax: str) -> None:
-    write_lax(tmp_path / "plain", "lax_4c", frames=2)
-    write_lax(tmp_path / "coded", "lax_4c", frames=2, transfer_syntax=syntax)
+@pytest.mark.parametrize("style", ["philips", "enhanced"])
+def test_every_encoding_says_the_same(tmp_path: Path, syntax: str, style: Any) -> None:
+    write_lax(tmp_path / "plain", "lax_4c", frames=2, style=style)
+    write_lax(tmp_path / "coded", "lax_4c", frames=2, style=style, transfer_syntax=syntax)
     plain, coded = read_headers(tmp_path / "plain").instances, read_headers(tmp_path / "coded").instances
     assert coded["transfer_syntax"].to_list() == [syntax] * 2
     assert coded["has_pixels"].all()
@@ -206,6 +207,26 @@ def test_frames_of_enhanced_objects_must_be_described(tmp_path: Path) -> None:
     broken = read_headers(tmp_path)
     assert broken.instances.is_empty()
     assert "describes 5 frames and promises 6" in broken.problems["sentence"][0]
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_frames_say_what_pydicom_reads_of_them(tmp_path: Path, syntax: str) -> None:
+    def extend(dataset: Dataset, _slice: int, _frame: int) -> None:
+        for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+            cardiac, modifier = Dataset(), Dataset()
+            cardiac.NominalPercentageOfCardiacPhase, cardiac.RRIntervalTimeNominal = 25.0 * number, 800.0
+            modifier.InversionTimes = [90.0 + number, 7.0]
+            group.CardiacSynchronizationSequence = DicomSequence([cardiac])
+            group.MRModifierSequence = DicomSequence([modifier])
+            group["MRModifierSequence"].is_undefined_length = True
+        dataset["PerFrameFunctionalGroupsSequence"].is_undefined_length = True
+
+    (path,) = write_sax(tmp_path, slices=2, frames=3, style="enhanced", edit=extend, transfer_syntax=syntax)
+    table, groups = read_headers(tmp_path).instances, dcmread(path).PerFrameFunctionalGroupsSequence
+    positions = [list(group.PlanePositionSequence[0].ImagePositionPatient) for group in groups]
+    assert [list(row) for row in table.select(POSITION).rows()] == positions
+    assert table["trigger_time_ms"].to_list() == [200.0 * number for number in range(6)]
+    assert table["inversion_time_ms"].to_list() == [90.0 + number for number in range(6)]
 
 
 def test_links_neither_loop_nor_lead_outside(tmp_path: Path) -> None:
