@@ -358,3 +358,20 @@ def test_hashed_ids_of_a_folder_are_found_by_its_key(truth: Path, predicted: Pat
     ]
     assert not any("SIM000" in text or "nobody" in text or str(tmp_path) in text for text in written)
     assert run(["evaluate", str(tmp_path / "hashed"), "--reference", str(true), "-o", str(tmp_path / "o"), *ALL]) == 66
+
+
+def test_people_are_points_where_no_number_is_too_small(tmp_path: Path) -> None:
+    """`--min-cell 1` hides nothing, as `--no-suppress`: the page says so, and a figure shows each person."""
+    who = [f"sub-{k}" for k in range(6)]
+    for name, more in (("ours", 0.0), ("true", 1.5)):
+        values = [50.0 + 3 * k + more * (k % 3) for k in range(6)]
+        pl.DataFrame({"participant_id": who, "lvef_pct": values}).write_csv(tmp_path / f"{name}.csv")
+    asked = ["evaluate", str(tmp_path / "ours.csv"), "--reference", str(tmp_path / "true.csv"), "-q"]
+    for out, options in (("hidden", []), ("shown", ["--min-cell", "1"])):
+        assert run([*asked, "-o", str(tmp_path / out), *options]) == 0
+    rows = [pl.read_parquet(tmp_path / out / "estimates.parquet") for out in ("hidden", "shown")]
+    n = [table.filter(analysis="bland_altman")["n"].to_list() for table in rows]
+    assert n == [[None], [1] * 6]
+    hidden, shown = ((tmp_path / out / "report.html").read_text() for out in ("hidden", "shown"))
+    assert "Too few people for a figure: LV ejection fraction." in hidden and "Not cleared for release" not in hidden
+    assert "Not cleared for release." in shown and "Difference against mean, LV ejection fraction" in shown
