@@ -21,7 +21,7 @@ def estimate_words(analyses: Mapping[str, str]) -> dict[str, Entry]:
         "upper": entry("Upper limit of the 95 % confidence interval."),
         "se": entry("Standard error; of cox and fine_gray that of the log hazard ratio."),
         "p": entry("Two-sided p value."),
-        "q": entry("p adjusted for several phenotypes (Benjamini-Hochberg)."),
+        "q": entry("p adjusted for several tests: phenotypes of a model, or gaps; `--multiplicity` says how."),
         "unit": entry("Unit of the estimate, or what a hazard ratio is per."),
         "suppressed": entry("Whether disclosure control took numbers of this row away."),
         "rounded": entry("Counts of this row may be rounded to multiples of this number; empty where they are exact."),
