@@ -11,6 +11,7 @@ from cinema_cli.analysis.disclosure.secondary import Cells, Key, matrix_of
 from cinema_cli.analysis.statistics.outcome import Floats
 
 _GUESSES = 4  # directions in which all small counts are moved together, before any is looked at alone
+_ONE_PERSON = 1
 _NOTHING = 1e-6  # rounding of the solver
 
 
@@ -23,7 +24,8 @@ def rounded_instead(cells: Cells, hidden: set[Key], *, min_cell: int) -> dict[Ke
     """
     while True:
         reader = _reader(cells, hidden, min_cell)
-        exact = [key for key, (low, high) in reader.ranges(small=True).items() if low == high]
+        small = reader.ranges(small=True) if min_cell > _ONE_PERSON + 1 else {}  # else each is known to be one
+        exact = [key for key, (low, high) in small.items() if low == high]
         beside = {_smallest_beside(cells, key, hidden) for key in exact} - {None}
         if not beside:
             break

@@ -126,11 +126,12 @@ def _changed(rows: Rows, changes: Mapping[int, Changes], left_out: Collection[in
         if k in left_out:
             continue
         new = {**row, **changes.get(k, {})}
-        if k in changes and not _is_of_quarter(row):
+        if k in changes and not _loses_by_rule(row):
             new["suppressed"] |= any(row[name] is not None and new[name] is None for name in ("n", "events"))
         made.append(new)
     return pl.DataFrame(made, schema=SCHEMA)
 
 
-def _is_of_quarter(row: Row) -> bool:
-    return bool(row["analysis"] in BY_CURVE and row["model"] == "quantile")
+def _loses_by_rule(row: Row) -> bool:
+    """Whether rows of this kind have no events, small or not."""
+    return row["analysis"] in CURVES or bool(row["analysis"] in BY_CURVE and row["model"] == "quantile")

@@ -4,10 +4,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cinema_cli.analysis.disclosure.adjustment import shifts
 from cinema_cli.analysis.disclosure.rounding import in_units, nearest, unit_below
-from cinema_cli.analysis.disclosure.rows import Changes, Rows, scope_of
+from cinema_cli.analysis.disclosure.rows import Changes, Row, Rows, scope_of
 
 People = tuple[str, str, str, str]  # outcome, model, term, group
+_UNITS = 1.5  # of the smallest cell as a share of everybody: a unit of curves of parts is the round one below
+_ENOUGH = 5  # smallest cells of events, with which a part's curve is one of those that make up everybody's
 _NUMBERS = ("n", "events", "estimate", "lower", "upper", "se")
 
 
@@ -35,8 +38,9 @@ def thinned(
     Points where fewer than `min_cell` are at risk are left out. Of the others stay those until which at least
     `min_cell` events came since the last one, in its curve and in everybody else, and that many or none are to come: a
     missing point tells that fewer came, not whether or when one did. A curve without any has points without numbers.
-    Numbers at risk are rounded to `min_cell`. Curves of a part of the people have all their numbers rounded: to a unit
-    that is about `min_cell` of everybody, so that everybody less the parts tells no few others.
+    Numbers at risk are rounded to `min_cell`. Curves of a part of the people are rounded to a unit that is about
+    `min_cell` of everybody, so that everybody less the parts tells no few others; they have no events, which rounded in
+    another way would narrow what that leaves open; and they are moved by up to two units, see `shifts`.
 
     `totals` are all events of the people of a curve, by outcome and scope; of rows `withheld` these, or the size, are
     hidden; `told` are everybody's events of an outcome until a time.
@@ -45,6 +49,9 @@ def thinned(
     curves = _curves(points, totals=totals, withheld=withheld, told=told or {})
     kept = {key: set(_kept(curve, curves.get((key[0], "overall", "", "")), min_cell)) for key, curve in curves.items()}
     largest = max((max(curve.at_risk.values()) for curve in curves.values()), default=1)
+    unit = unit_below(min(_UNITS * min_cell / largest, 0.5))
+    large = {key for key, curve in curves.items() if curve.total >= _ENOUGH * min_cell and not curve.withheld}
+    moved = shifts(points, large, unit=unit)
     changes: dict[int, Changes] = {}
     left_out: set[int] = set()
     for number, row in points:
@@ -57,14 +64,16 @@ def thinned(
             is_part, hides = key[1] != "overall", curves[key].withheld
             coarse: Changes = {"n": None if hides else nearest(row["n"], min_cell), "rounded": min_cell}
             if is_part or hides:
-                coarse |= {"events": nearest(row["events"], min_cell)}
-                coarse |= _within_0_and_1(in_units(row, unit_below(min(min_cell / largest, 0.5))))
+                coarse["events"] = None
+                coarse |= _in_units(row, unit, moved.get(number, 0.0))
             changes[number] = coarse
     return changes, left_out
 
 
-def _within_0_and_1(numbers: dict[str, float]) -> Changes:
-    return {name: min(max(value, 0.0), 1.0) for name, value in numbers.items()}
+def _in_units(row: Row, unit: float, shift: float) -> Changes:
+    """The numbers of a point, moved and rounded, from 0 to 1."""
+    moved = {name: row[name] + shift if row[name] is not None else None for name in ("estimate", "lower", "upper")}
+    return {name: min(max(value, 0.0), 1.0) for name, value in in_units({**row, **moved}, unit).items()}
 
 
 def people_of(row: Mapping[str, str]) -> People:

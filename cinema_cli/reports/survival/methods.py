@@ -228,7 +228,8 @@ def _disclosure(facts: SurvivalFacts) -> str:
     return (
         f"Counts from 1 to {n} people and what is computed from them are suppressed; counts from which they could be "
         f"found are rounded to multiples of {facts.min_cell}, or suppressed too. Curves have points where as many "
-        f"events came since the last one; numbers at risk, and curves of parts of the people, are rounded likewise."
+        f"events came since the last one; numbers at risk are rounded likewise, and curves of parts of the people to "
+        f"about as many."
     )
 
 
