@@ -419,7 +419,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(
     for name in "ABCD":
         write_heart(cohort / name, name)
     out = tmp_path / "out"
-    command = [*PROGRAM, "2", "analyse", str(cohort), "-o", str(out), "--no-masks", "--jobs", "1", "--batch-size", "2"]
+    command = [*PROGRAM, "4", "analyse", str(cohort), "-o", str(out), "--no-masks", "--jobs", "1", "--batch-size", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         while not read_records(out):
             time.sleep(0.05)
