@@ -13,6 +13,7 @@ import pytest
 
 from cinema_cli.commands.run_environment import peak_memory_gb
 from cinema_cli.domain.errors import ConfigError, StudyError, UnavailableError
+from cinema_cli.inference import device as device_module
 from cinema_cli.inference import device_process
 from cinema_cli.inference.batching import Call, Request
 from cinema_cli.inference.device import Device, DeviceOptions, Restarted, running_device
@@ -44,6 +45,21 @@ def test_it_says_what_it_loaded(device: Device) -> None:
     assert (device.facts.precision, device.facts.device, device.facts.columns) == ("fp32", "cpu", ())
     assert device.facts.uses[0].sha256 and not device.facts.embeds
     assert peak_memory_gb()["largest_child"] >= round(device.peak_bytes / 2**30, 3) > 0
+
+
+def test_folders_of_killed_runs_go_those_of_live_ones_anywhere_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/tmp may be shared with containers whose process numbers mean others."""
+    monkeypatch.setattr(device_module, "_short_folder", lambda: tmp_path)
+    gone = 2**22 + 1  # no process has this number
+    dead, alive = (tmp_path / f"{device_module._prefix()}{pid}-x" for pid in (gone, os.getpid()))
+    elsewhere = tmp_path / f"cinema-run-{'0' * 8}-{gone}-x"
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir()
+    with running_device(DeviceOptions()):
+        assert len(list(tmp_path.glob(f"{device_module._prefix()}{os.getpid()}-*"))) == 2
+    assert sorted(tmp_path.iterdir()) == sorted([alive, elsewhere])
 
 
 @pytest.mark.usefixtures("one_thread")

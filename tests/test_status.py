@@ -131,11 +131,12 @@ def test_a_live_lock_goes_by_force_alone(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path: Path) -> None:
     path = elsewhere(tmp_path, token="t", age_s=500)
-    for name, age_s in (("run-a.part", 500), ("b.now", 500), ("run-c.part", 1)):
-        (path.parent / name).touch()
-        os.utime(path.parent / name, (path.stat().st_mtime + 500 - age_s,) * 2)
+    half = {age_s: path.parent / f".run-{age_s}.json.00000000-1-00000000.part" for age_s in (500, 1)}
+    for age_s, one in half.items():
+        one.touch()
+        os.utime(one, (path.stat().st_mtime + 500 - age_s,) * 2)
     assert run(["unlock", str(tmp_path)]) == 0
-    assert [one.name for one in path.parent.iterdir()] == ["run-c.part"]
+    assert list(path.parent.iterdir()) == [half[1]]
 
 
 @pytest.mark.parametrize("command", ["status", "unlock"])

@@ -37,8 +37,7 @@ def unlock(
 
     if not folder.is_dir():
         raise InputError(f"no folder {folder}", hint="Give the output folder of `cinema analyse`.", code="no_output")
-    place = folder / LOCK_NAME
-    now = disk_now(place) if place.is_dir() else 0.0
+    now = disk_now(folder) if (folder / LOCK_NAME).is_dir() else 0.0
     locks = owners(folder, now=now)
     gone = [lock for lock in locks if force or not lock.alive]
     live = [lock for lock in locks if lock not in gone]

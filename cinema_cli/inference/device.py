@@ -17,12 +17,12 @@ from cinema_cli.inference.device_process import serve
 from cinema_cli.inference.engine_facts import EngineFacts
 from cinema_cli.inference.remote import RemoteEngine
 from cinema_cli.io.memory import process_bytes
+from cinema_cli.io.process_names import began, machine, machine_mark
 from cinema_cli.io.processes import deaf_children
 
 MOST_STARTS = 10  # a device that dies more often is not going to live
 STOP_SECONDS = 10.0
-_PREFIX = "cinema-run-"
-_LONGEST_FOLDER = 60  # bytes: the name of a socket may have 103 on some systems
+_LONGEST_FOLDER = 50  # bytes: the name of a socket may have 103 on some systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +176,22 @@ def _short_folder() -> Path:
 
 def _sweep() -> None:
     """Take away the folders of runs that were killed."""
-    for folder in _short_folder().glob(f"{_PREFIX}*-*"):
-        number = folder.name.removeprefix(_PREFIX).split("-")[0]
-        if number.isdecimal() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+    for folder in _short_folder().glob(f"{_prefix()}*-*") if machine() else ():
+        number = folder.name.removeprefix(_prefix()).split("-")[0]
+        if number.isdecimal() and not began(int(number)):
             shutil.rmtree(folder, ignore_errors=True)  # another user's stays: it may not be removed
+
+
+def _prefix() -> str:
+    """What names of folders begin with where a number of a process means one of ours: /tmp may be shared."""
+    return f"cinema-run-{machine_mark()}-"
 
 
 @contextlib.contextmanager
 def running_device(options: DeviceOptions) -> Iterator[Device]:
     """A device process for as long as the block lasts."""
     _sweep()
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_short_folder()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-", dir=_short_folder()))
     try:
         device = Device(options, folder)
         try:

@@ -9,8 +9,8 @@ from cinema_cli.domain.errors import LockedError
 from cinema_cli.io.atomic import output_errors
 from cinema_cli.io.holds import Hold, Owner, as_dict, hold, holds, owner_of, utc_now
 from cinema_cli.io.ledger import StudyIds
+from cinema_cli.io.leftovers import clear_leftovers
 from cinema_cli.io.lock import LOCK_NAME, lock_path, owners
-from cinema_cli.io.process_names import DEAD_AFTER_SECONDS
 
 _STUDY = "study-"
 
@@ -74,12 +74,12 @@ def clear_claims(out: Path, *, now: float) -> int:
     """
     folder = out / LOCK_NAME
     stale = [one.path for one in claims(out, now=now) if not one.alive]
-    half = [path for kind in ("*.part", "*.now") for path in folder.glob(kind)]
     with output_errors(folder):
-        for path in (*stale, *(path for path in half if now - path.stat().st_mtime > DEAD_AFTER_SECONDS)):
+        for path in stale:
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # others are in it, or it is not there
-            folder.rmdir()
+    clear_leftovers(folder)
+    with suppress(OSError):  # others are in it, or it is not there
+        folder.rmdir()
     return len(stale)
 
 

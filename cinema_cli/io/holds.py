@@ -19,6 +19,7 @@ from time import sleep
 from typing import Any
 
 from cinema_cli.io.atomic import output_errors
+from cinema_cli.io.leftovers import disk_time, half_written
 from cinema_cli.io.process_names import DEAD_AFTER_SECONDS, began, machine
 
 _TRIES = 6
@@ -115,13 +116,8 @@ def holds(folder: Path, prefix: str) -> Iterator[Hold]:
 
 def disk_now(folder: Path) -> float:
     """Now, by the clock of the disk that `folder` is on. Raises OutputError."""
-    probe = folder / f"{secrets.token_hex(8)}.now"
     with output_errors(folder):
-        try:
-            probe.touch()
-            return probe.stat().st_mtime
-        finally:
-            probe.unlink(missing_ok=True)
+        return disk_time(folder)
 
 
 def utc_now() -> str:
@@ -131,7 +127,7 @@ def utc_now() -> str:
 
 def _place(path: Path, says: Mapping[str, Any]) -> float:
     """Write a file that is whole as soon as it is seen; its time."""
-    beside = path.with_suffix(".part")
+    beside = half_written(path)
     for _ in range(_TRIES):
         path.parent.mkdir(exist_ok=True)
         try:

@@ -3,6 +3,7 @@
 import os
 import socket
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 
 DEAD_AFTER_SECONDS = 120.0  # of silence, for a process that cannot be looked for
@@ -16,6 +17,12 @@ def machine() -> str:
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return f"{socket.gethostname()} no /proc" if not Path("/proc/self").exists() else ""
+
+
+@cache
+def machine_mark() -> str:
+    """`machine` in the 8 letters that stand in names of files."""
+    return blake2b(machine().encode(), digest_size=4).hexdigest()
 
 
 def began(pid: int) -> str:
