@@ -16,6 +16,7 @@ from cinema_cli.commands.cohort_analyses import analyse_people, cohort_fairness
 from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.io.identity import keyed_hash
+from cinema_cli.io.lock import run_lock
 
 FEW = ["--permutations", "39", "--bootstrap", "39", "--no-progress"]
 
@@ -168,11 +169,26 @@ def test_a_reference_is_compared_first(tmp_path: Path) -> None:
     ours.with_columns(pl.col("lvef_pct") + 1.5).write_csv(tmp_path / "truth.csv")
     asked = ["fairness", str(out), "--groups", "sex", "--reference", str(tmp_path / "truth.csv"), *FEW, "-q"]
     assert run(asked) == 0
-    assert (out / "evaluation" / "report.html").exists()
+    assert (out / "fairness" / "evaluation" / "report.html").exists()
+    assert not (out / "evaluation").exists()  # where another evaluation may lie
     rows = pl.read_parquet(out / "fairness" / "estimates.parquet")
     errors = rows.filter(pl.col("analysis") == "group_metric", pl.col("term") == "lvef_pct", pl.col("group") != "")
     assert errors.height and errors.filter(pl.col("estimate").abs().is_close(1.5)).height
     assert run([*asked, "--evaluation", str(out / "evaluation")]) == 2
+    (out / "elsewhere").mkdir()
+    (out / "elsewhere" / "report.html").touch()
+    assert run([*asked, "--out", str(out / "elsewhere")]) == 2
+    assert [path.name for path in (out / "elsewhere").iterdir()] == ["report.html"]  # nothing was compared first
+
+
+def test_the_audit_of_a_cohort_waits_for_no_other_run_and_writes_beside_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = a_folder(tmp_path / "out", evaluated=False)
+    with run_lock(out / "fairness"):
+        analyse_people(out, out / "people.csv", command="cinema analyse", jobs=1, hash_key=None)
+        assert "no audit of fairness: another run works on" in capsys.readouterr().err
+    assert not (out / "fairness").exists()
 
 
 @pytest.fixture(scope="module")

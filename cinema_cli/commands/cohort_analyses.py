@@ -10,7 +10,7 @@ from cinema_cli.analysis.fairness.settings import FairnessSettings
 from cinema_cli.analysis.survival.columns import outcome_columns
 from cinema_cli.analysis.survival.reading import read_outcomes
 from cinema_cli.analysis.survival.settings import SurvivalSettings
-from cinema_cli.commands import fairness_run, survival_run
+from cinema_cli.commands import fairness_inputs, fairness_run, survival_run
 from cinema_cli.commands.analysis_job import AnalysisJob
 from cinema_cli.commands.analysis_run import Done
 from cinema_cli.commands.fairness_asked import FairnessJob
@@ -18,6 +18,7 @@ from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.survival_asked import SurvivalJob
 from cinema_cli.domain.errors import CinemaError, fault_words
 from cinema_cli.io.hashed import digest
+from cinema_cli.io.lock import run_lock
 
 
 class _Ready(Protocol):
@@ -73,17 +74,25 @@ def cohort_fairness(out: Path, clinical: Path, *, command: str, jobs: int, hash_
         hash_key=hash_key,
         command=command,
     )
-    _made_once(job, fairness_run.prepare, fairness_run.carry_out)
+    _made_once(job, fairness_inputs.prepare, fairness_run.carry_out)
 
 
 def _made_once(job: _Job, prepare: Callable[[_Job], _Tables], carry_out: Callable[[_Job, _Tables], Done]) -> None:
-    """Carry out an analysis unless it was made of these files by this version."""
+    """Carry out an analysis unless it was made of these files by this version, under the lock of its folder.
+
+    Raises CinemaError.
+    """
     ready = prepare(job)
+    with run_lock(job.out):
+        if not _is_current(job, ready):
+            CONSOLE.info(f"{job.kind.name}: {carry_out(job, ready).report}")
+
+
+def _is_current(job: AnalysisJob, ready: _Ready) -> bool:
+    """Whether the folder was made of these files by this version."""
     try:
         run = json.loads((job.out / job.kind.run_name).read_text(encoding="utf-8"))
         made = [one["sha256"] for one in run["inputs"]]
-        is_current = run["version"] == __version__ and made == [digest(path)[0] for path in ready.inputs]
+        return bool(run["version"] == __version__) and made == [digest(path)[0] for path in ready.inputs]
     except (OSError, ValueError, LookupError, TypeError):
-        is_current = False
-    if not is_current:
-        CONSOLE.info(f"{job.kind.name}: {carry_out(job, ready).report}")
+        return False

@@ -1,6 +1,6 @@
 """An audit of fairness from its tables to its folder: read, compare, take small numbers out, write."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,24 +8,14 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import ANALYSES
 from cinema_cli.analysis.fairness.audit import audit
-from cinema_cli.analysis.fairness.failures import disagreement_metrics, failure_metrics
-from cinema_cli.analysis.fairness.groups import GroupColumn, group_columns
-from cinema_cli.analysis.fairness.metric import Metric, RankMetric
-from cinema_cli.analysis.fairness.outcomes import Followed, followed_people
-from cinema_cli.analysis.fairness.people import People, no_participants, read_people, read_people_table
+from cinema_cli.analysis.fairness.metric import Metric
 from cinema_cli.analysis.fairness.release import released
-from cinema_cli.analysis.fairness.segmentation import EVALUATION_TABLE, evaluation_metrics, read_evaluation
-from cinema_cli.analysis.survival.columns import Columns
-from cinema_cli.analysis.survival.door import read_analysis_table
-from cinema_cli.analysis.survival.reading import read_outcomes, read_phenotypes
 from cinema_cli.analysis.survival.table import PARTICIPANT
 from cinema_cli.commands.analysis_files import (
     Contents,
     RunFacts,
     check_folder_of,
     digests_of,
-    each_once,
-    phenotype_table,
     run_facts,
     shown_count,
     write_folder,
@@ -33,45 +23,35 @@ from cinema_cli.commands.analysis_files import (
 from cinema_cli.commands.analysis_run import Done, logged, say_step
 from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.fairness_asked import FairnessJob
+from cinema_cli.commands.fairness_inputs import EVALUATION, Prepared, prepare
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import utc_now
-from cinema_cli.domain.errors import InputError
 from cinema_cli.io.dictionary import entry
-from cinema_cli.io.predictions import PREDICTIONS
 from cinema_cli.reports.fairness import FairnessFacts, render_fairness
 
-EVALUATION = EvaluationJob.kind.name  # the folder beside, where none is named
 _SETTINGS = (
     *("groups", "covariates", "reference", "outcome", "horizon", "time_unit", "n_permutations", "n_resamples"),
     *("multiplicity", "min_cell", "suppressed", "seed"),
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
-    """What was read: people, their groups, what is compared."""
-
-    inputs: tuple[Path, ...]
-    people: People
-    columns: tuple[GroupColumn, ...]
-    metrics: tuple[Metric | RankMetric, ...]
-    followed: Followed | None
-    reference: str
-
-
 def run_fairness(job: FairnessJob) -> Done:
     """Compare and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
     if job.reference is not None:
+        check_folder_of(job, inputs=())
         job = replace(job, evaluation=_evaluated(job, job.reference))
     ready = prepare(job)
     return logged(job, lambda: carry_out(job, ready), inputs=ready.inputs)
 
 
 def _evaluated(job: FairnessJob, reference: Path) -> Path:
-    """Compare with a reference as `cinema evaluate` does; the folder that this wrote. Raises CinemaError."""
+    """Compare with a reference as `cinema evaluate` does; the folder that this wrote, below that of the audit.
+
+    Raises CinemaError.
+    """
     from cinema_cli.commands.evaluate_run import run_evaluation
 
-    out = (job.source if job.source.is_dir() else job.out) / EVALUATION
+    out = job.out / EVALUATION
     masks, values = (reference, None) if reference.is_dir() else (None, reference)
     run_evaluation(
         EvaluationJob(
@@ -90,66 +70,6 @@ def _evaluated(job: FairnessJob, reference: Path) -> Path:
         )
     )
     return out
-
-
-def prepare(job: FairnessJob) -> Prepared:
-    """Read the tables; nothing is written. Raises InputError, ConfigError, UsageError."""
-    folder = job.evaluation or job.source / EVALUATION
-    evaluation = read_evaluation(folder)
-    if evaluation is None and job.evaluation is not None:
-        raise InputError(
-            f"no {EVALUATION_TABLE.name} in {job.evaluation}",
-            hint="Give the folder that `cinema evaluate` wrote.",
-            code="no_evaluation",
-        )
-    inputs = _inputs(job, folder if evaluation is not None else None)
-    check_folder_of(job, inputs=inputs)
-    columns = _columns(job)
-    people = read_people(
-        job.source,
-        job.people,
-        age_bands=job.age_bands,
-        id_column=job.columns.participant,
-        cluster=job.cluster,
-        hash_key=job.hash_key,
-    )
-    for name in job.settings.adjust:
-        people.column(name)  # that it is there is checked before anything is written
-    followed = None
-    if job.outcomes is not None:
-        table = read_analysis_table(
-            job.source, job.outcomes, columns=columns, time_unit=job.time_unit, hash_key=job.hash_key
-        )
-        for said, ids in table.warnings:
-            CONSOLE.warn(said, aside=ids)
-        followed = followed_people(people, table)
-        followed.horizon(job.settings.horizon)  # that something can be said of it is checked here too
-    metrics: list[Metric | RankMetric] = [*failure_metrics(people), *disagreement_metrics(people, job.source)]
-    if evaluation is not None:
-        metrics += evaluation_metrics(people, evaluation)
-    if not metrics and followed is None:
-        raise InputError(
-            f"{job.source.name} says nothing that could be compared: no status, phenotypes or checks of ours",
-            hint="Give the output folder of `cinema analyse`, --evaluation or --outcomes.",
-            code="nothing_to_compare",
-        )
-    reference = f"the reference of {folder.name}" if evaluation is not None else ""
-    return Prepared(inputs, people, group_columns(people, job.groups), tuple(metrics), followed, reference)
-
-
-def _columns(job: FairnessJob) -> Columns:
-    """Columns of the outcomes, with that of --id-column where their tables have it.
-
-    Raises ConfigError where no table has it, InputError.
-    """
-    if not (named := job.columns.participant):
-        return job.columns
-    tables = [read_phenotypes(job.source), *([read_outcomes(job.outcomes)] if job.outcomes else [])]
-    if any(table.has(named) for table in tables):
-        return job.columns
-    if job.people is None or not read_people_table(job.people).has(named):
-        raise no_participants(tables[0], named)
-    return replace(job.columns, participant="")
 
 
 def carry_out(job: FairnessJob, ready: Prepared) -> Done:
@@ -183,20 +103,6 @@ def carry_out(job: FairnessJob, ready: Prepared) -> Done:
         "gaps_q_below_0.05": gaps.filter(pl.col("q") < 0.05).select("model", "term", "group", "q").to_dicts(),
     }
     return Done(job, estimates, summary)
-
-
-def _inputs(job: FairnessJob, evaluation: Path | None) -> tuple[Path, ...]:
-    """Files that are read, each once."""
-    predictions = job.source / PREDICTIONS
-    return each_once(
-        (
-            phenotype_table(job.source),
-            job.people,
-            job.outcomes,
-            evaluation / EVALUATION_TABLE if evaluation else None,
-            predictions if predictions.is_file() else None,
-        )
-    )
 
 
 def _rows(ready: Prepared) -> pl.DataFrame:
