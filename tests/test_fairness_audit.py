@@ -305,6 +305,41 @@ def test_a_hidden_figure_does_not_come_back_through_its_gap() -> None:
     assert released(table_of(rows), min_cell=1).equals(table_of(rows))
 
 
+def with_a_few() -> pl.DataFrame:
+    """An audit of errors in two large groups of ethnicity and four others, and in two sexes."""
+    rng = np.random.default_rng(3)
+    people = some_people(ethnicity=["a"] * 200 + ["b"] * 100 + ["c"] * 4, sex=["F", "M"] * 152)
+    error = Metric("mae", "x", Better.LOWER, rng.gamma(4.0, size=304))
+    return audit(people, group_columns(people, ["ethnicity", "sex"]), [error], QUICK).estimates
+
+
+def mean_of_few(table: pl.DataFrame) -> float | None:
+    """The mean of the four, by the exact gap and ratio of the other two groups; None where these are hidden."""
+    gap, ratio = (one(table, kind, group="ethnicity")["estimate"] for kind in ("gap", "ratio"))
+    if gap is None or ratio is None:
+        return None
+    high = gap / (1 - ratio)
+    shown = [one(table, "group_metric", model="mae", group=f"ethnicity={name}")["estimate"] for name in "ab"]
+    a, b = (high, high - gap) if shown[0] > shown[1] else (high - gap, high)
+    return float(304 * one(table, "group_metric", model="mae", group="")["estimate"] - 200 * a - 100 * b) / 4
+
+
+def test_the_mean_of_few_does_not_come_back_through_gaps_of_the_others() -> None:
+    table = with_a_few()
+    shown = released(table, min_cell=10)
+    truth = np.random.default_rng(3).gamma(4.0, size=304)[300:].mean()
+    assert mean_of_few(table) == pytest.approx(truth) and mean_of_few(shown) is None
+    figures = (pl.col("analysis") == "group_metric") & (pl.col("model") == "mae") & (pl.col("group") != "")
+    for column, is_changed in (("ethnicity", True), ("sex", False)):
+        of_column = figures & pl.col("group").str.starts_with(column)
+        old, new = (t.filter(of_column)["estimate"] for t in (table, shown))
+        assert (old != new).all() == is_changed
+        for kind in ("gap", "ratio", "worst_group", "skewed_error_ratio"):
+            row = one(shown, kind, group=column)
+            assert (row["estimate"] is None) == (row["lower"] is None) == row["suppressed"] == is_changed
+            assert row["p"] is not None and one(shown, f"{kind}_null", group=column)["estimate"] is not None
+
+
 def test_nothing_small_is_released(estimates: pl.DataFrame) -> None:
     shown = released(estimates, min_cell=10)
     for name in ("n", "events"):

@@ -6,6 +6,7 @@ from typing import Any
 
 _STEPS = (5.0, 2.0, 1.0)  # times a power of ten: round units
 _SAME = 1e-9  # relative; how near to a round unit a number is one
+_LEVELS = (0.001, 0.01, 0.049, 0.1, 0.2, 0.5, 1.0)  # of p values; pages ask what is below 0.05
 
 
 def nearest(value: float, base: int) -> int:
@@ -38,8 +39,16 @@ def away_from_zero(value: float, unit: float) -> float:
     return math.copysign(to_unit(unit * math.ceil(abs(value) / unit - _SAME), unit), value)
 
 
+def level_of(p: float | None) -> float | None:
+    """A p value as the level that it is not above, of 0.001, 0.01, 0.049, 0.1, 0.2, 0.5 and 1."""
+    return None if p is None else next((level for level in _LEVELS if p <= level), 1.0)
+
+
 def in_units(row: Mapping[str, Any], unit: float) -> dict[str, float]:
-    """An estimate in a round unit; its limits as far from it as they were, or the part of a unit farther."""
+    """An estimate in a round unit; its limits as far from it as they were, or the part of a unit farther; p as level.
+
+    Exact p and q would give the estimate back.
+    """
     estimate = row["estimate"]
     if estimate is None:
         return {}
@@ -49,4 +58,7 @@ def in_units(row: Mapping[str, Any], unit: float) -> dict[str, float]:
             coarse[name] = to_unit(coarse["estimate"] + away_from_zero(limit - estimate, unit), unit)
     if (se := row["se"]) is not None:
         coarse["se"] = away_from_zero(se, unit)
+    for name in ("p", "q"):
+        if (level := level_of(row[name])) is not None:
+            coarse[name] = level
     return coarse

@@ -1,30 +1,53 @@
 """What of an audit may be released: small counts go, and gaps from which a hidden figure could be computed back."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
 from cinema_cli.analysis.disclosure.control import suppressed
+from cinema_cli.analysis.disclosure.rounding import level_of
 from cinema_cli.analysis.disclosure.rows import columns_of
 from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.analysis.statistics.group_gaps import Apart
 
 _APART = (*(str(way) for way in Apart), "gap_adjusted")
-_SUBJECT = ("outcome", "model", "term")
+_FIGURE = ("n", "events", "estimate", "lower", "upper")
+Row = Mapping[str, Any]
 
 
 def released(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
-    """The table as `suppressed` leaves it, without gaps between groups one of whose figures that took away.
+    """The table as `suppressed` leaves it, without the size of gaps between groups any of whose figures it changed.
 
-    With the figure of the other group a gap would give it back. Their p and q stay, and what permutations show.
+    Exact gaps would give figures back that are hidden or rounded, and with everybody's those of the few. What
+    permutations show stays, p and q as in `level_of`.
     """
     if min_cell <= 1:
         return estimates
-    shown = suppressed(estimates, min_cell=min_cell).with_columns(had=estimates["estimate"].is_not_null())
-    column = pl.col("group").map_elements(columns_of, return_dtype=pl.String)
-    lost = shown.filter(
-        pl.col("analysis") == "group_metric", pl.col("group") != "", pl.col("had") & pl.col("estimate").is_null()
+    both = list(
+        zip(
+            estimates.iter_rows(named=True),
+            suppressed(estimates, min_cell=min_cell).iter_rows(named=True),
+            strict=True,
+        )
     )
-    lost = lost.select(*_SUBJECT, column.alias("group")).unique().with_columns(gives_back=pl.lit(value=True))
-    joined = shown.join(lost, on=[*_SUBJECT, "group"], how="left", nulls_equal=True, maintain_order="left")
-    taken = pl.col("analysis").is_in(_APART) & pl.col("gives_back").fill_null(value=False) & pl.col("had")
-    numbers = (pl.when(~taken).then(pl.col(name)).alias(name) for name in ("estimate", "lower", "upper"))
-    return joined.with_columns(*numbers, suppressed=pl.col("suppressed") | taken).select(*SCHEMA)
+    changed = {
+        _compared(old, columns_of(old["group"]))
+        for old, new in both
+        if old["analysis"] == "group_metric" and old["group"] and any(old[name] != new[name] for name in _FIGURE)
+    }
+    rows = [
+        _without_size(new) if old["analysis"] in _APART and _compared(old, old["group"]) in changed else new
+        for old, new in both
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _compared(row: Row, column: str) -> tuple[str, str, str, str]:
+    """The metric and the column of which groups are compared."""
+    return row["outcome"], row["model"], row["term"], column
+
+
+def _without_size(row: Row) -> Row:
+    tests = {name: level_of(row[name]) for name in ("p", "q")}
+    return {**row, **dict.fromkeys(("estimate", "lower", "upper", "se")), **tests, "suppressed": True}
