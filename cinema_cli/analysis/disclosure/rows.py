@@ -15,7 +15,7 @@ MODELS = ("cox", "fine_gray")
 CURVES = ("kaplan_meier", "cumulative_incidence")
 BY_CURVE = ("rmst", "survival_quantile")
 WHOLE = ("rate", "person_time")  # of all people of a group, whatever else is known of them
-_DIVIDED = "quantile", "calibration"  # parts of those who have a value
+_DIVIDED = "quantile", "calibration", "bland_altman"  # parts of those who have a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,9 @@ def sizes_of(rows: Rows) -> dict[str, int]:
     """Everybody and each group, by scope: how many people, whether or not they have a value of something."""
     sizes: dict[str, int] = defaultdict(int)
     for _, row in rows:
-        if row["n"] is not None and row["analysis"] != "flow" and scope_of(row) == "":
-            sizes[""] = max(sizes[""], row["n"])
+        scope = scope_of(row)
+        if row["n"] is not None and row["analysis"] not in ("flow", "counts") and _is_told(row, scope):
+            sizes[scope] = max(sizes[scope], row["n"])
     for _, row in rows:
         if row["analysis"] != "table_one" or row["model"] != "count" or not row["term"] or row["group"]:
             continue
@@ -65,25 +66,32 @@ def sizes_of(rows: Rows) -> dict[str, int]:
     return sizes
 
 
+def _is_told(row: Row, scope: str) -> bool:
+    """Whether no other row tells how many people a scope has: of an evaluation the most of whom anything is known."""
+    return scope == "" or row["analysis"] in EVALUATION_ANALYSES
+
+
 def of_some(rows: Rows, sizes: Mapping[str, int]) -> dict[int, int]:
-    """Rows of survival analyses that count those alone who have a value of something: of how many, by row number.
+    """Rows that count those alone who have a value of something: of how many, by row number.
 
     Such counts are never exact in a released table: their differences tell who lacks which value. Categories of Table 1
-    are no such rows: they are counts that add up.
+    are no such rows: they are counts that add up. Comparisons that were not whole (`counts`) always are.
     """
     divided: dict[tuple[str, str, str], dict[str, int]] = defaultdict(dict)
     for _, row in rows:
         if (place := _division(row)) and row["n"] is not None:
-            divided[place][row["group"]] = row["n"]
+            divided[place][row["group"] or row["level"]] = row["n"]
     whole, categories = sizes.get("", 0), categories_of(rows)
     found: dict[int, int] = {}
     for number, row in rows:
-        if row["n"] is None or row["analysis"] in ("flow", *WHOLE, *EVALUATION_ANALYSES):
+        if row["n"] is None or row["analysis"] in ("flow", *WHOLE):
             continue
         if row["analysis"] == "table_one" and row["term"] in categories and row["model"] != "smd":
             continue
         place, scope = _division(row), scope_of(row)
-        if place:
+        if row["analysis"] == "counts":
+            found[number] = max(whole, row["n"])
+        elif place:
             if sum(divided[place].values()) != whole:
                 found[number] = row["n"]
         elif row["n"] != sizes.get(scope, -1):
