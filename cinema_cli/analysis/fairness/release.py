@@ -12,15 +12,15 @@ from cinema_cli.analysis.estimates import SCHEMA
 from cinema_cli.analysis.statistics.group_gaps import Apart
 
 _APART = (*(str(way) for way in Apart), "gap_adjusted")
-_FIGURE = ("n", "events", "estimate", "lower", "upper")
 Row = Mapping[str, Any]
 
 
 def released(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     """The table as `suppressed` leaves it, without the size of gaps between groups any of whose figures it changed.
 
-    Exact gaps would give figures back that are hidden or rounded, and with everybody's those of the few. What
-    permutations show stays, p and q as in `level_of`.
+    Exact gaps would give figures back that are hidden or rounded, and with everybody's those of the few; beside figures
+    that stayed, of rounded numbers of people, they tell nothing more. What permutations show stays, p and q as in
+    `level_of`.
     """
     if min_cell <= 1:
         return estimates
@@ -34,7 +34,7 @@ def released(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     changed = {
         _compared(old, columns_of(old["group"]))
         for old, new in both
-        if old["analysis"] == "group_metric" and old["group"] and any(old[name] != new[name] for name in _FIGURE)
+        if old["analysis"] == "group_metric" and old["group"] and old["estimate"] != new["estimate"]
     }
     rows = [
         _without_size(new) if old["analysis"] in _APART and _compared(old, old["group"]) in changed else new
