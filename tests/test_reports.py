@@ -185,6 +185,7 @@ def a_cohort(
                 )
                 for name, values in numbers.items()
             ),
+            pl.Series("ed_frame", [9 if s == "done" else None for s in status], dtype=pl.Int64),  # see curves_of
             pl.Series(
                 "qc_gap_in_stack",
                 [None if status[i] != "done" else "flag" if i % 11 == 5 else "pass" for i in k],
@@ -627,17 +628,20 @@ def test_the_time_axis_says_from_when_it_counts(first_ms: float, said: str) -> N
 
 
 def test_beats_start_at_end_diastole_in_shares_of_it() -> None:
-    table = a_cohort(24).phenotypes
-    beats = beats_of(curves_of(table))
+    table, first = a_cohort(24).phenotypes, ("sub-00001", "ses-1")
+    told = {s.folder: s.ed_frame for s in studies(table)}
+    beats = beats_of(curves_of(table), told)
     assert len(beats) == table["lvedv_ml"].count()
-    share, volume = beats["sub-00001", "ses-1"]
+    share, volume = beats[first]
     assert (share[0], share[-1], volume[0], volume[-1]) == (0.0, 100.0, 100.0, 100.0)
     assert volume.min() == pytest.approx(100 - table["lvef_pct"][0])  # what is left at ES
     assert share[volume.argmin()] == pytest.approx(50.0)
+    share, volume = beats_of(curves_of(table), told | {first: 8})[first]  # the frame that was found, not the largest
+    assert volume[1] == volume.max() > 100.0 and share[volume.argmin()] == pytest.approx(100 * 7 / 12)
     gap = curves_of(table).with_columns(
         lv_smooth_ml=pl.when(participant_id="sub-00001", frame=4).then(None).otherwise("lv_smooth_ml")
     )
-    assert ("sub-00001", "ses-1") not in beats_of(gap)
+    assert first not in beats_of(gap, told) and first not in beats_of(curves_of(table), told | {first: None})
 
 
 def test_beats_are_lines_in_small_cohorts_and_a_band_in_large_ones() -> None:

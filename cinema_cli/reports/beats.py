@@ -1,6 +1,6 @@
 """The volume curves of a cohort laid over each other: every left ventricle from its own end-diastole, in shares."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -20,8 +20,8 @@ Beat = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def beats_figure(curves: pl.DataFrame | None, everyone: Sequence[Study]) -> tuple[Markup, str] | None:
-    """The figure and its caption; None where no study has a curve."""
-    beats = {} if curves is None else beats_of(curves)
+    """The figure and its caption; None where no study has a curve with a known end-diastole."""
+    beats = {} if curves is None else beats_of(curves, {s.folder: s.ed_frame for s in everyone})
     flagged = {s.folder for s in everyone if s.flags}
     marked = [beat for folder, beat in beats.items() if folder in flagged]
     if not beats:
@@ -42,20 +42,20 @@ def beats_figure(curves: pl.DataFrame | None, everyone: Sequence[Study]) -> tupl
     return charts.cycles(lines, marked, band=band, title=title), said
 
 
-def beats_of(curves: pl.DataFrame) -> dict[tuple[str, str], Beat]:
-    """Each study's smoothed LV curve from its largest volume on: share of the cycle (%), share of that volume (%).
+def beats_of(curves: pl.DataFrame, ed_frames: Mapping[tuple[str, str], int | None]) -> dict[tuple[str, str], Beat]:
+    """Each study's smoothed LV curve from its end-diastole on: share of the cycle (%), share of that volume (%).
 
-    Frames are taken as evenly spread over the cycle; the first is repeated at 100% to close it. Curves with fewer than
-    five frames, gaps or no volume are left out.
+    `ed_frames`: study -> frame of ED, counted from 0. Frames are taken as evenly spread over the cycle; the first is
+    repeated at 100% to close it. Curves with fewer than five frames, gaps, no volume or no known ED are left out.
     """
     known = curves.sort("participant_id", "session_id", "frame")
     volumes = known.group_by("participant_id", "session_id", maintain_order=True).agg("lv_smooth_ml")
     beats = {}
     for participant, session, values in volumes.iter_rows():
-        ml = np.array(values, dtype=np.float64)
-        if len(ml) < MIN_FRAMES or not np.isfinite(ml).all() or ml.max() <= 0:
+        ml, ed = np.array(values, dtype=np.float64), ed_frames.get((participant, session))
+        if ed is None or not MIN_FRAMES <= len(ml) > ed or not np.isfinite(ml).all() or ml[ed] <= 0:
             continue
-        rolled = np.roll(ml, -int(ml.argmax()))
+        rolled = np.roll(ml, -ed)
         closed = np.append(rolled, rolled[0])
         beats[participant, session] = np.linspace(0.0, 100.0, len(closed)), 100.0 * closed / closed[0]
     return beats

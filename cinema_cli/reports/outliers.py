@@ -55,6 +55,7 @@ class Study:
     values: Mapping[str, float | None]
     distance: float  # largest absolute robust z-score over the main phenotypes
     far: tuple[str, ...]  # numbers that make it an outlier, in words; empty where none does
+    ed_frame: int | None  # counted from 0
 
     @property
     def analysed(self) -> bool:
@@ -144,6 +145,7 @@ def _study(
         values=values,
         distance=max((abs(z) for z in scores.values() if np.isfinite(z)), default=0.0),
         far=tuple(_far_words(n, values[n], z) for n, z in sorted(far.items(), key=lambda item: -abs(item[1]))),
+        ed_frame=None if row.get("ed_frame") is None else int(row["ed_frame"]),
     )
 
 
