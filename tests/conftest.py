@@ -42,7 +42,7 @@ def golden_values_are_read(request: pytest.FixtureRequest) -> Iterator[None]:
     run = [item for item in request.session.items if item.getparent(pytest.Module) is module]
     if FUNCTIONS.is_dir() and not request.session.testsfailed and len(run) == len(list(module.collect())):
         unread = compared_by(module.path.stem) - READ
-        assert not unread, f"{module.path.name} does not compare {sorted(unread)}"
+        assert not unread, f"{module.path.name} does not read {sorted(unread)}"
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Which module of tests compares which golden value of statistics, and which are not compared and why.
 
-`conftest` sees after each module whether it has read what is said here, `test_golden_entries` whether this is said of
-every value there is.
+`conftest` sees after each module whether it has read what is said here (not whether it asserts it: see `recorded`),
+`test_golden_entries` whether this is said of every value there is.
 """
 
 import json

@@ -44,7 +44,8 @@ def a_folder(out: Path, *, n: int = N, evaluated: bool = True) -> Path:
     table.with_columns(missing).select(*PHENOTYPE_SCHEMA).write_parquet(out / "phenotypes.parquet")
     apart = rng.gamma(2.0, 0.02 + 0.02 * (sex == 1))
     pl.DataFrame(
-        {"participant_id": ids, "view": ["sax"] * n, "head_disagreement": apart, "other_point_disagreement_mm": apart}
+        {"participant_id": ids, "session_id": ["ses-1"] * n, "view": ["sax"] * n, "frame": [0] * n}
+        | {"head_disagreement": apart, "other_point_disagreement_mm": apart}
     ).write_parquet(out / "predictions.parquet")
     ethnicity = np.where(np.arange(n) < 6, "rare", np.where(rng.uniform(size=n) < 0.3, "b", "a"))
     pl.DataFrame(

@@ -1,4 +1,7 @@
-"""Values of golden files that know whether they were read, each by its path: file, entry and names below."""
+"""Values of golden files that know whether they were read, each by its path: file, entry and names below.
+
+Read is not compared: a loop over `items` or `values` reads all of them, whatever it does with them.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -3,10 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from cinema_cli.analysis.survival.columns import PARTICIPANT_NAMES, PARTICIPANT_WORDS
 from cinema_cli.commands import analysis_files
+from cinema_cli.commands.analysis_options import IdColumn
 from cinema_cli.commands.app import run
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import OutputError
@@ -42,6 +45,11 @@ def whole(folder: str = "out") -> dict[str, bytes]:
     return {path.as_posix(): path.read_bytes() for path in found}
 
 
+def test_help_and_errors_name_every_column_that_is_taken_for_ids() -> None:
+    assert all(name in PARTICIPANT_WORDS for name in PARTICIPANT_NAMES)
+    assert f"[default: {PARTICIPANT_WORDS}]" in get_args(IdColumn)[1].help
+
+
 @pytest.mark.parametrize("which", ["ours", "other"])
 @pytest.mark.parametrize("command", OTHER)
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ def whole(folder: str = "out") -> dict[str, bytes]:
         (lambda text: b"", 78, ".csv is empty"),
         (lambda text: text.splitlines()[0].encode(), 66, ".csv has no rows"),
         (lambda text: text.encode("utf-16"), 78, ".csv is UTF-16 text"),
-        (lambda text: text.replace("participant_id", "who").encode(), 78, "has no column participant_id or eid or id"),
+        (lambda text: text.replace("participant_id", "who").encode(), 78, f"has no column {PARTICIPANT_WORDS}"),
         (
             lambda text: (text + text.splitlines()[1]).encode(),
             78,

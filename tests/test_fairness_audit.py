@@ -287,6 +287,17 @@ def test_tables_of_people_that_do_not_fit(tmp_path: Path, text: str, error: type
         read_people(tmp_path / "p.csv", tmp_path / "q.csv")
 
 
+def test_columns_of_two_tables_whatever_their_names(tmp_path: Path) -> None:
+    """Cells of the table of people come first; those it lacks are of the other; nobody's column is lost."""
+    (tmp_path / "p.csv").write_text("participant_id,site,age,own_said\nsub-1,a,40,x\nsub-2,b,50,y\nsub-3,c,60,z\n")
+    (tmp_path / "q.csv").write_text("eid,site,age,site_said,_place\n2,B,,T,0\n1,,41,S,1\n")
+    rows = read_people(tmp_path / "p.csv", tmp_path / "q.csv").rows
+    assert rows.select("participant_id", "site", "site_said", "_place", "own_said", "eid").rows() == [
+        ("sub-1", "a", "S", "1", "x", "1"), ("sub-2", "B", "T", "0", "y", "2"), ("sub-3", "c", None, None, "z", None)
+    ]  # fmt: skip
+    assert rows["age"].cast(pl.Float64).to_list() == [41.0, 50.0, 60.0]
+
+
 def test_a_hidden_figure_does_not_come_back_through_its_gap() -> None:
     rows = [
         Estimate("group_metric", model="failed", term="analysis", n=200, events=28, estimate=0.14),

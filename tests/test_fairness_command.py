@@ -161,9 +161,8 @@ def test_a_folder_without_tables_and_a_table_without_anything(
     assert "nothing that could be compared" in " ".join(capsys.readouterr().err.split()).replace("says ", "")
 
 
-def test_a_reference_is_compared_first(tmp_path: Path) -> None:
+def test_a_reference_is_compared_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = a_folder(tmp_path / "out")
-    (out / "predictions.parquet").unlink()  # made without the columns of frames
     shutil.rmtree(out / "evaluation")
     ours = pl.read_parquet(out / "phenotypes.parquet").select("participant_id", "lvef_pct")
     ours.with_columns(pl.col("lvef_pct") + 1.5).write_csv(tmp_path / "truth.csv")
@@ -174,6 +173,13 @@ def test_a_reference_is_compared_first(tmp_path: Path) -> None:
     rows = pl.read_parquet(out / "fairness" / "estimates.parquet")
     errors = rows.filter(pl.col("analysis") == "group_metric", pl.col("term") == "lvef_pct", pl.col("group") != "")
     assert errors.height and errors.filter(pl.col("estimate").abs().is_close(1.5)).height
+    for lacking in ("frame", "participant_id"):
+        pl.read_parquet(out / "predictions.parquet").drop(lacking).write_parquet(out / "predictions.parquet")
+        capsys.readouterr()
+        assert run(["fairness", str(out), "--groups", "sex", *FEW]) == 66
+        assert f"predictions.parquet has no column {lacking}" in capsys.readouterr().err
+        assert run(["evaluate", str(out), "--reference", str(tmp_path / "truth.csv")]) == 66
+        assert f"predictions.parquet has no column {lacking}" in capsys.readouterr().err
     assert run([*asked, "--evaluation", str(out / "evaluation")]) == 2
     (out / "elsewhere").mkdir()
     (out / "elsewhere" / "report.html").touch()

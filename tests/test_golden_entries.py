@@ -1,4 +1,4 @@
-"""Every golden value of statistics is compared by a test, or it is said why not."""
+"""Every golden value of statistics is read by the tests that are to compare it, or it is said why not."""
 
 from pathlib import Path
 
@@ -18,6 +18,7 @@ def test_each_value_has_a_test_or_a_reason_and_nothing_here_is_stale() -> None:
 
 
 def test_reading_is_noted() -> None:
+    """Also by loops: that what is read is compared too is for a reviewer to see."""
     made = Recorded("made", {"a": 1, "b": {"c": [1, 2]}, "d": [{"e": 3}, {"e": 4}]})
     READ.clear()
     assert made["b"]["c"] == [1, 2] and made["d"][1]["e"] == 4

@@ -1,6 +1,7 @@
 """Images of a run found again by its log: DICOM and NIfTI; where they are not reachable, why."""
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -11,12 +12,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from cinema_cli.analysis.evaluation.frames import compared_frames
 from cinema_cli.analysis.evaluation.pairs import find_predictions, find_references, paired
+from cinema_cli.commands import worst_images
 from cinema_cli.commands.worst_images import Images
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.index import plan_of, scan, studies
 from cinema_cli.io.label_maps import LABEL_MAPS
 from cinema_cli.io.nifti import affine_ras
-from cinema_cli.io.run_input import MOST_FILES, cine_of, index_of, nifti_of, run_input
+from cinema_cli.io.run_input import MOST_FILES, RunInput, cine_of, index_of, nifti_of, run_input
 from cinema_cli.io.study import read_study
 
 
@@ -28,7 +30,9 @@ def log(out: Path, cohort: Path | None, *, n_files: int = 9, name: str = "1") ->
     (folder / "run.json").write_text(json.dumps({"n_files": n_files}))
 
 
-def test_the_image_of_a_dicom_cohort_is_under_masks_that_were_turned(tmp_path: Path) -> None:
+def test_the_image_of_a_dicom_cohort_is_under_masks_that_were_turned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cohort, out, truth = (tmp_path / name for name in ("cohort", "out", "truth"))
     write_heart(cohort / "p0", "P0", slices=3)
     index = scan(cohort)
@@ -53,6 +57,12 @@ def test_the_image_of_a_dicom_cohort_is_under_masks_that_were_turned(tmp_path: P
     pixels, why = Images(out).of(frame)
     assert why == "" and pixels is not None
     assert_allclose(pixels, cine.pixels[0, :, :, ::-1])
+    shutil.rmtree(cohort / "p0")
+    searched = list[RunInput]()
+    monkeypatch.setattr(worst_images, "index_of", lambda run: searched.append(run) or index_of(run))
+    images = Images(out)
+    refused = [images.of(frame) for _ in range(3)]
+    assert refused == [(None, refused[0][1])] * 3 and refused[0][1] and len(searched) == 1
 
 
 def test_the_image_of_a_nifti_cohort_is_found_by_the_name_of_its_mask(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from cinema_cli.inference.way_back import (
     labels_on_source,
     pixels_of,
     points_mm,
-    probabilities_on_source,
 )
 
 ACDC = Path("/work/shared/data/acdc-validation")
@@ -72,9 +71,7 @@ def test_what_lies_in_the_patient_comes_back_where_it_lies(
     pixel_mm: tuple[float, float], slice_mm: float, reverse: bool, aside: float
 ) -> None:
     """Known balls on the network's voxels return to the source's; an end may fall on either side of a slice."""
-    there, here, moved, alike = ball_there_and_back(
-        pixel_mm=pixel_mm, slice_mm=slice_mm, reverse=reverse, aside=aside
-    )
+    there, here, moved, alike = ball_there_and_back(pixel_mm=pixel_mm, slice_mm=slice_mm, reverse=reverse, aside=aside)
     assert moved[0].max() < 1.0 and moved[1].max() < slice_mm / 2 and alike > 0.8
     np.testing.assert_allclose(here, there, rtol=0.25)
 
@@ -103,17 +100,15 @@ def test_labels_of_cylinders_keep_their_volume_closely() -> None:
             assert area == pytest.approx(np.count_nonzero(labels[..., 0] == label), rel=0.01)
 
 
-def test_probabilities_sum_to_one_and_padding_is_dropped() -> None:
+def test_padding_is_dropped_and_what_is_too_small_refused() -> None:
     cine = cine_of(np.zeros((1, 9, 240, 260)), pixel_mm=(1.2, 1.1))
     view = prepare(cine, centre=(60.0, 200.0))
-    logits = np.random.default_rng(0).normal(size=(4, 192, 192, 16))
-    p = np.exp(logits) / np.exp(logits).sum(axis=0)
-    back = probabilities_on_source(view, p)
-    assert back.shape == (4, 9, 240, 260) and back.dtype == np.float32
-    np.testing.assert_allclose(back.sum(axis=0), 1.0, atol=1e-5)
-    assert (back[0, :, -5:, :5] == 1).all() and (back[0, :, 60, 200] < 1).all()  # outside and inside the window
+    x, y, z = view.lattice.size
+    padded = np.full((1, 192, 192, 16), 3, np.uint8)
+    padded[:, :x, :y, :z] = 0
+    assert padded.any() and not labels_on_source(view, padded).any()
     with pytest.raises(ValueError, match="does not cover"):
-        probabilities_on_source(view, p[:, :100])
+        labels_on_source(view, padded[:, : x - 1])
 
 
 def test_every_slice_is_reached_though_sizes_are_rounded() -> None:

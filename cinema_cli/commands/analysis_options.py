@@ -27,7 +27,7 @@ IdColumn = Annotated[
     str,
     typer.Option(
         metavar="COL",
-        help="Participants in the tables [default: participant_id, eid, id or patient].",
+        help="Participants in the tables [default: participant_id, eid, id, patient, patient_id or subject].",
         show_default=False,
     ),
 ]

@@ -1,7 +1,9 @@
 """The images under the masks of single studies: beside a mask, under contours, or in the input of the run."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ from cinema_cli.io.contours import contoured_frame
 from cinema_cli.io.mask_images import FrameImage, image_beside, read_frame
 from cinema_cli.io.nifti import affine_ras
 from cinema_cli.io.run_input import RunInput, cine_of, index_of, nifti_of, run_input
+
+Found = TypeVar("Found")
 
 
 class Images:
@@ -38,21 +42,35 @@ class Images:
 
     def _read_by_run(self, mask: MaskSource, at: int) -> FrameImage:
         """The frame of the cine that a mask is the prediction of."""
-        path = nifti_of(self._run, mask.path)
+        path = nifti_of(self._run(), mask.path)
         if path is not None:
             return read_frame(path, frame=at)
-        cine = cine_of(self._index, mask.participant_id, mask.session_id)
+        cine = cine_of(self._index(), mask.participant_id, mask.session_id)
         pixels = np.zeros((int(cine.slice_places[-1]) + 1, *cine.pixels.shape[2:]), np.float32)
         pixels[cine.slice_places] = cine.pixels[at]
         return FrameImage(pixels, affine_ras(cine))
 
     @cached_property
-    def _run(self) -> RunInput:
-        return run_input(self._source)
+    def _run(self) -> Callable[[], RunInput]:
+        return _once(lambda: run_input(self._source))
 
     @cached_property
-    def _index(self) -> CohortIndex:
-        return index_of(self._run)
+    def _index(self) -> Callable[[], CohortIndex]:
+        return _once(lambda: index_of(self._run()))
+
+
+def _once(find: Callable[[], Found]) -> Callable[[], Found]:
+    """What `find` returns, or raises, sought now and kept: what failed is not tried again for each study."""
+    try:
+        found = find()
+    except CinemaError as error:
+        kept = error
+
+        def refuse() -> Found:
+            raise kept
+
+        return refuse
+    return lambda: found
 
 
 def _under(mask: MaskSource, at: int) -> FrameImage | None:

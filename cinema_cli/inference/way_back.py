@@ -1,4 +1,4 @@
-"""From the networks' grid back to the source: probabilities and labels on its voxels, points in patient millimetres."""
+"""From the networks' grid back to the source: labels on its voxels, points in patient millimetres."""
 
 from dataclasses import replace
 
@@ -8,21 +8,11 @@ from scipy import ndimage
 
 from cinema_cli.domain.cine import Cine
 from cinema_cli.inference.lattice import Floats, Taps, lattice_of, linear, nearest, taps
-from cinema_cli.inference.published import Float32, NetworkView, slice_depths_mm
+from cinema_cli.inference.published import NetworkView, slice_depths_mm
 
 TIE = 1e-3  # pixels by which the nearest voxel's own label is deeper: it decides where two labels are even
 FAR = 1e6  # pixels: the depth inside a label that fills, or is not on, a slice
 BORDER = 4  # pixels round what is labelled, within which outlines are looked for
-
-
-def probabilities_on_source(view: NetworkView, probabilities: NDArray[np.floating]) -> Float32:
-    """One frame's class probabilities (class, x, y[, z]), padded or not, on the source: (class, slice, row, column).
-
-    Linear. What lies outside the window is background (class 0), so probabilities still sum to one.
-    """
-    back = _to_source(view, _unpadded(view, probabilities))
-    back[0] += back.sum(axis=0) == 0
-    return back.astype(np.float32)
 
 
 def labels_on_source(view: NetworkView, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -108,16 +98,6 @@ def _between_slices(depths: Floats, ones: NDArray[np.bool_], along: Taps) -> Flo
         deepest = np.sort(image, axis=None)[::-1]
         image -= (deepest[area - 1] + deepest[area]) / 2
     return mixed
-
-
-def _to_source(view: NetworkView, values: Floats) -> Floats:
-    """(class, x, y, z) -> (class, slice, row, column) at the source's voxels; zero outside the window."""
-    deep = linear(values, _slice_taps(view), axis=3)
-    slices = [
-        linear(linear(deep[..., k], x, axis=1), y, axis=2).swapaxes(1, 2)  # (class, x, y) -> (class, row, column)
-        for k, (x, y) in enumerate(_pixel_taps(view))
-    ]
-    return np.stack(slices, axis=1)
 
 
 def _slice_taps(view: NetworkView) -> Taps:

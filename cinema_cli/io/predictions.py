@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from cinema_cli.domain.errors import InputError
 from cinema_cli.domain.prediction import Embedding, PredictionColumn
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.io.atomic import output_errors, stream_atomic, write_atomic
@@ -17,7 +18,7 @@ from cinema_cli.io.processes import Team
 from cinema_cli.io.record_rows import ID_SCHEMA, Schema
 from cinema_cli.io.records import CohortRecords
 from cinema_cli.io.standings import Visit
-from cinema_cli.io.tables import disk_errors_heard, read_parquet, to_parquet, write_dictionary
+from cinema_cli.io.tables import disk_errors_heard, read_parquet, scan_table, to_parquet, write_dictionary
 
 PREDICTIONS, EMBEDDINGS = "predictions.parquet", "embeddings.parquet"
 STUDY_TABLES = (PREDICTIONS, EMBEDDINGS)
@@ -94,6 +95,22 @@ def write_cohort_tables(
     words, schema = _prediction_words(columns), prediction_schema(columns)
     _write(out, records, PREDICTIONS, schema, words, wanted=bool(columns), jobs=jobs)
     _write(out, records, EMBEDDINGS, EMBEDDING_SCHEMA, _EMBEDDING_WORDS, wanted=embedded, jobs=jobs)
+
+
+def scan_predictions(out: Path) -> pl.LazyFrame | None:
+    """What heads said in an output folder; None where it has no such table, or one that cannot be read.
+
+    Raises InputError where it lacks a column that says whose and of which frame a row is.
+    """
+    table = scan_table(out, PREDICTIONS)
+    lacking = [] if table is None else [name for name in (*ID_SCHEMA, "frame") if name not in table.collect_schema()]
+    if lacking:
+        raise InputError(
+            f"{PREDICTIONS} has no column {lacking[0]}",
+            hint="Give the folder that `cinema infer` wrote, or take that table out of it.",
+            code="predictions",
+        )
+    return table
 
 
 def _write(

@@ -30,10 +30,6 @@ class Placement:
         """Patient coordinates (…, 3) of points (…, 3) in heart coordinates."""
         return np.asarray(points @ self.axes + self.apex_mm)
 
-    def to_heart(self, points: Floats) -> Floats:
-        """Heart coordinates (…, 3) of points (…, 3) in patient coordinates."""
-        return np.asarray((points - self.apex_mm) @ self.axes.T)
-
     def turn(self, direction: Floats) -> Floats:
         """Patient direction (3,) of a direction (3,) in heart coordinates."""
         return np.asarray(direction @ self.axes)

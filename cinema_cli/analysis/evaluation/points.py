@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from cinema_cli.analysis.evaluation.joined import FRAME, IDS, joined
 from cinema_cli.analysis.evaluation.table import EVALUATION, Kind, Note, System, checked_evaluation
-from cinema_cli.analysis.evaluation.values import PREDICTIONS, ValueTable
+from cinema_cli.analysis.evaluation.values import ValueTable
 from cinema_cli.analysis.survival.reading import Source, as_numbers
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.long_axis import LongAxisPoints, distances
-from cinema_cli.io.tables import scan_table
+from cinema_cli.io.predictions import PREDICTIONS, scan_predictions
 
 POINTS = ("mitral_1", "mitral_2", "apex")  # of a landmark head, in the order of LongAxisPoints
 _AXES = ("x_mm", "y_mm", "z_mm")
@@ -23,14 +23,14 @@ Floats = NDArray[np.float64]
 
 
 def read_points(out: Path) -> Source | None:
-    """Rows of frames of what heads said in an output folder; None where no landmark head did."""
-    table = scan_table(out, PREDICTIONS)
+    """Rows of frames of what heads said in an output folder; None where no landmark head did. Raises InputError."""
+    table = scan_predictions(out)
     if table is None:
         return None
     ours = [name for name in table.collect_schema() if name.endswith(_AXES)]
     if not ours:
         return None
-    of_frames = table.filter(pl.col(FRAME).is_not_null()).select(*IDS, "view", FRAME, *ours).collect()
+    of_frames = table.filter(pl.col(FRAME).is_not_null()).select(*IDS, FRAME, *ours).collect()
     return Source(PREDICTIONS, of_frames)
 
 

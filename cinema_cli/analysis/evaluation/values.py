@@ -12,9 +12,8 @@ from cinema_cli.analysis.evaluation.table import EVALUATION, PROBABILITY, Kind, 
 from cinema_cli.analysis.survival.reading import Source, as_numbers, as_text, is_numeric, read_phenotypes, read_source
 from cinema_cli.domain.errors import ConfigError
 from cinema_cli.domain.phenotypes import PHENOTYPES
-from cinema_cli.io.tables import scan_table
+from cinema_cli.io.predictions import scan_predictions
 
-PREDICTIONS = "predictions.parquet"
 _CLASS, _P = "_class", "_p_"  # ends of a class head's columns: `<head>_class`, `<head>_p_<class>`
 _OURS = tuple(phenotype.name for phenotype in PHENOTYPES if phenotype.unit)
 _NO_ANSWERS = ("view", "frame", "reasons")
@@ -41,7 +40,7 @@ def read_answers(path: Path) -> Answers:
     """Phenotypes of a folder with what heads said of each study, or any table. Raises InputError, ConfigError."""
     source = read_phenotypes(path)
     names = tuple(name for name in _OURS if source.has(name))
-    predictions = scan_table(path, PREDICTIONS) if path.is_dir() else None
+    predictions = scan_predictions(path) if path.is_dir() else None
     if predictions is None:
         return Answers(source.name, source.cells, names)
     of_study = predictions.filter(pl.col("frame").is_null()).drop(_NO_ANSWERS, strict=False).collect()

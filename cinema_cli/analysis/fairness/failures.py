@@ -13,8 +13,7 @@ from cinema_cli.analysis.statistics.group_gaps import Better
 from cinema_cli.analysis.statistics.outcome import Floats
 from cinema_cli.analysis.survival.reading import is_numeric
 from cinema_cli.io.ledger import Status
-from cinema_cli.io.predictions import PREDICTIONS
-from cinema_cli.io.tables import scan_table
+from cinema_cli.io.predictions import scan_predictions
 
 VALUES = ("lvef_pct", "rvef_pct", "lvm_g")  # whose absence is counted: one of each structure
 DISAGREEMENT = "_disagreement"
@@ -43,8 +42,11 @@ def failure_metrics(people: People) -> Iterator[Metric]:
 
 
 def disagreement_metrics(people: People, out: Path) -> Iterator[Metric]:
-    """How far the seeds of a head lie apart, mean over the frames of a person; higher means less certain."""
-    table = scan_table(out, PREDICTIONS)
+    """How far the seeds of a head lie apart, mean over the frames of a person; higher means less certain.
+
+    Raises InputError.
+    """
+    table = scan_predictions(out)
     if table is None:
         return
     names = [name for name in table.collect_schema().names() if DISAGREEMENT in name]

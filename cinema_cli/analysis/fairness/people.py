@@ -200,10 +200,12 @@ def _with_others(
         )
     if n_without:
         notes.append(f"participants of {own.name} without a row in {called}: {n_without}")
-    matched = rows.join(said, on=on, how="left", suffix="_said", maintain_order="left")
-    both = [n for n in said.columns if n in rows.columns and n not in (KEY, SESSION, _VISIT, _ROW, *PARTICIPANT_NAMES)]
-    matched = matched.with_columns(_first_known(matched[f"{name}_said"], matched[name], name) for name in both)
-    return matched.drop(_VISIT, *(name for name in matched.columns if name.endswith("_said")), strict=False)
+    places = said.select(*on, pl.int_range(pl.len(), dtype=pl.Int64).alias("_place"))
+    at = rows.select(on).join(places, on=on, how="left", maintain_order="left")["_place"]
+    ours = {name for name in (KEY, SESSION, _VISIT, _ROW, *PARTICIPANT_NAMES) if name in rows.columns}
+    theirs = said.select(pl.exclude(ours).gather(at))
+    cells = (_first_known(one, rows[one.name], one.name) if one.name in rows.columns else one for one in theirs)
+    return rows.with_columns(cells).drop(_VISIT, strict=False)
 
 
 def _first_known(one: pl.Series, other: pl.Series, name: str) -> pl.Series:

@@ -11,7 +11,7 @@ from cinema_cli.domain.phenotypes import PHENOTYPES
 
 AGES = ("age_years", "age")  # names of age at the beginning of follow-up, in years
 PARTICIPANT_NAMES = ("participant_id", "eid", "id", "patient", "patient_id", "subject")
-PARTICIPANT_WORDS = " or ".join(PARTICIPANT_NAMES[:4])
+PARTICIPANT_WORDS = f"{', '.join(PARTICIPANT_NAMES[:-1])} or {PARTICIPANT_NAMES[-1]}"
 TIME_NAMES = ("time_years", "time")
 EVENT_NAMES = ("event",)
 COMPETING_CODE = "2"
