@@ -111,6 +111,12 @@ def test_a_merge_with_a_clinical_file_analyses_what_one_run_does(
         assert len(made) == 4
         assert all((parts / path.relative_to(whole)).read_bytes() == path.read_bytes() for path in made)
     assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+    before, other = times(parts), tmp_path / "other"
+    other.write_text("another key of 16")
+    for words in (["analyse", str(cohort), "-o"], ["analyse", str(cohort), "-n", "-o"], ["scan", str(cohort), "-o"]):
+        assert [run([*words, str(parts), *how]) for how in ([], ["--hash-ids", str(other)])] == [78, 78]
+    assert run(["merge", str(parts), "--hash-ids", str(other)]) == 78
+    assert times(parts) == before and "hashed with another key" in capsys.readouterr().err
 
 
 def test_what_cannot_follow_a_cohort_is_said_once(

@@ -28,6 +28,7 @@ from cinema_cli.io.clinical import ClinicalFacts, match_clinical, read_clinical
 from cinema_cli.io.cohort_list import cohort_records, cohort_standings, list_studies, n_vanished, write_studies
 from cinema_cli.io.disk import check_space
 from cinema_cli.io.folders import check_folder
+from cinema_cli.io.id_kind import check_ids, keep_ids
 from cinema_cli.io.identity import is_hashed, read_key
 from cinema_cli.io.index import (
     CohortIndex,
@@ -45,7 +46,7 @@ def run_job(job: Job) -> ExitCode:
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
     chosen_cards(job.device.heads)  # names that are none are refused before anything begins
-    with running_device(job.device) as device, run_lock(job.out, shard=job.shard) as owner, _log(job) as log:
+    with running_device(job.device) as device, run_lock(job.out, shard=job.shard) as owner, _log(job, key) as log:
         index = scan_cohort(job, hash_key=key, meanwhile=device.check)
         everybody = studies(index)
         digests = study_digests(index, everybody)
@@ -62,6 +63,7 @@ def run_job(job: Job) -> ExitCode:
         new = [item.study for item in planned if item.runs and item.known is None]
         check_space(job.out, n_studies=len(new), n_images=sum(study.n_images for study in new))
         _warn_of_vanished(job, everybody)
+        keep_ids(job.out, hash_key=key)
         changed = write_scan(job.out, index, hash_key=key)
         changed |= write_studies(job.out, list_studies(index, digests, clinical=match.facts))
         try:
@@ -89,6 +91,7 @@ def show_plan(job: Job) -> ExitCode:
     """What would run and why, one line a study on stdout; nothing is written."""
     check_folder(job.cohort)
     clinical, key = _clinical(job), _key(job)
+    check_ids(job.out, hash_key=key)
     chosen_cards(job.device.heads)
     with running_device(job.device) as device:
         index = scan_cohort(job, hash_key=key, meanwhile=device.check)
@@ -133,11 +136,12 @@ def _key(job: Job) -> bytes | None:
     return read_key(path) if path else None
 
 
-def _log(job: Job) -> AbstractContextManager[RunLog]:
+def _log(job: Job, key: bytes | None) -> AbstractContextManager[RunLog]:
     """The log of this run. Paths may say who and where: messages have none, nor have settings where ids are hashed.
 
     What would be said of files or people by words of theirs is said before there is a log. Raises CinemaError.
     """
+    check_ids(job.out, hash_key=key)
     check_files(id_from=job.scan["id_from"], views_file=job.scan["views_file"])
     settings, remark = job.options, ""
     if job.scan["hash_key"]:

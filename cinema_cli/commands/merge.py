@@ -45,6 +45,7 @@ def merge(
     from cinema_cli.commands.job_words import lost_words, n_studies
     from cinema_cli.io.clinical import read_clinical
     from cinema_cli.io.cohort_list import STUDIES, cohort_records, cohort_standings, former_studies, former_words
+    from cinema_cli.io.id_kind import check_ids
     from cinema_cli.io.identity import read_key
     from cinema_cli.io.lock import run_lock
     from cinema_cli.io.processors import available_cpus
@@ -52,6 +53,8 @@ def merge(
     if missing := [name for name in (STUDIES, "series.parquet") if not (folder / name).is_file()]:
         raise InputError(f"no {' and no '.join(missing)} in {folder}", hint=_HINT, code="not_scanned")
     jobs, key = available_cpus(), read_key(hash_ids) if hash_ids else None
+    if key:
+        check_ids(folder, hash_key=key)
     if clinical:
         read_clinical(clinical)  # what is wrong with it is said before anything is made
     with run_lock(folder):

@@ -83,14 +83,16 @@ def scan(
     """
     from cinema_cli.commands.console import counting
     from cinema_cli.io import index as indexing
+    from cinema_cli.io.id_kind import check_ids
     from cinema_cli.io.identity import read_key, without_links
     from cinema_cli.io.index_store import index_folder
     from cinema_cli.io.ledger import refuse_inside
 
     _refuse_contradictions(out, file_format, as_json=as_json, explain=explain)
+    key = read_key(hash_ids) if hash_ids else None
     if out not in (None, STDOUT):
         refuse_inside(cohort, out=Path(str(out)))
-    key = read_key(hash_ids) if hash_ids else None
+        check_ids(Path(str(out)), hash_key=key)
     with counting(CONSOLE, "files", total=None) as counter:
         index = indexing.scan(
             cohort,

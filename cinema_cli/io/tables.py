@@ -166,6 +166,7 @@ _BIDSIGNORE = """\
 *.html
 *.parquet
 *.csv
+/ids.json
 /phenotypes.json
 /curves.json
 /embeddings.json
@@ -194,6 +195,7 @@ studies.parquet         one row a study that the last scan found: facts, files, 
 curves.parquet          volumes over the cardiac cycle
 predictions.parquet     what published heads said of each study and frame; embeddings.parquet: vectors of the backbone
 failures.csv  qc.csv    studies without a result; checks that did not pass
+ids.json                whether ids are hashed, and a mark of the key: runs with another are refused
 notes.csv               doubts about participants: two under one id, one under two, several visits
 <table>.json            what each column of that table means
 sub-*/ses-*/            study.html, masks (labels 0 background, 1 RV, 2 myocardium, 3 LV), status.json (the record)
