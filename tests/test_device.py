@@ -106,14 +106,20 @@ def test_nobody_without_the_key_is_answered(device: Device) -> None:
 def test_one_that_was_killed_is_lost_and_comes_back_with_smaller_batches() -> None:
     with running_device(DeviceOptions(heads=("starter_sax",), device="cpu", batch_size=4, threads=1)) as device:
         client = client_of(device)
-        assert not device.revive()
+        client.ask(Call("starter_sax"), {"frames": np.zeros((3, 2, 3, 32, 32), np.float32)})
+        assert not device.revive() and not device.news()
+        before = device.work()
+        assert (before.n_batches, before.n_items) == (1, 3)
         os.kill(device._process.pid or 0, signal.SIGKILL)
         with pytest.raises(DeviceLostError):
             client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
         assert device.revive() and device.n_starts == 2
         assert (device.news(), device.news()) == ([Restarted(-signal.SIGKILL, n_deaths=1)], [])
         assert ANSWER in client.ask(Call("starter_sax"), {"frames": np.zeros((1, 2, 3, 32, 32), np.float32)})
-        assert device.work().sizes == {"starter_sax": 2}
+        after = device.work()
+        assert after.sizes == {"starter_sax": 2} and (after.n_batches, after.n_items) == (2, 4)
+        assert after.first_at == before.first_at and after.last_at > before.last_at
+        assert after.busy_s > before.busy_s and after.lanes_s > before.lanes_s and 0 < (after.busy_pct or 0) < 100
 
 
 def test_what_cannot_be_loaded_is_said_at_the_start() -> None:

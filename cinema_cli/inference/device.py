@@ -54,6 +54,7 @@ class Device:
         limits = (options.batch_size, options.deterministic)
         self._setup = DeviceSetup(str(folder / "device"), secrets.token_bytes(32), *heads, *limits)
         self.n_starts, self._news = 0, list[Halved | Restarted]()
+        self._work_before, self._work = Work(), Work()  # of processes that died, of this one when it was last asked
         self._facts: EngineFacts | None = None
         self._make()
 
@@ -88,23 +89,18 @@ class Device:
         return memory.peak if memory else 0
 
     def work(self) -> Work:
-        """What it has done so far; nothing where it is gone."""
+        """What it has done so far; of processes that are gone what they had done when last asked, here or by `news`."""
         with contextlib.suppress(EOFError, OSError):
-            if self._facts is None:
-                return Work()
-            self._channel.send("work")
-            while isinstance(said := self._channel.recv(), Halved):
-                self._news.append(said)
-            if isinstance(said, Work):
-                return said
-        return Work()
+            if self._facts is not None:
+                self._channel.send("work")
+                while isinstance(said := self._channel.recv(), Halved):
+                    self._news.append(said)
+                self._work = said
+        return self._work_before.then(self._work)
 
     def news(self) -> Sequence[Halved | Restarted]:
         """What went wrong since the last time, and was mended."""
-        with contextlib.suppress(EOFError, OSError):
-            while self._facts is not None and self._channel.poll():
-                said = self._channel.recv()
-                self._news += [said] if isinstance(said, Halved) else []
+        self.work()
         new, self._news = self._news, []
         return new
 
@@ -147,6 +143,7 @@ class Device:
     def _make(self) -> None:
         """A process that has not begun."""
         self._facts = None
+        self._work_before, self._work = self._work_before.then(self._work), Work()
         self._channel, self._its_channel = channels.Pipe()
         arguments = (self._setup, self._its_channel)
         self._process = get_context("spawn").Process(target=serve, args=arguments, name="cinema-device", daemon=True)

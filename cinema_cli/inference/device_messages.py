@@ -52,6 +52,20 @@ class Work:
         span = self.last_at - (self.first_at or 0.0)
         return round(100.0 * self.busy_s / span, 1) if self.first_at is not None and span > 0 else None
 
+    def then(self, later: "Work") -> "Work":
+        """This and what another process did after it."""
+        return Work(
+            lanes=later.lanes,
+            busy_s=self.busy_s + later.busy_s,
+            lanes_s=self.lanes_s + later.lanes_s,
+            first_at=later.first_at if self.first_at is None else self.first_at,
+            last_at=max(self.last_at, later.last_at),
+            n_batches=self.n_batches + later.n_batches,
+            n_items=self.n_items + later.n_items,
+            n_shared=self.n_shared + later.n_shared,
+            sizes=self.sizes | later.sizes,
+        )
+
 
 def receive_request(connection: Connection) -> Request:
     """What a study process asks; waits for it. Raises EOFError or OSError where it is gone."""
