@@ -227,14 +227,25 @@ def test_an_empty_table_says_that_there_is_nothing() -> None:
     text = text_of(table_of([]))
     assert "AUC, acdc_head, HCM, sex = F: one class only" in text_of(evaluation_estimates())
     assert "Nothing could be compared" in text and "None" not in text.split()
-    for words in (
-        "no comparison of masks",
-        "no comparison of volumes",
-        "no comparison of classes",
-        "no second measure",
-    ):
-        assert words in text
-    assert "Nothing was compared." in text and "No list of worst cases was made." in text and "Two systems" not in text
+    for words in ("Masks", "Volumes", "Classes", "Two systems", "Repeatability", "Worst cases"):
+        assert words not in text
+    assert "Nothing was compared." in text
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_page_of_repeats_alone_is_of_no_reference() -> None:
+    flow = [
+        Estimate("flow", model="repeatability", term="participants with a result", level="kept", n=45),
+        Estimate("flow", model="repeatability", term="measured twice", level="kept", n=40),
+    ]
+    repeated = evaluation_estimates().filter(pl.col("analysis") == "repeatability")
+    page = Page(render_evaluation(pl.concat([table_of(flow), repeated]), evaluation_facts(reference="", against="")))
+    text = page.text()
+    assert "Disks: Repeatability of CineMA, short axis" in text and "40 participants" in text
+    assert "reference" not in text[: text.index("Methods\n")] and "pairs of measurements" in text
+    assert not {"#masks", "#agreement", "#classes", "#worst"} & set(page.addresses)
+    pairs = text_of(pl.concat([table_of(flow), repeated]), repeats="pairs of again.csv")
+    assert "40 pairs" in pairs
 
 
 @pytest.mark.usefixtures("quick")

@@ -79,7 +79,8 @@ def _say(found: Compared) -> None:
     if labels_look_swapped(found.table):
         CONSOLE.warn("predicted and true cavities hardly meet while the muscle does: is --labels right?")
     known = found.table.filter(pl.col("value").is_not_null())
-    CONSOLE.info(f"{known['participant_id'].n_unique()} participants compared")
+    if found.table.height:
+        CONSOLE.info(f"{known['participant_id'].n_unique()} participants compared")
 
 
 def labels_look_swapped(table: pl.DataFrame) -> bool:

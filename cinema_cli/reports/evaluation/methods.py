@@ -5,6 +5,7 @@ from cinema_cli.reports.analysis.facts import disclosure_words
 from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.words import listed, title_of
 from cinema_cli.reports.evaluation.facts import EvaluationFacts
+from cinema_cli.reports.evaluation.summary import only_repeats
 from cinema_cli.reports.render import number
 
 
@@ -35,7 +36,11 @@ def _models(rows: Rows, analysis: str) -> set[str]:
 
 
 def _comparison(rows: Rows, facts: EvaluationFacts) -> str:
-    said = [f"Predictions of {facts.this} were compared with {facts.reference or 'the reference'}, study by study."]
+    said = []
+    if not only_repeats(rows):
+        said.append(
+            f"Predictions of {facts.this} were compared with {facts.reference or 'the reference'}, study by study."
+        )
     if facts.labels:
         said.append(f"Labels of the reference were read by the map “{facts.labels}”.")
     if facts.groups:

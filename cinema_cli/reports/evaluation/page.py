@@ -7,7 +7,7 @@ import polars as pl
 from cinema_cli.reports.analysis.facts import run_facts
 from cinema_cli.reports.analysis.not_given import not_given
 from cinema_cli.reports.analysis.people_flow import flow_steps
-from cinema_cli.reports.analysis.rows import rows_of
+from cinema_cli.reports.analysis.rows import Rows, rows_of
 from cinema_cli.reports.evaluation.against import against_section
 from cinema_cli.reports.evaluation.agreement import agreement_section, repeatability_section
 from cinema_cli.reports.evaluation.checklists import checklists
@@ -16,7 +16,7 @@ from cinema_cli.reports.evaluation.compared import counts_table
 from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstStudy
 from cinema_cli.reports.evaluation.masks import masks_section
 from cinema_cli.reports.evaluation.methods import method_paragraphs
-from cinema_cli.reports.evaluation.summary import headline, summary_sentences
+from cinema_cli.reports.evaluation.summary import headline, only_repeats, summary_sentences
 from cinema_cli.reports.render import render_page
 
 
@@ -29,11 +29,11 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
     rows = rows_of(estimates)
     return render_page(
         "evaluation.html",
-        title=f"Evaluation{f': {facts.cohort_name}' if facts.cohort_name else ''}",
+        title=f"{f'{facts.cohort_name}: ' if facts.cohort_name else ''}{compared_words(rows, facts)}",
         facts=facts,
         summary=summary_sentences(rows, facts),
         headline=headline(rows),
-        flow=flow_steps(rows, one="study", many="studies"),
+        flow=flow_steps(rows, one=(one := _counted(rows, facts)), many="studies" if one == "study" else None),
         counts=counts_table(rows),
         masks=masks_section(rows),
         agreement=agreement_section(rows),
@@ -56,3 +56,18 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         version=facts.version,
         generated=facts.finished,
     )
+
+
+def compared_words(rows: Rows, facts: EvaluationFacts) -> str:
+    """What the page is about: a system, or two, against a reference, or the repeatability of one."""
+    system = facts.system or "predictions"
+    if only_repeats(rows):
+        return f"Repeatability of {system}"
+    return f"{system}{f' and {facts.against}' if facts.against else ''} against {facts.reference or 'the reference'}"
+
+
+def _counted(rows: Rows, facts: EvaluationFacts) -> str:
+    """What the boxes of the flow count."""
+    if not any(row.model == "repeatability" for row in rows.of("flow")):
+        return "study"
+    return "pair" if facts.repeats.startswith("pairs") else "participant"

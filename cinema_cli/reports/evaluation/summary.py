@@ -20,12 +20,22 @@ def summary_sentences(rows: Rows, facts: EvaluationFacts) -> list[str]:
     said += [missing] if missing else []
     if not said:
         return ["Nothing could be compared: the estimates hold no metric."]
+    if only_repeats(rows):
+        return said
     who = f" ({facts.reference})" if facts.reference else ""
     said.append(
         f"Agreement with the reference{who} is not accuracy: the reference has errors of its own, and other scanners, "
         "hospitals and diseases may give other figures."
     )
     return said
+
+
+def only_repeats(rows: Rows) -> bool:
+    """Whether the page is of measurements made twice and of no comparison with a reference."""
+    return bool(rows.of("repeatability")) and not any(rows.of(kind) for kind in _COMPARED)
+
+
+_COMPARED = ("evaluation", "agreement", "classification", "difference", "counts")
 
 
 def headline(rows: Rows) -> list[tuple[str, str, str]]:
@@ -38,6 +48,9 @@ def headline(rows: Rows) -> list[tuple[str, str, str]]:
         if row.estimate is not None:
             name = ", ".join(w for w in ("mean Dice", frame_of(row.level)) if w)
             made.append((value_of(row, metric_of("dice")), "", name))
+    twice = next((row for row in rows.of("repeatability", group="") if row.n is not None), None)
+    if twice is not None and only_repeats(rows):
+        made.append((count_words(twice.n, twice), "", "pairs of measurements"))
     for model, term in (("mae", "lvef_pct"), ("cov_rms", "lvef_pct")):
         one = rows.one("agreement" if model == "mae" else "repeatability", model=model, term=term, group="")
         if one is not None and one.estimate is not None:
