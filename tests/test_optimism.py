@@ -131,7 +131,20 @@ def test_strata_have_their_own_risks() -> None:
     strata = np.repeat([3, 8], 200)
     slower = Outcome(np.where(strata == 8, outcome.time * 10, outcome.time), outcome.event)
     held_out = held_out_predictions(slower, x, names=names, horizons=[2.0], seed=1, strata=strata)
+    assert len(held_out.rows) == 400
     assert held_out.risk[strata == 3].mean() > 3 * held_out.risk[strata == 8].mean()
+
+
+def test_people_of_a_stratum_that_no_other_fold_has_are_not_predicted() -> None:
+    """Stratum 2 is one centre, so it is held out as a whole; predictions of the others are what they are without it."""
+    outcome, x, names = made(9, 400)
+    centre = np.arange(400) % 8
+    strata = np.where(centre == 7, 2, centre % 2)
+    held_out = held_out_predictions(outcome, x, names=names, horizons=[2.0], seed=1, strata=strata, cluster=centre)
+    assert held_out.rows.tolist() == np.flatnonzero(centre != 7).tolist()
+    assert np.isfinite(held_out.predictor).all() and (held_out.risk > 0).all()
+    with pytest.raises(NotEstimableError, match="each stratum is in one fold alone"):
+        held_out_predictions(outcome, x, names=names, horizons=[2.0], seed=1, strata=centre, cluster=centre)
 
 
 def test_resamples_that_cannot_be_fitted_are_counted_or_refused() -> None:

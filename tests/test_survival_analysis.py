@@ -135,6 +135,24 @@ def test_held_out_calibration_and_corrected_figures(rotterdam: AnalysisTable) ->
     assert 0.65 < corrected < 0.70
 
 
+def test_who_cannot_be_predicted_is_said_and_left_out_of_calibration(rotterdam: AnalysisTable) -> None:
+    """Eight centres, region N being one of them: predicted from the others it would have a risk of 0."""
+    centre = pl.int_range(pl.len()) % 8
+    region = pl.when(centre == 7).then(pl.lit("N")).when(centre < 4).then(pl.lit("S")).otherwise(pl.lit("E"))
+    rows = rotterdam.rows.with_columns(centre.cast(pl.String).alias("centre"), region.alias("region"))
+    table = replace(rotterdam, rows=rows, groups=(), cluster=("centre",), strata=("region",), phenotypes=("nodes",))
+    found = rows_of(table)
+    ratio = found.filter(analysis="observed_expected", group="held-out", model="clinical_cmr").row(0, named=True)
+    assert ratio["n"] == rows.filter(pl.col("region") != "N").height and 0.95 < ratio["estimate"] < 1.05
+    tenths = found.filter(analysis="calibration", model="clinical_cmr")
+    assert min(map(float, tenths["level"])) > 0.05 and tenths["n"].sum() == ratio["n"]
+    everybody = found.filter(analysis="decision_curve", model="all")
+    assert set(everybody["n"]) == {ratio["n"]}
+    assert any("not predictable" in said for said in found.filter(analysis="not_estimable")["level"])
+    alone = rows_of(replace(table, strata=("centre",)))
+    assert any("each stratum is in one fold alone" in said for said in alone.filter(analysis="not_estimable")["level"])
+
+
 def test_lifelines_agrees(rotterdam: AnalysisTable) -> None:
     found = rows_of(rotterdam).filter(analysis="second_opinion")
     assert 0 <= found["estimate"][0] < 1e-4

@@ -139,6 +139,7 @@ def _risks(followed: Followed, columns: Sequence[GroupColumn], settings: Fairnes
         strata=data.strata,
         cluster=data.cluster,
     )
+    data = data.take(held_out.rows)
     own = tuple(column.take_or_unknown(followed.people[data.rows]) for column in columns)
     return _Risks(data.outcome, held_out, own)
 

@@ -12,6 +12,7 @@ from cinema_cli.analysis.statistics.known_status import known_status
 from cinema_cli.analysis.statistics.limits import Z95, probability_limits
 from cinema_cli.analysis.statistics.outcome import Floats, Ints, Outcome
 from cinema_cli.analysis.statistics.splines import harrell_knots, restricted_cubic
+from cinema_cli.domain.errors import NotEstimableError
 
 CERTAIN = 1e-9  # predicted risks are kept this far from 0 and 1, where the complementary log-log has no value
 
@@ -54,10 +55,12 @@ def calibration(outcome: Outcome, risk: Floats, *, horizon: float, groups: int =
 
     Competing events count as censorings. Fewer groups where many have the same risk.
 
-    Raises NotEstimableError as `known_status`.
+    Raises NotEstimableError as `known_status`, and where nobody has a predicted risk above 0.
     """
     known_status(outcome, horizon)
     everybody = _group(outcome, risk, horizon)
+    if everybody.predicted == 0.0:
+        raise NotEstimableError(f"every predicted risk by {horizon:g} is 0: observed over expected is not estimable")
     curve = value_at(kaplan_meier(outcome), np.array([horizon]))
     ratio = everybody.observed / everybody.predicted
     spread = float(np.exp(Z95 * curve.se[0] / everybody.observed))

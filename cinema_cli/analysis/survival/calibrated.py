@@ -14,22 +14,30 @@ from cinema_cli.analysis.statistics.calibration import (
 from cinema_cli.analysis.statistics.decision import net_benefit
 from cinema_cli.analysis.statistics.held_out import HeldOut, held_out_predictions
 from cinema_cli.analysis.statistics.limits import Z95
-from cinema_cli.analysis.statistics.outcome import EVENT, Floats
+from cinema_cli.analysis.statistics.outcome import EVENT, Floats, Outcome
 from cinema_cli.analysis.survival.effects import PEOPLE_BEYOND, inner_range
 from cinema_cli.analysis.survival.fitted import FittedModel
+from cinema_cli.analysis.survival.models import ModelData
 from cinema_cli.domain.errors import NotEstimableError
 
 HELD_OUT = "held-out"  # what the unit of these rows says of their predictions
+UNPREDICTABLE = "people whose stratum is in no other fold are not predictable, and left out of held-out figures"
 MOST_POINTS = 99  # of a smooth calibration curve
 THRESHOLDS, MOST_AT = 40, 0.95  # of a decision curve: up to this quantile of the predicted risks
 
 
 def calibration_rows(models: Mapping[str, FittedModel], *, horizon: float, seed: int) -> Iterator[Estimate]:
-    """Observed against predicted risk at the horizon, and net benefit, by model. Raises NotEstimableError."""
+    """Observed against predicted risk at the horizon, and net benefit, by model. Raises NotEstimableError.
+
+    Of people who can be predicted: the same for all models, which have the same rows, strata and clusters.
+    """
     risks: dict[str, Floats] = {}
     for name, model in models.items():
-        outcome, predicted = model.data.outcome, _unseen(model, horizon, seed)
-        risk = risks[name] = predicted.risk[:, 0]
+        predicted = _unseen(model, horizon, seed)
+        data, risk = model.data.take(predicted.rows), predicted.risk[:, 0]
+        outcome, risks[name] = data.outcome, risk
+        if len(risk) < model.data.outcome.n:
+            yield model.place.cannot(NotEstimableError(UNPREDICTABLE), term="calibration")
         row = Estimate("calibration", model.place.outcome, name, unit=HELD_OUT)
         found = calibration(outcome, risk, horizon=horizon)
         everybody = found.everybody
@@ -59,9 +67,9 @@ def calibration_rows(models: Mapping[str, FittedModel], *, horizon: float, seed:
                 lower=part.lower,
                 upper=part.upper,
             )
-        yield _slope(replace(row, analysis="calibration_slope", group=HELD_OUT), model, predicted)
-        yield from _smooth(replace(row, n=outcome.n, events=outcome.n_events), model, risk, horizon)
-    yield from _decisions(models, risks, horizon)
+        yield _slope(replace(row, analysis="calibration_slope", group=HELD_OUT), data, predicted)
+        yield from _smooth(replace(row, n=outcome.n, events=outcome.n_events), outcome, risk, horizon)
+    yield from _decisions(outcome, risks, row=Estimate("decision_curve", row.outcome, unit=HELD_OUT), horizon=horizon)
 
 
 def _unseen(model: FittedModel, horizon: float, seed: int) -> HeldOut:
@@ -71,9 +79,9 @@ def _unseen(model: FittedModel, horizon: float, seed: int) -> HeldOut:
     )
 
 
-def _slope(row: Estimate, model: FittedModel, predicted: HeldOut) -> Estimate:
+def _slope(row: Estimate, data: ModelData, predicted: HeldOut) -> Estimate:
     """How far the hazard follows the linear predictor."""
-    data, outcome = model.data, model.data.outcome
+    outcome = data.outcome
     found = calibration_slope(outcome, predicted.predictor, strata=data.strata, cluster=data.cluster)
     return replace(
         row,
@@ -86,12 +94,12 @@ def _slope(row: Estimate, model: FittedModel, predicted: HeldOut) -> Estimate:
     )
 
 
-def _smooth(row: Estimate, model: FittedModel, risk: Floats, horizon: float) -> Iterator[Estimate]:
+def _smooth(row: Estimate, outcome: Outcome, risk: Floats, horizon: float) -> Iterator[Estimate]:
     """The smooth curve at as many predicted risks as leave PEOPLE_BEYOND people between two, and beyond the last."""
     most = min(MOST_POINTS, len(risk) // PEOPLE_BEYOND)
     low, high = inner_range(risk, 0.01) if most > 1 else (1.0, 0.0)
     try:
-        curve = smooth_calibration(model.data.outcome, risk, horizon=horizon, n_points=max(most, 1))
+        curve = smooth_calibration(outcome, risk, horizon=horizon, n_points=max(most, 1))
     except NotEstimableError:  # tenths remain
         return
     for k in np.flatnonzero((curve.predicted >= low) & (curve.predicted <= high)):
@@ -106,22 +114,19 @@ def _smooth(row: Estimate, model: FittedModel, risk: Floats, horizon: float) -> 
         )
 
 
-def _decisions(models: Mapping[str, FittedModel], risks: Mapping[str, Floats], horizon: float) -> Iterator[Estimate]:
+def _decisions(outcome: Outcome, risks: Mapping[str, Floats], *, row: Estimate, horizon: float) -> Iterator[Estimate]:
     """Net benefit of each model, of acting on all and on none, at the same thresholds.
 
     n and events (by the horizon) are of people above the threshold, for all and none of everybody.
     """
     most = max(float(np.quantile(risk, MOST_AT)) for risk in risks.values())
     thresholds = np.linspace(0.0, min(most, 0.99), THRESHOLDS + 1)[1:]
-    some = next(iter(models.values()))
-    outcome = some.data.outcome
-    row = Estimate("decision_curve", some.place.outcome, n=outcome.n, unit=HELD_OUT)
     had_event = (outcome.event == EVENT) & (outcome.time <= horizon)
-    row = replace(row, events=int(np.count_nonzero(had_event)))
-    for name in models:
-        found = net_benefit(outcome, risks[name], horizon=horizon, thresholds=thresholds)
+    row = replace(row, n=outcome.n, events=int(np.count_nonzero(had_event)))
+    for name, risk in risks.items():
+        found = net_benefit(outcome, risk, horizon=horizon, thresholds=thresholds)
         for benefit in _benefits(replace(row, model=name), thresholds, found.model):
-            above = risks[name] > float(benefit.level)
+            above = risk > float(benefit.level)
             events = int(np.count_nonzero(above & had_event))
             yield replace(benefit, n=int(np.count_nonzero(above)), events=events)
     yield from _benefits(replace(row, model="all"), thresholds, found.everybody)
