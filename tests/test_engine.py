@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from disk_hearts import USUAL_COLUMN, USUAL_ROW, GreyHead, disk_masks, disk_study
 
-from cinema_cli.domain.cine import Label, StudyFacts, View
+from cinema_cli.domain.cine import Label, Refusal, StudyFacts, View
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.domain.phenotypes import PHENOTYPES
 from cinema_cli.inference.engine import Engine
@@ -97,6 +97,10 @@ def test_no_short_axis_and_no_heart_are_told_apart() -> None:
     with pytest.raises(StudyError) as missing:
         Engine(StackSegmenter(GreyHead())).analyse(dataclasses.replace(study, cines={}))
     assert (missing.value.stage, missing.value.code) == ("segment", "no_sax")
+    refused = {View.SAX: Refusal("missing_frames", "3 frames are missing", "Copy it again.")}
+    with pytest.raises(StudyError, match=r"no usable short-axis cine.* rejected: 3 frames are missing") as rejected:
+        Engine(StackSegmenter(GreyHead())).analyse(dataclasses.replace(study, cines={}, refused=refused))
+    assert (rejected.value.code, rejected.value.hint) == ("missing_frames", "Copy it again.")
     empty = np.zeros((4, 3, 64, 64), np.uint8)
     with pytest.raises(StudyError) as nothing:
         Engine(StackSegmenter(GreyHead())).analyse(disk_study(empty))

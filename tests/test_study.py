@@ -73,6 +73,11 @@ def test_a_missing_frame_is_interpolated_between_its_neighbours(tmp_path: Path) 
     with pytest.raises(StudyError) as refused:
         read(tmp_path / "hole")
     assert (refused.value.stage, refused.value.code) == ("stack", "missing_frames")
+    write_lax(tmp_path / "hole", "lax_4c")
+    beside = read(tmp_path / "hole")
+    assert set(beside.cines) == {View.LAX_4C} and set(beside.refused) == {View.SAX}
+    why = beside.refused[View.SAX]
+    assert why.code == "missing_frames" and "--allow-missing-frames 2" in why.reason and "/10 COHORT" in why.hint
     whole, filled = (
         read(tmp_path / "whole").cines[View.SAX],
         read(tmp_path / "hole", allow_missing_frames=2).cines[View.SAX],

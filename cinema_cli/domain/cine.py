@@ -163,6 +163,15 @@ class StudyFacts:
     study_date: str | None = None  # ISO date, only where valid
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a view has no cine though a series shows it: the reason for which the likeliest one was rejected."""
+
+    code: str
+    reason: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CineStudy:
     """One visit of one participant: its cines by view."""
@@ -173,3 +182,4 @@ class CineStudy:
     cines: Mapping[View, Cine]
     facts: StudyFacts = field(default_factory=StudyFacts)
     notes: tuple[Note, ...] = ()
+    refused: Mapping[View, Refusal] = field(default_factory=dict)

@@ -40,8 +40,9 @@ class Engine:
         """Masks on the source grid, phenotypes with reasons, curves, checks and predictions of one study.
 
         `at` is told the stage that begins: segment, predict, measure.
-        Raises StudyError where nothing can be said: `no_sax` (stage segment) without a short-axis cine,
-        `no_heart_found` where nothing in it looks like a left ventricle, and no other head has its view.
+        Raises StudyError where nothing can be said and no other head has its view: without a short-axis cine (stage
+        segment) the code for which its series was rejected, or `no_sax` where there is none; `no_heart_found` where
+        nothing in it looks like a left ventricle.
         """
         seconds: dict[str, float] = {}
         look = StudyLook(study)
@@ -67,16 +68,20 @@ class Engine:
     def _segmented(self, look: StudyLook) -> Segmentation | StudyError:
         """The short axis' labels, or why there are none: other heads may have something to say all the same."""
         if View.SAX not in look.study.cines:
-            return StudyError(
-                "the study has no short-axis cine",
-                stage="segment",
-                code="no_sax",
-                hint="See `cinema scan --explain` for what each series was taken for; `--views` overrides it.",
-            )
+            return _no_sax(look.study)
         try:
             return self._segmenter.segment(look)
         except StudyError as error:
             return error
+
+
+def _no_sax(study: CineStudy) -> StudyError:
+    """Why there is no short axis: what its likeliest series was rejected for, if one was found."""
+    if refusal := study.refused.get(View.SAX):
+        said = f"the study has no usable short-axis cine; the likeliest series was rejected: {refusal.reason}"
+        return StudyError(said, stage="segment", code=refusal.code or "no_sax", hint=refusal.hint)
+    hint = "See `cinema scan --explain` for what each series was taken for; `--views` overrides it."
+    return StudyError("the study has no short-axis cine", stage="segment", code="no_sax", hint=hint)
 
 
 def _not_even(error: StudyError, said: Sequence[Prediction]) -> StudyError:

@@ -1,5 +1,6 @@
 """One study of an index to cines in memory: pixels decoded, holes filled, millimetres and milliseconds attached."""
 
+from collections.abc import Container
 from itertools import islice
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cinema_cli.domain.cine import Cine, CineStudy, Note, View
+from cinema_cli.domain.cine import Cine, CineStudy, Note, Refusal, View
 from cinema_cli.domain.errors import CinemaError, StudyError
 from cinema_cli.io.cohort_index import StudyPlan
 from cinema_cli.io.facts import to_facts
@@ -32,12 +33,13 @@ def read_study(plan: StudyPlan) -> CineStudy:
         View(row["view"]): _cine(plan, row, frames.pop(row["view"]))
         for row in plan.stacks.sort("view").iter_rows(named=True)
     }
-    return CineStudy(key.participant_id, key.session_id, key.study_uid, cines, facts, plan.notes)
+    ids = (key.participant_id, key.session_id, key.study_uid)
+    return CineStudy(*ids, cines, facts, plan.notes, _refused(plan, without=cines))
 
 
 def _no_cine(plan: StudyPlan) -> StudyError:
     """Why a study has no cine: the reason of its largest rejected series that looked most like one."""
-    series = plan.series.sort("frames", "images", descending=True)
+    series = _likeliest(plan.series)
     if series.is_empty():
         return StudyError("no series", stage="stack", code="no_series", hint="Check the copy.")
     first = series.row(0, named=True)
@@ -49,6 +51,21 @@ def _no_cine(plan: StudyPlan) -> StudyError:
         code=likely["reason_code"] or "no_cine",
         hint=_advice(likely),
     )
+
+
+def _refused(plan: StudyPlan, *, without: Container[View]) -> dict[View, Refusal]:
+    """Why views have no cine of which series were found."""
+    rows = _likeliest(plan.series.filter(pl.col("view").is_in(list(View)))).unique("view", maintain_order=True)
+    return {
+        View(row["view"]): Refusal(row["reason_code"], row["reason"], _advice(row))
+        for row in rows.iter_rows(named=True)
+        if View(row["view"]) not in without
+    }
+
+
+def _likeliest(series: pl.DataFrame) -> pl.DataFrame:
+    """The series that look most like a cine first."""
+    return series.sort("frames", "images", descending=True, maintain_order=True)
 
 
 def _advice(series: dict[str, Any]) -> str:
