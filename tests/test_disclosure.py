@@ -1,6 +1,7 @@
 """Disclosure control, row by row: what goes, what is rounded, and what stays as it is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.disclosure.secondary import Cells
 from cinema_cli.analysis.estimates import Estimate, table_of
+from cinema_cli.analysis.statistics.diagnostic import wilson
+from cinema_cli.analysis.statistics.interval import mean_interval
 from cinema_cli.analysis.survival.table_one import table_one
 
 MIN_CELL = 10
@@ -68,10 +71,28 @@ def test_the_mean_of_a_small_group_does_not_follow_from_the_others() -> None:
     assert means["site=c"] is None and means[""] == exact[""]
     for group in ("site=a", "site=b"):
         assert means[group] == 0.5 * round(means[group] / 0.5) and abs(means[group] - exact[group]) <= 0.25
+    assert released.filter(model="mean")["rounded"].to_list() == [None, 10, 10, None]
     assert rows["ef"].std() < 0.25 * 300 / 4  # what the rounding leaves open of the mean of four
     assert released.filter(model="smd")["estimate"].to_list() == [None]
     counts = dict(released.filter(term="", model="count").select("group", "n").iter_rows())
     assert counts == {"": 304, "site=a": 200, "site=b": 100, "site=c": None}
+
+
+def test_differences_of_what_was_rounded_go() -> None:
+    """Seven people have no site: smokers and means of the sites are rounded, and their differences would undo that."""
+    rng = np.random.default_rng(4)
+    site = pl.Series([*rng.choice(["a", "b"], 593), *[None] * 7], dtype=pl.String)
+    smoker, sex = rng.choice(["no", "yes"], 600, p=[0.7, 0.3]), ["F", "M"] * 300
+    rows = pl.DataFrame({"site": site, "smoker": smoker, "ef": rng.normal(60, 9, 600), "sex": sex})
+    table = table_of(table_one(rows, ["smoker", "ef"], ["site", "sex"]))
+    released = suppressed(table, min_cell=10)
+    of_site = released.filter(analysis="table_one", model="count", term="smoker").filter(
+        pl.col("group").str.starts_with("site")
+    )
+    assert of_site["rounded"].drop_nulls().len() > 0 and of_site["estimate"].null_count() == 0
+    smds = {row["group"]: row["estimate"] for row in released.filter(model="smd", term="smoker").iter_rows(named=True)}
+    assert smds["site"] is None and smds["sex"] is not None
+    assert released.filter(model="smd", term="ef", group="site")["estimate"].item() is None
 
 
 def test_a_large_group_stays_where_few_people_lack_its_variable() -> None:
@@ -130,19 +151,21 @@ def curve(*points: tuple[int, int], model: tuple[str, str, str] = ("overall", ""
 
 def test_a_curve_stops_where_few_remain_and_has_points_only_where_enough_events_came() -> None:
     released = suppressed(table_of(curve((500, 0), (480, 4), (450, 20), (423, 25), (380, 60), (9, 60))), min_cell=10)
-    assert released["level"].to_list() == ["0", "2", "4"]
-    assert released["events"].to_list() == [0, 20, 60]
-    assert released["n"].to_list() == [500, 450, 380]
-    assert not released["suppressed"].any()
+    assert released["level"].to_list() == ["0", "1", "2", "3", "4"]
+    assert released["events"].to_list() == [0, None, 20, None, 60]
+    assert released["n"].to_list() == [500, 480, 450, 420, 380]  # at the ticks of the axis, each rounded
+    assert released["estimate"].is_null().to_list() == released["suppressed"].to_list() == [False, True] * 2 + [False]
+    many = suppressed(table_of(curve(*((5000 - 10 * k, 4 * k) for k in range(100)))), min_cell=10)
+    assert {float(t) for t in many.filter(suppressed=True)["level"]} == {10.0, 20.0, 40.0, 50.0, 70.0, 80.0}
     end = suppressed(table_of(curve((500, 0), (400, 50), (300, 95), (100, 100), (50, 100))), min_cell=10)
-    assert end["events"].to_list() == [0, 50, 100, 100]
+    assert end["events"].to_list() == [0, 50, None, 100, 100]
 
 
 def test_a_lost_point_does_not_tell_whether_an_event_came() -> None:
     """The first event comes after 2: no point before the tenth tells that, nor when it came."""
     early, late = ((500, 0), (490, 1), (480, 1), (470, 12)), ((500, 0), (490, 0), (480, 0), (470, 12))
     shown = [suppressed(table_of(curve(*points)), min_cell=10) for points in (early, late)]
-    assert shown[0].equals(shown[1]) and shown[0]["events"].to_list() == [0, 12]
+    assert shown[0].equals(shown[1]) and shown[0]["events"].to_list() == [0, None, None, 12]
 
 
 def test_curves_of_parts_are_rounded_to_ten_of_everybody() -> None:
@@ -160,14 +183,17 @@ def test_curves_of_parts_are_rounded_to_ten_of_everybody() -> None:
     assert set(released["se"].to_list()[3:]) == {0.02}
 
 
-def test_a_quantile_is_a_released_time_of_its_curve() -> None:
+def test_a_quantile_lies_on_lines_through_the_released_points() -> None:
     points = curve((500, 0), (480, 20), (450, 45), (420, 61), (380, 80))  # 5, 10, 12 and 16 %
     quantiles = [
         Estimate("survival_quantile", "mace", "overall", level=level, n=500, events=80, estimate=2.7)
         for level in ("0.1", "0.5")
     ]
     released = suppressed(table_of([*points, *quantiles]), min_cell=10).filter(analysis="survival_quantile")
-    assert released["estimate"].to_list() == [3.0, None]
+    assert released["estimate"].to_list() == [2.3, None] and not released["suppressed"].any()  # 91 % at 2, 87.8 at 3
+    few = [replace(row, model="group", term="site", group="site=a", n=5, events=0) for row in quantiles]
+    hidden = suppressed(table_of([*points, *few]), min_cell=10).filter(analysis="survival_quantile")
+    assert hidden["suppressed"].all() and not hidden["estimate"].is_not_null().any()
 
 
 def test_follow_up_is_in_a_round_unit() -> None:
@@ -177,6 +203,42 @@ def test_follow_up_is_in_a_round_unit() -> None:
     ]
     released = suppressed(table_of(rows), min_cell=10)
     assert released.select("estimate", "lower", "upper").row(1) == (6.2, 6.1, 6.3)
+
+
+def evaluated(n: int, events: int, *, bias: float = 1.0) -> pl.DataFrame:
+    """600 people, of whom so many women have a value: its bias with Student's limits, and a share with Wilson's."""
+    whole = table_of([Estimate("rate", "mace", group=group, n=size) for group, size in (("", 600), ("sex=F", 320))])
+    mean = mean_interval(np.linspace(-5.0, 5.0, n) + bias)
+    share = wilson(events, n)
+    about = Estimate("agreement", model="bias", term="ef", group="sex=F", n=n)
+    rows = [
+        replace(about, estimate=bias, lower=bias + mean.lower - mean.estimate, upper=mean.upper, p=mean.p, q=mean.p),
+        replace(about, model="sd", estimate=2.9),
+        Estimate(
+            "classification", model="accuracy", term="head", group="sex=F", n=n, events=events,
+            estimate=share.estimate, lower=share.lower, upper=share.upper,
+        ),
+    ]  # fmt: skip
+    return pl.concat([whole, table_of(rows)])
+
+
+@pytest.mark.parametrize("n", [95, 152, 317])
+@pytest.mark.parametrize("without", [0, None])
+def test_limits_and_p_do_not_tell_how_many_people_they_are_of(n: int, without: int | None) -> None:
+    """Whoever knows all of the program and all else of the people tries each number of people out."""
+
+    def numbers(n: int) -> pl.DataFrame:
+        table = evaluated(n, n if without is None else 0)
+        return suppressed(table, min_cell=10).filter(pl.col("analysis").is_in(["agreement", "classification"]))
+
+    shown = numbers(n)
+    assert shown["n"].unique().to_list() == [{95: 100, 152: 150, 317: 320}[n]] and set(shown["rounded"]) == {10}
+    exact = evaluated(n, 0).filter(analysis="agreement", model="bias")
+    (released,) = shown.filter(model="bias").to_dicts()
+    assert released["lower"] <= exact["lower"].item() and released["upper"] >= exact["upper"].item()
+    assert released["p"] == released["q"] == (0.01 if n == 95 else 0.001) > exact["p"].item()
+    possible = [m for m in range(n - 30, min(n + 30, 320)) if numbers(m).equals(shown)]
+    assert n in possible and len(possible) >= 3
 
 
 def test_a_curve_without_its_counts_is_no_table_of_ours() -> None:

@@ -7,7 +7,7 @@ import polars as pl
 
 from cinema_cli.analysis.disclosure.bounds import rounded_instead
 from cinema_cli.analysis.disclosure.curves import thinned
-from cinema_cli.analysis.disclosure.means import coarse_means
+from cinema_cli.analysis.disclosure.means import coarse_means, differences
 from cinema_cli.analysis.disclosure.released import Counts, release_counts
 from cinema_cli.analysis.disclosure.rounding import nearest
 from cinema_cli.analysis.disclosure.rows import BY_CURVE, CURVES, Changes, Row, Rows, event_totals, of_some, sizes_of
@@ -57,12 +57,13 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
         withheld={k for k, row in points if found.hides_whole(row, hidden)},
         told=_told(rows, found, hidden),
     )
-    means, without_mean = coarse_means(rows, min_cell=min_cell)
+    means, without_mean = coarse_means(rows, released.changes, min_cell=min_cell)
     times = coarse_times(rows, points, curves, left_out=left_out, min_cell=min_cell)
     changes = _together(released.changes, means, times, curves, _quarters(rows))
     if any(key[:2] == ("n", "") for key in hidden):  # the numbers of bins would sum to it
         changes = _together(changes, {k: {"n": None} for k, row in rows if row["analysis"] == "bland_altman"})
     emptied = released.emptied | without_mean
+    emptied |= differences(rows, changes, emptied)
     above, below = _thresholds(rows, thresholds, emptied, some, min_cell=min_cell)
     changes = _together(changes, above, {k: _empty(row) for k, row in rows if k in emptied})
     return _changed(every, changes, left_out | below)

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cinema_cli.analysis.disclosure.rounding import in_units, unit_below
 from cinema_cli.analysis.disclosure.rows import Changes, Row, Rows, columns_of
@@ -13,11 +13,12 @@ _MEANS = ("evaluation", "agreement", "group_metric", "repeatability", "classific
 _WIDTH = 2 * 1.96  # of a 95 % interval, in standard errors
 
 
-def coarse_means(rows: Rows, *, min_cell: int) -> tuple[dict[int, Changes], set[int]]:
+def coarse_means(rows: Rows, released: Mapping[int, Changes], *, min_cell: int) -> tuple[dict[int, Changes], set[int]]:
     """What changes in summaries of groups where one of them, or those in no group, is few people; what loses numbers.
 
     All groups of the column are rounded: the unit leaves the mean of the few open by about their standard deviation or
-    more. Where the spread is not known the smallest large group loses its numbers instead. Both by row number.
+    more. Where the spread is not known the smallest large group loses its numbers instead. Both by row number. What
+    `released` changed already is rounded from there.
     """
     by_subject: dict[Key, list[tuple[int, Row]]] = defaultdict(list)
     for number, row in rows:
@@ -34,11 +35,31 @@ def coarse_means(rows: Rows, *, min_cell: int) -> tuple[dict[int, Changes], set[
                 continue
             if spread:
                 unit = unit_below(2 * min_cell * spread / max(row["n"] for row in whole))
-                changes |= {number: in_units(row, unit) for number, row in groups}
+                changes |= {
+                    number: in_units({**row, **released.get(number, {})}, unit) | {"rounded": min_cell}
+                    for number, row in groups
+                }
             else:
                 second = _second(people, small, min_cell)
                 emptied |= {number for number, row in groups if row["group"] in second}
     return changes, emptied
+
+
+def differences(rows: Rows, changes: Mapping[int, Changes], emptied: Collection[int]) -> set[int]:
+    """Standardised differences of a variable between groups a summary or a category of which is hidden or rounded."""
+    touched = {
+        (row["term"], columns_of(row["group"]))
+        for number, row in rows
+        if row["analysis"] == "table_one" and row["group"] and row["model"] != "smd"
+        if number in emptied or _is_changed(row, changes.get(number, {}))
+    }
+    return {number for number, row in rows if row["model"] == "smd" and (row["term"], row["group"]) in touched}
+
+
+def _is_changed(row: Row, changes: Changes) -> bool:
+    """Whether another number is shown than that of which differences were computed: of categories the people too."""
+    names = ("n", "estimate") if row["model"] in ("count", "percent") else ("estimate",)
+    return any(changes.get(name, row[name]) != row[name] for name in names)
 
 
 def _summarised(row: Row) -> Key:

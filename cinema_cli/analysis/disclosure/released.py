@@ -4,13 +4,23 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from cinema_cli.analysis.disclosure.rounding import in_units, nearest, nearest_part, to_unit, unit_below
+from cinema_cli.analysis.disclosure.rounding import away_from_zero, level_of, nearest, nearest_part, to_unit, unit_below
 from cinema_cli.analysis.disclosure.rows import Changes, Row, RowCells, Rows, count_of, event_totals, scope_of
 from cinema_cli.analysis.disclosure.secondary import Key
 from cinema_cli.analysis.estimates import EVALUATION_ANALYSES
+from cinema_cli.analysis.statistics.diagnostic import wilson
 
 _FOLLOWING = ("calibration", "observed_expected", "decision_curve")  # a hidden count follows from the estimate
 _COARSEST = 0.05  # a unit, as a share of the whole, with which a rate or a percentage is still worth giving
+_WITH_INTERVALS = (
+    "evaluation",
+    "agreement",
+    "classification",
+    "difference",
+    "repeatability",
+    "group_metric",
+    "non_inferiority",
+)
 _PER = 1000.0  # units of person-time that a rate is per
 _SAME = 1e-9
 
@@ -58,7 +68,6 @@ def release_counts(rows: Rows, counts: Counts) -> Released:
             found.emptied.add(number)
         elif changes:
             found.changes[number] = changes
-    _drop_differences(rows, found)
     found.emptied |= _rates_of_few(rows, found.emptied)
     return found
 
@@ -70,10 +79,15 @@ def _is_small(row: Row, min_cell: int) -> bool:
     return any(c is not None and 0 < c < min_cell for c in (n, events, without, count))
 
 
-def _of_some(number: int, row: Row, counts: Counts, all_events: int) -> Changes:
-    """A row about those who have a value of something: its counts rounded, with what is computed from them."""
+def _of_some(number: int, row: Row, counts: Counts, all_events: int) -> Changes | None:
+    """A row about those who have a value of something: its counts rounded, with what is computed from them.
+
+    None where a share would tell the hidden number of people.
+    """
     base, count, whole = counts.min_cell, count_of(row), counts.some[number]
     n = counts.part(row["n"], ("n", scope_of(row), whole), whole)
+    if n is None and _is_share(row):
+        return None
     changes: Changes = {"n": n, "rounded": base}
     if row["events"] is not None:
         changes["events"] = nearest_part(row["events"], max(all_events, row["events"]), base)
@@ -111,8 +125,32 @@ def _following(row: Row, n: int | None, events: int | None, count: int | None, *
         scale = (events or 0) / row["events"]
         return {"estimate": row["estimate"] * scale if events else None}
     if _is_share(row) and n and events is not None:
-        return in_units({**row, "estimate": min(events / n, 1.0)}, 0.01) | {"estimate": min(events / n, 1.0)}
-    return {}
+        found = wilson(min(events, n), n)
+        limits = {name: getattr(found, name) for name in ("lower", "upper") if row[name] is not None}
+        return {"estimate": found.estimate, **limits}
+    has_interval = row["analysis"] in _WITH_INTERVALS and not row["model"].endswith("_median")  # that has quartiles
+    return _interval(row, n, base) if has_interval else {}
+
+
+def _interval(row: Row, n: int | None, base: int) -> Changes:
+    """Limits so coarse that their width does not tell of how many people they are; p and q as levels.
+
+    The width is about 1 / sqrt(n): a unit is what four smallest cells more or less change. Where n is hidden there are
+    no limits.
+    """
+    ends = {
+        name: row[name] - row["estimate"] for name in ("lower", "upper") if None not in (row[name], row["estimate"])
+    }
+    ends |= {"se": row["se"]} if row["se"] is not None else {}
+    width = max(map(abs, ends.values()), default=0.0)
+    changes: Changes = {name: level_of(row[name]) for name in ("p", "q")}
+    if n is None or not width:
+        return changes | dict.fromkeys(ends if n is None else ())
+    unit = unit_below(width * min(2 * base / row["n"], 0.5))
+    for name, end in ends.items():
+        farther = away_from_zero(end, unit) + (0.0 if name == "se" else row["estimate"])
+        changes[name] = min(max(farther, 0.0), 1.0) if 0.0 <= row[name] <= 1.0 else farther
+    return changes
 
 
 def _percent(count: int, n: int, base: int) -> float | None:
@@ -122,7 +160,7 @@ def _percent(count: int, n: int, base: int) -> float | None:
 
 def _is_share(row: Row) -> bool:
     """Whether an estimate is events of n."""
-    known = row["analysis"] in EVALUATION_ANALYSES and row["estimate"] is not None and row["n"] and row["events"]
+    known = row["analysis"] in EVALUATION_ANALYSES and row["n"] and None not in (row["estimate"], row["events"])
     return bool(known and math.isclose(row["estimate"], row["events"] / row["n"], rel_tol=_SAME))
 
 
@@ -143,18 +181,6 @@ def _rate(row: Row, n: int | None, events: int | None, min_cell: int) -> Changes
         return changes | {"estimate": coarse}
     scale = events / row["events"] * time / coarse
     return changes | {name: row[name] * scale for name in ("estimate", "lower", "upper") if row[name] is not None}
-
-
-def _drop_differences(rows: Rows, found: Released) -> None:
-    """Standardised differences of a variable between groups go where one of the groups lost a summary of it."""
-    touched = {
-        (row["term"], row["group"].partition("=")[0])
-        for number, row in rows
-        if row["analysis"] == "table_one" and row["group"] and number in found.emptied
-    }
-    found.emptied |= {
-        number for number, row in rows if row["model"] == "smd" and (row["term"], row["group"]) in touched
-    }
 
 
 def _rates_of_few(rows: Rows, emptied: Collection[int]) -> set[int]:

@@ -29,6 +29,15 @@ def unit_below(size: float) -> float:
     return next(step * power for step in _STEPS if step * power <= size * (1.0 + _SAME))
 
 
+def round_multiples(low: float, high: float, most: int) -> list[float]:
+    """Multiples from `low` to `high` of the smallest of 1, 2 and 5 times a power of ten that has `most` steps or fewer."""
+    if high <= low:
+        return [low]
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(k * power for k in (1.0, 2.0, 5.0, 10.0) if k * power * most >= (high - low) * (1.0 - _SAME))
+    return [to_unit(k * step, step) for k in range(math.ceil(low / step - _SAME), math.floor(high / step + _SAME) + 1)]
+
+
 def to_unit(value: float, unit: float) -> float:
     """A number as the nearest multiple of a round unit, with no more decimals than that has."""
     return round(round(value / unit) * unit, max(-math.floor(math.log10(unit)), 0))
@@ -47,7 +56,7 @@ def level_of(p: float | None) -> float | None:
 def in_units(row: Mapping[str, Any], unit: float) -> dict[str, float]:
     """An estimate in a round unit; its limits as far from it as they were, or the part of a unit farther; p as level.
 
-    Exact p and q would give the estimate back.
+    Limits within 0 and 1 stay there. Exact p and q would give the estimate back.
     """
     estimate = row["estimate"]
     if estimate is None:
@@ -55,7 +64,8 @@ def in_units(row: Mapping[str, Any], unit: float) -> dict[str, float]:
     coarse = {"estimate": to_unit(estimate, unit)}
     for name in ("lower", "upper"):
         if (limit := row[name]) is not None:
-            coarse[name] = to_unit(coarse["estimate"] + away_from_zero(limit - estimate, unit), unit)
+            farther = to_unit(coarse["estimate"] + away_from_zero(limit - estimate, unit), unit)
+            coarse[name] = min(max(farther, 0.0), 1.0) if 0.0 <= limit <= 1.0 else farther
     if (se := row["se"]) is not None:
         coarse["se"] = away_from_zero(se, unit)
     for name in ("p", "q"):
