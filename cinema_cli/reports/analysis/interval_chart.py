@@ -14,6 +14,7 @@ from cinema_cli.reports.drawing import INK, canvas, round_ends
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
 WIDTH, NAMES, COUNTS, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 48.0, 196.0, 25.0, 8.0, 44.0  # SVG units
@@ -63,30 +64,36 @@ def interval_chart(
         ends = ratio_ends([v for row in rows if row.interval for v in row.interval if v > 0])
         rows = [replace(row, interval=_log(row.interval, ends), null=_log(row.null, ends)) for row in rows]
         line = None if line is None else math.log(line)
-    height, counts = ROW * len(rows), COUNTS if any(row.n for row in rows) else 0.0
-    top = TOP + (16.0 if counts else 0.0)
-    figure, axes = canvas(
-        WIDTH, top + height + BOTTOM, left=NAMES + counts, right=WORDS, top=top, bottom=BOTTOM, grid=False
-    )  # fmt: skip
-    axes.yaxis.set_visible(False)
-    low, high = (
-        (math.log(ends[0]), math.log(ends[1])) if ratios else _ends(rows, [v for v in (line, margin) if v is not None])
-    )
-    axes.set_xlim(low, high)
-    axes.set_ylim(len(rows), 0)
+        span = math.log(ends[0]), math.log(ends[1])
+    else:
+        span = _ends(rows, [v for v in (line, margin) if v is not None])
+    counts = COUNTS if any(row.n for row in rows) else 0.0
+    figure, axes = _plane(len(rows), span, counts=counts)
     axes.set_xlabel(x_title, parse_math=False)
     if ratios:
         ratio_axis(axes.xaxis, *ends, most=5)
-    axes.grid(axis="x", color=INK["line"], lw=1)
-    axes.set_axisbelow(True)
     if line is not None:
         axes.axvline(line, color=INK["soft"], lw=1.2)
     if margin is not None:
         axes.axvline(margin, color=INK["lv"], lw=1.6, linestyle=(0, (6.0, 3.0)))
     _write_rows(axes, rows, counts=counts)
     for k, row in enumerate(rows):
-        _point(axes, row, k + 0.5, (low, high))
+        _point(axes, row, k + 0.5, span)
     return drawn(figure, title=title)
+
+
+def _plane(n_rows: int, span: tuple[float, float], *, counts: float) -> "tuple[Figure, Axes]":
+    """An empty scale with room for `n_rows` lines, for names and a column of the width `counts` at its left, and for
+    words at its right."""
+    top = TOP + (16.0 if counts else 0.0)
+    height = top + ROW * n_rows + BOTTOM
+    figure, axes = canvas(WIDTH, height, left=NAMES + counts, right=WORDS, top=top, bottom=BOTTOM, grid=False)
+    axes.yaxis.set_visible(False)
+    axes.set_xlim(*span)
+    axes.set_ylim(n_rows, 0)
+    axes.grid(axis="x", color=INK["line"], lw=1)
+    axes.set_axisbelow(True)
+    return figure, axes
 
 
 def _write_rows(axes: "Axes", rows: Sequence[IntervalRow], *, counts: float) -> None:

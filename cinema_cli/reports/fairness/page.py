@@ -27,6 +27,8 @@ from cinema_cli.reports.fairness.naming import FOLLOWED, LOSSES, SIZES, column_o
 from cinema_cli.reports.fairness.summary import headline, summary_sentences
 from cinema_cli.reports.render import render_page
 
+_LOST, _RIGHT, _FOLLOWED, _CROSSED = "lost", "right", "followed", "crossed"  # sections of the template
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -45,12 +47,6 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
     The table may be the one in memory or estimates.csv read back. The same input gives the same bytes.
     """
     rows = rows_of(estimates)
-    values = [row for row in rows.of("group_metric") if row.model not in SIZES]
-    crossed = [row for row in values if is_crossed(row)]
-    plain = [row for row in values if not is_crossed(row)]
-    lost = [row for row in plain if row.model in LOSSES]
-    followed = [row for row in plain if row.model in FOLLOWED]
-    right = [row for row in plain if row.model not in (*LOSSES, *FOLLOWED)]
     return render_page(
         "fairness.html",
         title=f"Fairness{f': {facts.cohort_name}' if facts.cohort_name else ''}",
@@ -60,11 +56,8 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
         flow=flow_steps(rows),
         sizes=sizes_table(rows),
         crossed_sizes=sizes_table(rows, crossed=True),
-        lost=_part(rows, lost, _gaps(rows, LOSSES), across=True),
-        right=_part(rows, right, [r for r in _gaps(rows, ()) if r.model not in (*LOSSES, *FOLLOWED)]),
-        followed=_part(rows, followed, _gaps(rows, FOLLOWED)),
+        **_parts(rows),
         interactions=interactions_table(rows),
-        crossed=_part(rows, crossed, [row for row in rows.of("gap") if is_crossed(row)]),
         not_given=too_few_sentences(rows),
         methods=method_paragraphs(rows, facts),
         checklists=checklists(rows, facts),
@@ -81,9 +74,26 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
     )
 
 
-def _gaps(rows: Rows, models: Sequence[str]) -> list[Estimate]:
-    """Gaps of these metrics, of all where none is named, between the groups of single columns."""
-    return [row for row in rows.of("gap") if (not models or row.model in models) and not is_crossed(row)]
+def _parts(rows: Rows) -> dict[str, Part | None]:
+    """The sections of gaps by their names in the template."""
+    values = [row for row in rows.of("group_metric") if row.model not in SIZES]
+    gaps = rows.of("gap")
+    return {
+        name: _part(
+            rows,
+            [row for row in values if _section(row) == name],
+            [row for row in gaps if _section(row) == name],
+            across=name == _LOST,
+        )
+        for name in (_LOST, _RIGHT, _FOLLOWED, _CROSSED)
+    }
+
+
+def _section(row: Estimate) -> str:
+    """Where a figure or gap stands."""
+    if is_crossed(row):
+        return _CROSSED
+    return _LOST if row.model in LOSSES else _FOLLOWED if row.model in FOLLOWED else _RIGHT
 
 
 def _part(rows: Rows, values: Sequence[Estimate], gaps: Sequence[Estimate], *, across: bool = False) -> Part | None:
