@@ -57,6 +57,7 @@ def counted(rows: Rows, *, rounded: Collection[int]) -> Counted:
     _families(found, exact)
     _table_one(found, exact)
     _levels(found, exact)
+    _classes(found, exact)
     _flow(found, exact)
     _neither(found, exact)
     return found
@@ -71,7 +72,7 @@ def _named(found: Counted, row: Row, outcome: str, categories: Collection[str]) 
         n = cells.add(("n", scope, row["n"]), row["n"])
         found.sizes["n", scope] = max(row["n"], found.sizes.get(("n", scope), 0))
     if row["events"] is not None:
-        of = row["outcome"] or (f"{row['term']} {row['level']}" if row["analysis"] in EVALUATION_ANALYSES else outcome)
+        of = row["outcome"] or (_class_of(row) if row["analysis"] in EVALUATION_ANALYSES else outcome)
         events = cells.add(("events", of, scope, row["events"]), row["events"])
         found.sizes["events", of, scope] = max(row["events"], found.sizes.get(("events", of, scope), 0))
     if n and events:
@@ -81,6 +82,11 @@ def _named(found: Counted, row: Row, outcome: str, categories: Collection[str]) 
         if estimate[0] == "n":
             found.sizes[estimate[:-1]] = max(count, found.sizes.get(estimate[:-1], 0))
     return RowCells(n, events, estimate)
+
+
+def _class_of(row: Row) -> str:
+    """What those have who are the events of a row of an evaluation."""
+    return f"{row['term']} {row['model'] if row['analysis'] == 'roc' else row['level']}"
 
 
 def _category(row: Row, scope: str, count: int) -> Key:
@@ -98,26 +104,30 @@ def _nested(found: Counted) -> None:
 
 
 def _families(found: Counted, rows: Rows) -> None:
-    """Groups of a column, quarters of a phenotype, tenths of a risk: together they are everybody, or nearly."""
+    """Groups of a column, quarters of a phenotype, tenths of a risk: together they are everybody, or nearly.
+
+    Groups of two columns (`sex=F & site=a`) are those of each of both, too.
+    """
     families: dict[Key, dict[str, None]] = defaultdict(dict)
     for _, row in rows:
         scope = scope_of(row)
         if scope and row["analysis"] in (*WHOLE, "table_one", *BY_CURVE, *EVALUATION_ANALYSES):
             family = scope.partition("|")[0] if row["model"] == "quantile" else columns_of(scope)
-            families[row["model"] == "quantile", family][scope] = None
+            for whole in ("", *(scope.split(" & ") if " & " in scope else ())):
+                families[whole, row["model"] == "quantile", family][scope] = None
         elif row["analysis"] == "calibration":
-            families["calibration", scope.partition("|")[0]][scope] = None
+            families["", "calibration", scope.partition("|")[0]][scope] = None
     heads = {key[:-1]: None for key in found.sizes}  # ("n",) and ("events", outcome)
-    for (kind, _), scopes in families.items():
+    for (whole, kind, _), scopes in families.items():
         for head in heads:
             sized = [(*head, scope) for scope in scopes if (*head, scope) in found.sizes]
             parts = [(*key, found.sizes[key]) for key in sized]
             total = sum(found.sizes[key] for key in sized)
             if not parts:
                 continue
-            if (*head, "") in found.sizes:
-                found.cells.add_sum((*head, "", found.sizes[*head, ""]), parts)
-            if (same := (*head, "", total)) in found.cells.values:
+            if (*head, whole) in found.sizes:
+                found.cells.add_sum((*head, whole, found.sizes[*head, whole]), parts)
+            if (same := (*head, whole, total)) in found.cells.values:
                 found.cells.add_sum(same, parts)
             elif kind == "calibration":
                 found.cells.add_sum(found.cells.add((*head, "tenths", total), total), parts)
@@ -164,6 +174,23 @@ def _levels(found: Counted, rows: Rows) -> None:
     for key, levels in parts.items():
         for k, total in enumerate(wholes.get(key[:-1], ())):
             cells.add_sum(total, [part for named in levels if (part := (named.n, named.events)[k])])
+
+
+def _classes(found: Counted, rows: Rows) -> None:
+    """People of each class of a head, or category, are all of whom it is known; so are those of tenths of each."""
+    classes: dict[tuple[str, str, Key], dict[Key, None]] = defaultdict(dict)
+    tenths: dict[str, dict[Key, None]] = defaultdict(dict)
+    for number, row in rows:
+        named = found.rows.get(number, RowCells())
+        if row["analysis"] == "classification" and named.n and named.events and not row["level"].startswith(">="):
+            classes[row["term"], row["model"], named.n][named.events] = None
+        elif row["analysis"] == "calibration" and not row["outcome"] and named.events:
+            tenths[f"{row['term']} {row['model']}"][named.events] = None
+    for (_, _, n), events in classes.items():
+        found.cells.add_sum(n, events)
+    for name, events in tenths.items():
+        if (total := ("events", name, "", sum(found.cells.values[key] for key in events))) in found.cells.values:
+            found.cells.add_sum(total, events)
 
 
 def _flow(found: Counted, rows: Rows) -> None:

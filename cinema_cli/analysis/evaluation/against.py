@@ -19,6 +19,7 @@ from cinema_cli.domain.errors import NotEstimableError
 HIGHER_IS_BETTER = frozenset({"dice", "iou", "accuracy", "auc"})  # of the others, lower is
 NON_INFERIOR, NOT_SHOWN = "non-inferior at the margin", "not shown"
 RESAMPLES = 2000
+_SIGNED = ("volume_error_ml", "bias")  # an error above 0 is no better than one below
 _ALPHA = 0.025  # of the one-sided test: it is passed where the 95 % interval stays within the margin
 _STUDY = ["participant_id", "session_id"]
 _CELL = ["model", "term", "level"]
@@ -28,32 +29,66 @@ _DRAWN = 2_000_000  # numbers of people drawn at a time
 
 
 def compared(table: pl.DataFrame) -> pl.DataFrame:
-    """Studies that both systems could be judged on: participant_id, session_id, model, term, level, value.
+    """Studies that both systems could be judged on: participant_id, session_id, model, term, level, value, this, other.
 
-    `value` is this system less the other, of masks and landmarks as `judged`, of values of the absolute error (model
-    `mae`), of classes of agreement with the reference (model `accuracy`).
+    `value` is `this` system less the `other`, of masks and landmarks as `judged`, of values of the absolute error
+    (model `mae`), of classes of agreement with the reference (model `accuracy`).
     """
-    signed = pl.col("model") == "volume_error_ml"  # an error above 0 is no better than one below
-    cells = pl.concat([judged(table).filter(~signed), _errors(table)])
-    sides = [cells.filter(pl.col("system") == system).drop("system") for system in (System.THIS, System.AGAINST)]
-    both = sides[0].join(sides[1], on=[*_STUDY, *_CELL], suffix="_other", maintain_order="left")
-    return both.select(*_STUDY, *_CELL, (pl.col(VALUE) - pl.col(f"{VALUE}_other")).alias(VALUE))
+    cells = _cells(table).filter(~pl.col("model").is_in(_SIGNED))
+    return _paired(cells).with_columns((pl.col("this") - pl.col("other")).alias(VALUE))
 
 
-def _errors(table: pl.DataFrame) -> pl.DataFrame:
-    """Absolute errors of values and right answers of classes, in the columns of `judged`."""
+def _cells(table: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([judged(table), *_errors(table)])
+
+
+def _paired(cells: pl.DataFrame) -> pl.DataFrame:
+    sides = [
+        cells.filter(pl.col("system") == system).select(*_STUDY, *_CELL, pl.col(VALUE).alias(name))
+        for system, name in ((System.THIS, "this"), (System.AGAINST, "other"))
+    ]
+    return sides[0].join(sides[1], on=[*_STUDY, *_CELL], maintain_order="left")
+
+
+def side_rows(table: pl.DataFrame, *, min_cell: int = 0) -> list[Estimate]:
+    """`difference` rows of models `<metric>_this` and `<metric>_other`: the mean of each system in the same studies.
+
+    Signed errors are among them. Not given where one system was judged on 1 to `min_cell` - 1 studies more: with its
+    mean over all of them, the values of these few would follow.
+    """
+    cells = _cells(table)
+    both, sizes = _paired(cells), cells.group_by(*_CELL, "system").len()
+    alone = sizes.join(both.group_by(_CELL).len(), on=_CELL, suffix="_both")
+    left = pl.col("len") - pl.col("len_both")
+    few = alone.filter((left > 0) & (left < min_cell))
+    shown = both.join(few, on=_CELL, how="anti", maintain_order="left")
+    rows = []
+    for name in ("this", "other"):
+        means = clustered_means(shown.with_columns(pl.col(name).alias(VALUE)), _CELL)
+        for row in means.iter_rows(named=True):
+            told = {key: row[key] for key in ("term", "level", "n", "estimate", "lower", "upper", "se")}
+            unit = UNITS.get(row["model"], "")
+            rows.append(Estimate("difference", model=f"{row['model']}_{name}", unit=unit, **told))
+    return rows
+
+
+def _errors(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Absolute errors of values and right answers of classes, then errors of values, in the columns of `judged`."""
     is_value = pl.col("kind") == Kind.VALUE
     is_class = (pl.col("kind") == Kind.CLASS) & (pl.col("metric") == "class")
     known = pl.col("prediction").is_not_null() & pl.col("reference").is_not_null()
     wanted = table.filter((is_value & known) | (is_class & pl.col(VALUE).is_not_null()))
-    return wanted.select(
+    error = pl.col("prediction") - pl.col("reference")
+    errors = wanted.select(
         *_STUDY,
         "system",
         pl.when(is_value).then(pl.lit("mae")).otherwise(pl.lit("accuracy")).alias("model"),
         "term",
         pl.col("frame").alias("level"),
-        pl.when(is_value).then((pl.col("prediction") - pl.col("reference")).abs()).otherwise(VALUE).alias(VALUE),
+        pl.when(is_value).then(error).otherwise(VALUE).alias(VALUE),
     )
+    yield errors.with_columns(pl.col(VALUE).abs())
+    yield errors.filter(pl.col("model") == "mae").with_columns(model=pl.lit("bias"))
 
 
 def difference_rows(

@@ -7,6 +7,7 @@ import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.evaluation.agreement_rows import value_pairs
+from cinema_cli.analysis.evaluation.coarse_classes import MISTAKES, coarse_confusion
 from cinema_cli.analysis.evaluation.parts import first_of_each, parts_of
 from cinema_cli.analysis.evaluation.place import Place
 from cinema_cli.analysis.evaluation.probability_rows import drawn_rows, probabilities, score_rows
@@ -24,7 +25,6 @@ from cinema_cli.analysis.statistics.outcome import Ints
 
 EF_TERMS = "ef_pct"  # the end of the name of an ejection fraction
 _OF_CLASS = ("sensitivity", "specificity", "ppv", "npv", "f1")
-_FEWEST = 10  # people in a tenth of `calibration`
 
 
 def class_rows(
@@ -33,12 +33,13 @@ def class_rows(
     people: pl.DataFrame | None = None,
     groups: Sequence[str] = (),
     system: System = System.THIS,
-    fewest: int = _FEWEST,
+    fewest: int = 1,
 ) -> list[Estimate]:
     """`classification` rows of a system's classes and of categories of its ejection fractions, overall and by group.
 
     `roc` and `calibration` are of everybody, the latter in tenths of the probability, neighbours together where one has
-    fewer than `fewest` people with the class or without it. Of a participant with several studies the first counts.
+    fewer than `fewest` people with the class or without it. Rates come from `coarse_confusion` with that as base, and
+    `roc` is as coarse. Of a participant with several studies the first counts.
     Categories of EF: the paper's, term `lvef_category` of `lvef_pct`. A probability of one class alone is cut at one
     half. `people` and `groups` as in `parts.parts_of`.
     """
@@ -79,17 +80,21 @@ def _codes(rows: pl.DataFrame, *names: str) -> tuple[Ints, ...]:
 
 def _told(place: Place, classes: Sequence[str], label: Ints, said: Ints) -> Iterator[Estimate]:
     """Rows of labels (n,) and of what was said (n,)."""
-    matrix = confusion(label, said, len(classes))
-    yield from place.row("accuracy", accuracy(matrix))
+    exact = confusion(label, said, len(classes))
+    matrix = coarse_confusion(exact, base=place.fewest)
+    if matrix is None:
+        yield place.too_few("accuracy", MISTAKES)
+        return
+    yield from place.counted_row("accuracy", accuracy(matrix))
     correlation = mcc(matrix)
-    yield from place.row("mcc", correlation)
+    yield from place.counted_row("mcc", correlation)
     if not isfinite(correlation.estimate):
         yield place.too_few("mcc", "all have the same class, or all are said to have: not estimable")
     if len(classes) > 2:
-        yield from place.row("f1", accuracy(matrix))  # micro-averaged
+        yield from place.counted_row("f1", accuracy(matrix))  # micro-averaged
     for k, name in enumerate(classes):
         tp, of_class, as_class = int(matrix[k, k]), int(matrix[k].sum()), int(matrix[:, k].sum())
-        counted = Counts(tp, of_class - tp, place.n - of_class - as_class + tp, as_class - tp)
-        found = rates(counted)
+        counted = Counts(tp, of_class - tp, int(matrix.sum()) - of_class - as_class + tp, as_class - tp)
+        found, events = rates(counted), int(exact[k].sum())
         for model in _OF_CLASS:
-            yield from place.row(model, getattr(found, model), level=name, events=of_class)
+            yield from place.counted_row(model, getattr(found, model), level=name, events=events)

@@ -7,12 +7,13 @@ import numpy as np
 import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
+from cinema_cli.analysis.evaluation.coarse_classes import MISTAKES, coarse_confusion, coarse_hits, roc_grid
 from cinema_cli.analysis.evaluation.parts import first_of_each
 from cinema_cli.analysis.evaluation.place import Place
 from cinema_cli.analysis.evaluation.table import PROBABILITY, Kind, System
 from cinema_cli.analysis.statistics.comparison import Figure, Score
 from cinema_cli.analysis.statistics.delong import Booleans, auc, auc_interval, auc_one_vs_one, roc_at
-from cinema_cli.analysis.statistics.diagnostic import counts, rates
+from cinema_cli.analysis.statistics.diagnostic import Counts, confusion, rates
 from cinema_cli.analysis.statistics.interval import Interval, influenced
 from cinema_cli.analysis.statistics.outcome import Floats, Ints
 from cinema_cli.analysis.statistics.probability import (
@@ -26,7 +27,6 @@ from cinema_cli.analysis.statistics.probability import (
 from cinema_cli.domain.errors import NotEstimableError
 
 HALF = 0.5
-_GRID = np.linspace(0.0, 1.0, 51)  # rates of false positives of a ROC curve
 _TENTHS = 10
 
 
@@ -87,11 +87,15 @@ def score_rows(place: Place, classes: Sequence[str], probability: Floats, label:
 
 def _at_half(place: Place, positive: Booleans, said: Booleans) -> Iterator[Estimate]:
     """Rows of a probability of one class that no label goes with, said of those of whom it is at least one half."""
-    found = rates(counts(positive, said))
+    level, events = f">= {HALF:g}", int(np.count_nonzero(positive))
+    matrix = coarse_confusion(confusion(positive.astype(np.int64), said.astype(np.int64), 2), base=place.fewest)
+    if matrix is None:
+        yield place.too_few(f"accuracy {level}", MISTAKES)
+        return
+    (tn, fp), (fn, tp) = matrix.tolist()
+    found = rates(Counts(tp=tp, fn=fn, tn=tn, fp=fp))
     for model in ("accuracy", "mcc", "sensitivity", "specificity", "ppv", "npv", "f1"):
-        yield from place.row(
-            model, getattr(found, model), level=f">= {HALF:g}", events=found.counts.tp + found.counts.fn
-        )
+        yield from place.counted_row(model, getattr(found, model), level=level, events=events)
 
 
 def _areas(
@@ -134,8 +138,11 @@ def drawn_rows(place: Place, classes: Sequence[str], known: pl.DataFrame, fewest
         probability, positive = known[name].to_numpy(), label == k
         events = int(np.count_nonzero(positive))
         if 0 < events < place.n:
-            point = Estimate("roc", model=name, term=place.term, n=place.n, events=events)
-            for at, hit in zip(_GRID, roc_at(probability, positive, _GRID), strict=True):
+            rounded = fewest if fewest > 1 else None
+            point = Estimate("roc", model=name, term=place.term, n=place.n, events=events, rounded=rounded)
+            grid = roc_grid(place.n - events, base=fewest)
+            hits = coarse_hits(roc_at(probability, positive, grid), events, base=fewest)
+            for at, hit in zip(grid, hits, strict=True) if hits is not None else ():
                 yield replace(point, level=f"{at:g}", estimate=float(hit))
         bins = min(_TENTHS, place.n // max(fewest, 1))
         if not bins or not np.all((probability >= 0) & (probability <= 1)):
