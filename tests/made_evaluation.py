@@ -212,11 +212,15 @@ def _against(made: Made) -> Iterator[Estimate]:
                 at = {"model": model, "term": term, "n": made.n}
                 yield Estimate("difference", level=frame, p=0.2, **at, **_near(value, half))
                 yield Estimate("difference", **at | {"model": f"{model}_wilcoxon"}, level=frame, p=0.31)
+                for side, mean in (("this", DICE[term] + value), ("other", DICE[term])):
+                    yield Estimate("difference", level=frame, **at | {"model": f"{model}_{side}"}, **_near(mean, half))
                 if term == "mean":
                     yield Estimate(
                         "non_inferiority", group="" if frame == "ed" else "es", level=margin, p=0.03,
                         unit="non-inferior", **at, **_near(value, half),
                     )  # fmt: skip
+    for side, mean in (("this", -1.2), ("other", 0.4)):
+        yield Estimate("difference", model=f"bias_{side}", term="lvef_pct", n=made.n, **_near(mean, 0.5))
 
 
 def _repeated(made: Made) -> Iterator[Estimate]:

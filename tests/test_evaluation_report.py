@@ -87,7 +87,7 @@ def test_every_kind_of_row_has_its_place_on_the_page() -> None:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("kind", ["evaluation", "agreement", "classification", "repeatability", "counts"])
+@pytest.mark.parametrize("kind", ["evaluation", "agreement", "classification", "difference", "repeatability", "counts"])
 def test_every_figure_of_a_kind_is_told(kind: str) -> None:
     """No metric is dropped because the page has no column for it."""
     table = evaluation_estimates()

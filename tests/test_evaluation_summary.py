@@ -14,7 +14,7 @@ from scipy import stats
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
-from cinema_cli.analysis.evaluation.against import NON_INFERIOR, NOT_SHOWN, difference_rows, inferiority_p
+from cinema_cli.analysis.evaluation.against import NON_INFERIOR, NOT_SHOWN, difference_rows, inferiority_p, side_rows
 from cinema_cli.analysis.evaluation.means import clustered_means
 from cinema_cli.analysis.evaluation.people import groups_of_people
 from cinema_cli.analysis.evaluation.summary import ALL_FRAMES, judged, summary_rows
@@ -199,6 +199,18 @@ def test_only_pairs_count_and_errors_are_better_when_smaller() -> None:
     assert one(found, analysis="non_inferiority").unit == NON_INFERIOR
     tight = difference_rows(evaluation_table(rows), margins={"lvef_pct": 2.0})
     assert one(tight, analysis="non_inferiority").unit == NOT_SHOWN
+
+
+def test_each_system_has_its_mean_in_the_same_studies_unless_a_few_more_would_follow() -> None:
+    own, other = np.array([0.9, 0.8, 0.7, 0.95, 0.85]), np.array([0.8, 0.7, 0.75, 0.9, 0.6])
+    rows = side_rows(both(zip(own, other, strict=True)), min_cell=10)
+    this = one(rows, model="dice_this", term="lv")
+    assert (this.n, this.estimate) == (5, pytest.approx(own.mean()))
+    low, high = stats.ttest_1samp(own, 0).confidence_interval()
+    assert_allclose([this.lower, this.upper], [low, high], rtol=1e-9)
+    assert one(rows, model="dice_other", term="lv").estimate == pytest.approx(other.mean())
+    more = pl.concat([both(zip(own, other, strict=True)), evaluation_table([dice(9, 0.1)])])
+    assert not side_rows(more, min_cell=2) and one(side_rows(more), model="dice_this", term="lv").n == 5
 
 
 def test_areas_are_compared_by_delong_and_one_class_is_said() -> None:

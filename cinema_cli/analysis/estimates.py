@@ -23,7 +23,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "q": pl.Float64(),  # p adjusted for several phenotypes or gaps
     "unit": pl.String(),
     "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
-    "rounded": pl.Int64(),  # to multiples of what disclosure control rounded counts of this row; missing: to none
+    "rounded": pl.Int64(),  # smallest cell with which numbers of this row were rounded, counts to its multiples; missing: none was
 }
 
 SURVIVAL_ANALYSES: dict[str, str] = {
@@ -35,7 +35,8 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "mean, sd, median, q1, q3, count, percent, missing, missing_percent, smd.",
     "kaplan_meier": "Share without the event at the time in level; model `quantile` (term a phenotype, group its "
     "quarter) or `group` (term a column, group `name=value`) or `overall`; n at risk just before, events until then.",
-    "survival_quantile": "Time by which the share in level had the event, rounded up to a time of the curves; model, "
+    "survival_quantile": "Time by which the share in level had the event, rounded up to a time of the curves, or by lines between released "
+    "points of them (rounded is set); missing: not reached; model, "
     "term, group as in kaplan_meier.",
     "rmst": "Restricted mean time without the event up to the time in level; model, term, group as in kaplan_meier.",
     "log_rank": "Log-rank chi-squared between the curves of a term; level its degrees of freedom; model as there.",
@@ -103,7 +104,8 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "difference": "This system less the other, paired by study: mean with the interval and p of the paired t test "
     "(auc: DeLong's; where no one was judged by both, Welch's t, and level ends in `(of other people)`); model the "
     "metric (mae: absolute error), term and level as in evaluation. Model "
-    "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling.",
+    "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling; `<metric>_this`, "
+    "`<metric>_other` (also bias): the mean of each system in these studies.",
     "non_inferiority": "The same difference against the margin in level (group the frame): p of the one-sided test, "
     "the verdict in unit.",
     "repeatability": "Of a phenotype (term) measured twice: model cov_rms (the paper's), cov_log, cov_wsd (shares, "

@@ -4,7 +4,7 @@ import polars as pl
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import EVALUATION_ANALYSES, Estimate, table_of
-from cinema_cli.analysis.evaluation.against import RESAMPLES, difference_rows
+from cinema_cli.analysis.evaluation.against import RESAMPLES, difference_rows, side_rows
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.masks import DICE
@@ -64,6 +64,7 @@ def _estimates(job: EvaluationJob, inputs: Inputs, found: Compared) -> list[Esti
     rows += class_rows(table, people=people, groups=groups, fewest=job.fewest)
     if job.against:
         rows += difference_rows(table, margins=job.margins, seed=job.seed)
+        rows += side_rows(table, min_cell=job.min_cell if job.suppresses else 0)
     rows += inputs.repeats
     return rows
 

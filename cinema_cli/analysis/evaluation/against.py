@@ -53,14 +53,13 @@ def _paired(cells: pl.DataFrame) -> pl.DataFrame:
 def side_rows(table: pl.DataFrame, *, min_cell: int = 0) -> list[Estimate]:
     """`difference` rows of models `<metric>_this` and `<metric>_other`: the mean of each system in the same studies.
 
-    Signed errors are among them. Not given where one system was judged on 1 to `min_cell` - 1 studies more: with its
-    mean over all of them, the values of these few would follow.
+    Signed errors are among them, shares of right answers are not. Not given where one system was judged on the studies
+    of 1 to `min_cell` - 1 people more: with its mean over all of them, the values of these few would follow.
     """
-    cells = _cells(table)
-    both, sizes = _paired(cells), cells.group_by(*_CELL, "system").len()
-    alone = sizes.join(both.group_by(_CELL).len(), on=_CELL, suffix="_both")
-    left = pl.col("len") - pl.col("len_both")
-    few = alone.filter((left > 0) & (left < min_cell))
+    cells = _cells(table).filter(pl.col("model") != "accuracy")
+    both = _paired(cells)
+    left = cells.join(both, on=[*_STUDY, *_CELL], how="anti").group_by(*_CELL, "system")
+    few = left.agg(people=pl.col("participant_id").n_unique()).filter(pl.col("people") < min_cell)
     shown = both.join(few, on=_CELL, how="anti", maintain_order="left")
     rows = []
     for name in ("this", "other"):

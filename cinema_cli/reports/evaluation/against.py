@@ -21,9 +21,11 @@ from cinema_cli.reports.analysis.metrics import (
 from cinema_cli.reports.analysis.rows import Rows, at
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
 from cinema_cli.reports.analysis.words import count_words, first_up, p_words
+from cinema_cli.reports.evaluation.facts import EvaluationFacts
 from cinema_cli.reports.render import number
 
 BESIDE = ("_wilcoxon", "_bootstrap")
+SIDES = ("_this", "_other")
 FINE = ("dice", "iou", "auc", "r2")  # differences of these are small
 
 
@@ -45,15 +47,15 @@ class Against:
     margins: Told | None
 
 
-def against_section(rows: Rows) -> Against | None:
+def against_section(rows: Rows, facts: EvaluationFacts) -> Against | None:
     """Every row of `difference` and `non_inferiority`; None where there is no other system."""
-    main = [row for row in rows.of("difference") if not row.model.endswith(BESIDE)]
+    main = [row for row in rows.of("difference") if not row.model.endswith((*BESIDE, *SIDES))]
     if not main and not rows.of("non_inferiority"):
         return None
     kinds = dict.fromkeys((row.model, unit_words_of(metric_of(row.model), row.term)) for row in main)
     return Against(
         forests=tuple(f for metric, unit in kinds if (f := _forest(rows, main, metric, unit)) is not None),
-        table=_table(rows, main),
+        table=_table(rows, main, facts),
         margins=_margins(rows),
     )
 
@@ -105,25 +107,38 @@ def _shared_margin(rows: Rows, inside: Sequence[Estimate]) -> float | None:
     return next(iter(margins)) if len(margins) == 1 and all(math.isfinite(m) for m in margins) else None
 
 
-def _table(rows: Rows, main: Sequence[Estimate]) -> Told | None:
-    lines: list[list[str | Cell]] = []
-    for row in main:
-        metric = difference_metric(row.model)
-        where = {"term": row.term, "level": row.level, "group": row.group}
-        rank, again = (rows.one("difference", model=row.model + tail, **where) for tail in BESIDE)
-        lines.append(
-            [
-                metric_words(row.model, row.term),
-                at_frame(row.term, row.level),
-                count_words(row.n, row),
-                cell_of(row, metric),
-                "" if again is None else interval_words(again, metric),
-                p_words(row.p),
-                "" if rank is None else p_words(rank.p),
-            ]
-        )
-    heads = ("Metric", "Of", "n", "Difference (95% CI)", "CI by bootstrap", "p", "p, signed ranks")
+def _table(rows: Rows, main: Sequence[Estimate], facts: EvaluationFacts) -> Told | None:
+    """Both systems and their difference; of signed errors, which are not compared, both alone."""
+    known = {(row.model, row.term, row.level) for row in main}
+    sides = [replace(row, model=row.model.removesuffix(SIDES[0])) for row in rows.of("difference")
+             if row.model.endswith(SIDES[0])]  # fmt: skip
+    alone = [row for row in sides if (row.model, row.term, row.level) not in known]
+    lines = [_line(rows, row, row) for row in main] + [_line(rows, row, None) for row in alone]
+    heads = (
+        "Metric", "Of", "n", facts.this, facts.against or "the other", "Difference (95% CI)", "CI by bootstrap", "p",
+        "p, signed ranks",
+    )  # fmt: skip
     return told(heads, lines, n_words=2) if lines else None
+
+
+def _line(rows: Rows, at: Estimate, apart: Estimate | None) -> list[str | Cell]:
+    """What is compared, both systems, their difference where there is one, and its tests."""
+    metric, fine = metric_of(at.model), difference_metric(at.model)
+    where = {"term": at.term, "level": at.level, "group": at.group}
+    rank, again, this, other = (
+        rows.one("difference", model=at.model + tail, **where) for tail in (*BESIDE, *SIDES)
+    )  # fmt: skip
+    return [
+        metric_words(at.model, at.term),
+        at_frame(at.term, at.level),
+        count_words(at.n, at),
+        cell_of(this, metric),
+        cell_of(other, metric),
+        cell_of(apart, fine),
+        "" if again is None else interval_words(again, fine),
+        "" if apart is None else p_words(apart.p),
+        "" if rank is None else p_words(rank.p),
+    ]
 
 
 def _margins(rows: Rows) -> Told | None:

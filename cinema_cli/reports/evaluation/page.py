@@ -38,7 +38,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         masks=masks_section(rows),
         agreement=agreement_section(rows),
         classes=classes_section(rows),
-        against=against_section(rows),
+        against=against_section(rows, facts),
         repeat=repeatability_section(rows),
         not_given=not_given(rows),
         has_worst=bool(worst),
