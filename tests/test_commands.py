@@ -20,7 +20,8 @@ from cinema_cli.commands import app as app_module
 from cinema_cli.commands import options
 from cinema_cli.commands.app import run, spread
 from cinema_cli.commands.asked import Job
-from cinema_cli.commands.console import Console, LogFormat, clock, counting
+from cinema_cli.commands.console import Console, LogFormat
+from cinema_cli.commands.progress import clock, counting
 from cinema_cli.commands.runlog import to_toml
 from cinema_cli.domain.result import StudyResult
 from cinema_cli.io.ledger import record

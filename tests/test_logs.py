@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from disk_cohort import write_heart
 
-from cinema_cli.commands.console import Console, LogFormat, counting
+from cinema_cli.commands.console import Console, LogFormat
 from cinema_cli.commands.events import Event
+from cinema_cli.commands.progress import counting
 from cinema_cli.commands.run_environment import environment_facts
 from cinema_cli.commands.runlog import logged_run
 from cinema_cli.domain.errors import ExitCode, OutputError, UsageError

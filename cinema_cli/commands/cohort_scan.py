@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from cinema_cli.commands.asked import Job
-from cinema_cli.commands.console import clock, counting
 from cinema_cli.commands.job_words import lost_words, n_studies, some, tally, unused_words
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.progress import clock, counting
 from cinema_cli.commands.scan import say_index
 from cinema_cli.domain.errors import InputError
 from cinema_cli.inference.plan import Opened, StudyInput

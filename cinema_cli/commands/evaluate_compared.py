@@ -9,10 +9,10 @@ from cinema_cli.analysis.evaluation.mask_values import values_of_masks
 from cinema_cli.analysis.evaluation.masks import Refusal, evaluate_masks
 from cinema_cli.analysis.evaluation.pairs import StudyMasks
 from cinema_cli.analysis.evaluation.table import EVALUATION, Kind, System
-from cinema_cli.commands.console import counting
 from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.evaluate_inputs import Inputs
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.progress import counting
 from cinema_cli.io.label_maps import LABEL_MAPS, LabelMap
 
 _AT_ONCE = 16  # studies between two steps of the progress

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from cinema_cli.commands.console import clock
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.progress import clock
 from cinema_cli.inference.batch import RunSummary
 from cinema_cli.io.clinical import ClinicalMatch
 from cinema_cli.io.index import CohortIndex
@@ -38,6 +38,19 @@ def vanished_words(count: int) -> str:
     """That studies are not there any more."""
     which = "a study that the last scan found is" if count == 1 else f"{count} studies that the last scan found are"
     return f"{which} not there now: no table counts such studies, their folders stay"
+
+
+def lost_clinical_words(count: int, analysed: Sequence[str]) -> str:
+    """That a run lacks the clinical file of the run before it, and which analyses are not made again."""
+    said = f"{n_studies(count)} had facts of a clinical file, and this run has none (--clinical): done again without"
+    return f"{said}; {' and '.join(analysed)} stay as they are" if analysed else said
+
+
+def other_clinical_words(count: int) -> str:
+    """That studies were analysed by other facts than the file of a merge says."""
+    were = "was" if count == 1 else "were"
+    said = f"{n_studies(count)} {were} analysed with other clinical facts than this file says"
+    return f"{said}: what was measured keeps those; run the parts again with this file"
 
 
 def say_notes(index: CohortIndex) -> None:

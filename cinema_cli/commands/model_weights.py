@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cinema_cli.commands.console import LogFormat, counting
+from cinema_cli.commands.console import LogFormat
 from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.progress import counting
 from cinema_cli.domain.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -81,7 +81,7 @@ def scan(
 
     Exit code 3 where a folder holds nothing that could be read, so that people may be missing.
     """
-    from cinema_cli.commands.console import counting
+    from cinema_cli.commands.progress import counting
     from cinema_cli.io import index as indexing
     from cinema_cli.io.id_kind import check_ids
     from cinema_cli.io.identity import read_key, without_links

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cinema_cli.commands.console import LogFormat, counting
+from cinema_cli.commands.console import LogFormat
 from cinema_cli.commands.options import CONSOLE, Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.progress import counting
 from cinema_cli.io.processors import available_cpus
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cinema_cli.commands import options
-from cinema_cli.commands.console import LogFormat, clock, counting
+from cinema_cli.commands.console import LogFormat
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.progress import clock, counting
 from cinema_cli.domain.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cinema_cli.commands.console import LogFormat, clock
+from cinema_cli.commands.console import LogFormat
 from cinema_cli.commands.options import Config, Format, NoProgress, Quiet, Verbose
+from cinema_cli.commands.progress import clock
 from cinema_cli.domain.errors import ExitCode, InputError
 
 if TYPE_CHECKING:

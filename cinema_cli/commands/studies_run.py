@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from cinema_cli.commands.asked import Job
-from cinema_cli.commands.console import Counter, counting
 from cinema_cli.commands.events import Event
 from cinema_cli.commands.head_facts import head_facts
 from cinema_cli.commands.job_words import counts
 from cinema_cli.commands.options import CONSOLE
+from cinema_cli.commands.progress import Counter, counting
 from cinema_cli.commands.study_pages import StudyPages, failure_page
 from cinema_cli.inference.batch import PROCESS_DIED, How, RunSummary, StudyEvent, run_cohort
 from cinema_cli.inference.device import Device, Restarted
