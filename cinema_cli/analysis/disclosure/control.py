@@ -36,8 +36,11 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     - Quarters have no events beside their means: quarters of several phenotypes together tell too much.
     - What level or unit say of the values of people goes with the numbers.
 
-    Rows that lost something have `suppressed` set; `rounded` is the base of rounded counts. Zero is allowed: most zeros
-    of a report are those of nobody missing and nobody left out. `min_cell` of 1 changes nothing.
+    Rows that lost something have `suppressed` set; `rounded` is `min_cell` where numbers were rounded. Zero is allowed:
+    most zeros of a report are those of nobody missing and nobody left out. `min_cell` of 1 changes nothing.
+
+    Precedence, where several of these change a row: counts and what follows from them first, means rounded from there,
+    then times and curves (of other rows); what is emptied by any has no numbers, what is left out by any is no row.
     """
     if min_cell <= 1:
         return estimates

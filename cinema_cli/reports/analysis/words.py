@@ -100,7 +100,8 @@ def count_words(n: int | None, row: Estimate) -> str:
     """A number of people; where disclosure control took it out or rounded it, the page says so."""
     if n is None:
         return SUPPRESSED if row.suppressed else NONE
-    return f"{ROUNDED if row.rounded and n else ''}{number(n, decimals=0)}"
+    is_rounded = n and row.rounded and n % row.rounded == 0  # else other numbers of the row are
+    return f"{ROUNDED if is_rounded else ''}{number(n, decimals=0)}"
 
 
 def value_words(value: float | None, row: Estimate, *, decimals: int) -> str:
