@@ -23,7 +23,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "q": pl.Float64(),  # p adjusted for several phenotypes or gaps
     "unit": pl.String(),
     "suppressed": pl.Boolean(),  # whether numbers of this row were taken out by disclosure control
-    "rounded": pl.Int64(),  # smallest cell with which numbers of this row were rounded, counts to its multiples; missing: none was
+    "rounded": pl.Int64(),  # smallest cell with which numbers of this row were rounded; missing: none was
 }
 
 SURVIVAL_ANALYSES: dict[str, str] = {
