@@ -41,9 +41,7 @@ class Attacker:
         limits = LinearConstraint(matrix, ends[:, 0], ends[:, 1])
         found = []
         for sign in (1.0, -1.0):
-            solved = milp(
-                sign * wanted(self.kinds), constraints=limits
-            )  # parts of people too: the limits are only wider
+            solved = milp(sign * wanted(self.kinds), constraints=limits, integrality=np.ones(self.kinds.height))
             assert solved.status in (0, 3), solved.message  # found, or without bound
             found.append(sign * solved.fun if solved.status == 0 else 1e9)
         return int(np.ceil(found[0] - 1e-6)), int(np.floor(found[1] + 1e-6))
@@ -311,6 +309,8 @@ def hear_curves(attacker: Attacker, released: pl.DataFrame, rows: pl.DataFrame) 
     for row in shown.iter_rows(named=True):
         at_risk, until = at(row["group"], int(float(row["level"])))
         hear(attacker, rows, at_risk, row["n"], rounded=True)
+        if row["estimate"] is None:  # a tick of the axis
+            continue
         assert (row["events"] is None) == bool(row["group"])
         if not row["group"]:
             hear(attacker, rows, until, row["events"], rounded=False)
