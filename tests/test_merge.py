@@ -111,6 +111,18 @@ def test_a_merge_with_a_clinical_file_analyses_what_one_run_does(
         assert len(made) == 4
         assert all((parts / path.relative_to(whole)).read_bytes() == path.read_bytes() for path in made)
     assert sorted(path.name for path in parts.iterdir()) == sorted(path.name for path in whole.iterdir())
+    page = (parts / "report.html").read_text()
+    assert all(f'href="{name}/report.html"' in page for name in ("survival", "fairness"))
+    people.write_text("participant_id,sex\nA,M\nB,M\nC,F\nZ,F\n")
+    assert run(["merge", str(parts), *asked]) == 3
+    said = capsys.readouterr().err
+    assert "1 of 4 rows of the clinical file match no participant; 2 of 5 participants have no row" in said
+    assert "3 studies were analysed with other clinical facts than this file says" in said
+    for how, warned in (("-n", True), ("-q", True), ("-q", False)):
+        assert run(["analyse", str(cohort), "-o", str(parts), *asked[2:], how]) in (0, 3)
+        said = capsys.readouterr().err
+        assert ("had facts of a clinical file, and this run has none (--clinical)" in said) == warned
+        assert ("; survival and fairness stay as they are" in said) == warned
     before, other = times(parts), tmp_path / "other"
     other.write_text("another key of 16")
     for words in (["analyse", str(cohort), "-o"], ["analyse", str(cohort), "-n", "-o"], ["scan", str(cohort), "-o"]):

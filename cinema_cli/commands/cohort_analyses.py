@@ -13,10 +13,12 @@ from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.commands import fairness_inputs, fairness_run, survival_run
 from cinema_cli.commands.analysis_job import AnalysisJob
 from cinema_cli.commands.analysis_run import Done
+from cinema_cli.commands.cohort_page import analysed, write_report
 from cinema_cli.commands.fairness_asked import FairnessJob
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.survival_asked import SurvivalJob
 from cinema_cli.domain.errors import CinemaError, fault_words
+from cinema_cli.io.cohort_list import cohort_records
 from cinema_cli.io.hashed import digest
 from cinema_cli.io.lock import run_lock
 
@@ -34,7 +36,11 @@ _Tables = TypeVar("_Tables", bound=_Ready)
 
 
 def analyse_people(out: Path, clinical: Path, *, command: str, jobs: int, hash_key: bytes | None) -> None:
-    """Do both, unless they are there. Where one cannot be done, a warning says why: the cohort itself is done."""
+    """Do both, unless they are there, and have the cohort's report lead to them.
+
+    Where one cannot be done, a warning says why: the cohort itself is done.
+    """
+    linked = analysed(out)
     for analyse, called in ((cohort_survival, "survival analysis"), (cohort_fairness, "audit of fairness")):
         try:
             analyse(out, clinical, command=command, jobs=jobs, hash_key=hash_key)
@@ -42,6 +48,8 @@ def analyse_people(out: Path, clinical: Path, *, command: str, jobs: int, hash_k
             CONSOLE.warn(f"no {called}", aside=f": {error.message}{f' ({error.hint})' if error.hint else ''}")
         except Exception as error:
             CONSOLE.warn(f"no {called}: {fault_words(error)}")
+    if analysed(out) != linked:
+        write_report(out, cohort_records(out, jobs=jobs))
 
 
 def cohort_survival(out: Path, clinical: Path, *, command: str, jobs: int, hash_key: bytes | None) -> None:
@@ -85,7 +93,7 @@ def _made_once(job: _Job, prepare: Callable[[_Job], _Tables], carry_out: Callabl
     ready = prepare(job)
     with run_lock(job.out):
         if not _is_current(job, ready):
-            CONSOLE.info(f"{job.kind.name}: {carry_out(job, ready).report}")
+            carry_out(job, ready).say()
 
 
 def _is_current(job: AnalysisJob, ready: _Ready) -> bool:

@@ -20,6 +20,7 @@ from cinema_cli.reports.cohort import CohortTables, RunFacts, render_cohort
 from cinema_cli.reports.heads import HeadFacts
 
 REPORT_NAME = "report.html"
+_ANALYSES = {"survival": "Survival", "fairness": "For whom it works", "evaluation": "Agreement with a reference"}
 _HIDDEN = {"cohort", "out", "participant_label", "dry_run"}  # settings that say where and who, not how
 
 
@@ -69,7 +70,13 @@ def run_facts(out: Path, records: CohortRecords) -> RunFacts:
         made_by=tuple((_maker(version, heads), count) for version, heads, count in records.made_by),
         doubts=doubts(next((log for _, log in logs if "n_lost_folders" in log), {})),
         left_out=former_words(former_studies(out)),
+        analyses=tuple((f"{name}/{REPORT_NAME}", _ANALYSES[name]) for name in analysed(out)),
     )
+
+
+def analysed(out: Path) -> tuple[str, ...]:
+    """Folders with the report of an analysis of this cohort."""
+    return tuple(name for name in _ANALYSES if (out / name / REPORT_NAME).is_file())
 
 
 def n_lost_folders(out: Path) -> int:

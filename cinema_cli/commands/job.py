@@ -6,10 +6,11 @@ from contextlib import AbstractContextManager, suppress
 
 from cinema_cli.commands.asked import Job
 from cinema_cli.commands.cohort_files import are_there, is_current, write_cohort
-from cinema_cli.commands.cohort_page import REPORT_NAME
+from cinema_cli.commands.cohort_page import REPORT_NAME, analysed
 from cinema_cli.commands.cohort_scan import inputs, scan_cohort, scan_facts, write_scan
 from cinema_cli.commands.job_words import (
     last_words,
+    lost_clinical_words,
     n_studies,
     say_match,
     say_notes,
@@ -59,7 +60,7 @@ def run_job(job: Job) -> ExitCode:
         planned = plan(
             chosen, out=job.out, heads=device.facts.uses, clinical=match.facts, settings=job.settings, jobs=job.jobs
         )
-        _warn_of_lost_answers(planned)
+        _warn_of_losses(job, planned)
         new = [item.study for item in planned if item.runs and item.known is None]
         check_space(job.out, n_studies=len(new), n_images=sum(study.n_images for study in new))
         _warn_of_vanished(job, everybody)
@@ -103,14 +104,18 @@ def show_plan(job: Job) -> ExitCode:
     if job.clinical:
         say_match(match, named=key is None)
     planned = plan(chosen, out=job.out, heads=uses, clinical=match.facts, settings=job.settings, jobs=job.jobs)
+    _warn_of_losses(job, planned)
     for item in planned:
         print(f"{item.study.participant_id}\t{item.study.session_id}\t{'run' if item.runs else 'skip'}\t{item.why}")
     CONSOLE.info(f"{sum(p.runs for p in planned)} of {n_studies(len(planned))} would run; nothing was written")
     return ExitCode.DONE
 
 
-def _warn_of_lost_answers(planned: Sequence[Planned]) -> None:
-    """Say which heads answered before and are not asked now."""
+def _warn_of_losses(job: Job, planned: Sequence[Planned]) -> None:
+    """Say which heads answered before and are not asked now, and what was known of people and is not told now."""
+    told = sum(item.runs and item.known is not None and item.known.had_clinical for item in planned)
+    if told and not job.clinical:
+        CONSOLE.warn(lost_clinical_words(told, analysed(job.out)))
     lost = Counter(name for item in planned if item.known for name in item.known.dropped_heads)
     if lost:
         said = ", ".join(f"{name} ({n_studies(n)})" for name, n in sorted(lost.items()))

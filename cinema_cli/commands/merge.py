@@ -1,6 +1,6 @@
 """`cinema merge`: tables and report of a cohort whose studies were done in parts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,9 @@ from cinema_cli.domain.errors import ConfigError, ExitCode, InputError
 
 if TYPE_CHECKING:
     from cinema_cli.domain.prediction import PredictionColumn
+    from cinema_cli.io.clinical import ClinicalFacts
     from cinema_cli.io.records import CohortRecords
+    from cinema_cli.io.standings import Standing
 
 _HINT = "Give the output folder in which every part was run: `cinema analyse COHORT -o OUT --shard 0/8`, and so on."
 
@@ -55,10 +57,11 @@ def merge(
     jobs, key = available_cpus(), read_key(hash_ids) if hash_ids else None
     if key:
         check_ids(folder, hash_key=key)
-    if clinical:
-        read_clinical(clinical)  # what is wrong with it is said before anything is made
+    facts = read_clinical(clinical) if clinical else {}  # what is wrong with it is said before anything is made
     with run_lock(folder):
         standings = cohort_standings(folder, jobs=jobs)
+        if clinical:
+            _say_facts(standings, facts, hash_key=key)
         made = {name for one in standings for name in one.files if name.endswith(".parquet")}
         if are_there(folder, {REPORT_NAME, *made}) and is_current(folder, standings):
             said = "nothing to do: the tables say what the records say"
@@ -80,6 +83,19 @@ def merge(
     if former := former_words(former_studies(folder)):
         CONSOLE.info(former)
     return ExitCode.SOME_FAILED if missed else ExitCode.DONE
+
+
+def _say_facts(standings: "Sequence[Standing]", clinical: "ClinicalFacts", *, hash_key: bytes | None) -> None:
+    """Warn of rows and people on one side only, and of studies analysed with other facts. Raises ConfigError."""
+    from cinema_cli.commands.job_words import other_clinical_words, say_match
+    from cinema_cli.inference.plan import has_other_clinical
+    from cinema_cli.io.clinical import match_clinical
+
+    visits = [(one.participant_id, one.session_id) for one in standings]
+    match = match_clinical(clinical, visits, chosen=visits, hash_key=hash_key)
+    say_match(match, named=hash_key is None)
+    if n_other := sum(has_other_clinical(one, match.facts) for one in standings):
+        CONSOLE.warn(other_clinical_words(n_other))
 
 
 def _answers(records: "CohortRecords") -> "tuple[tuple[PredictionColumn, ...], bool]":

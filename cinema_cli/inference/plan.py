@@ -14,6 +14,7 @@ from cinema_cli.io.ledger import INTERRUPTED, Status, digest_of, study_folder
 from cinema_cli.io.standings import Standing, read_standings
 
 _SHORT = 16  # digits of a digest that tell it from others
+_CLINICAL = "clinical "  # begins the names of parts that a clinical file says
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Known:
     flagged: bool
     dropped_heads: tuple[str, ...]  # that answered before and are not asked now
     written_ns: int = 0  # when, by the disk's clock
+    had_clinical: bool = False  # whether it was analysed with facts of a clinical file
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def plan(
 
 
 def _known(known: Standing, heads: Sequence[HeadUse]) -> Known:
-    return Known(known.status, known.flagged, tuple(dropped_heads(known, heads)), known.written_ns)
+    dropped = tuple(dropped_heads(known, heads))
+    return Known(known.status, known.flagged, dropped, known.written_ns, bool(_clinical_of(known.parts)))
 
 
 def done_meanwhile(item: Planned, *, out: Path) -> bool:
@@ -119,8 +122,23 @@ def parts_of(digest: str, heads: Sequence[HeadUse], settings: RunSettings, said:
         parts |= {f"weights {head.name}": head.sha256[:_SHORT], f"card {head.name}": head.setup[:_SHORT]}
         parts |= {f"precision {head.name}": head.precision}
     parts |= {f"setting {name}": value for name, value in settings.results.items()}
+    return parts | _clinical_parts(said)
+
+
+def has_other_clinical(known: Standing, clinical: ClinicalFacts) -> bool:
+    """Whether a study was analysed with other facts than a clinical file says now."""
+    ids = {"participant_id": known.participant_id, "session_id": known.session_id}
+    said = merge_facts(StudyFacts(), clinical=clinical, **ids)
+    return bool(known.parts) and _clinical_of(known.parts) != _clinical_parts(said)
+
+
+def _clinical_parts(said: StudyFacts) -> dict[str, str]:
     facts = {f.name: getattr(said, f.name) for f in dataclasses.fields(said)}
-    return parts | {f"clinical {name}": str(value) for name, value in facts.items() if value is not None}
+    return {f"{_CLINICAL}{name}": str(value) for name, value in facts.items() if value is not None}
+
+
+def _clinical_of(parts: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in parts.items() if name.startswith(_CLINICAL)}
 
 
 def facts_of(study: StudyInput, header: StudyFacts, clinical: ClinicalFacts) -> StudyFacts:

@@ -27,6 +27,7 @@ class RunFacts:
     made_by: tuple[tuple[str, int], ...] = ()  # version and weights, and how many records they made
     doubts: tuple[str, ...] = ()  # what the input left open: sentences that name nobody
     left_out: str = ""  # records that belong to no study of the cohort, in words
+    analyses: tuple[tuple[str, str], ...] = ()  # (address, title) of reports that were made of this cohort
 
 
 def method_paragraphs(run: RunFacts) -> list[tuple[str, str]]:
