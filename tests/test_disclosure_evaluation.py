@@ -141,6 +141,20 @@ def test_no_step_of_a_roc_curve_tells_few_people() -> None:
     assert hidden > 3
 
 
+def test_shares_of_tenths_do_not_tell_how_many_lack_a_probability() -> None:
+    """Of 260 people 18 lack it: a share with all digits has the exact number of a tenth as its denominator."""
+    rng = np.random.default_rng(4)
+    ill = (rng.uniform(size=260) < 0.4).astype(int)
+    score = np.clip(0.4 + 0.3 * ill + rng.normal(0, 0.3, 260), 0.01, 0.99)
+    said = {"ill": [*[None] * 18, *score[18:]], "other": rng.uniform(size=260).tolist()}
+    rows = class_rows(compared(said, {"ill": ill.tolist(), "other": ill.tolist()}), fewest=MIN_CELL)
+    tenths = suppressed(table_of(rows), min_cell=MIN_CELL).filter(analysis="calibration", term="ill")
+    shown = tenths.filter(pl.col("estimate").is_not_null())
+    assert shown.height > 2 and shown["rounded"].to_list() == [MIN_CELL] * shown.height
+    assert shown["estimate"].to_list() == pytest.approx((shown["events"] / shown["n"]).to_list())
+    assert few_between(suppressed(table_of(rows), min_cell=MIN_CELL)) == []
+
+
 def audited(n_rare: int) -> pl.DataFrame:
     """An audit of 202 people: `n_rare` are of a rare group, three lack the second metric, four the site."""
     rng = np.random.default_rng(5)

@@ -160,7 +160,8 @@ def _percent(count: int, n: int, base: int) -> float | None:
 
 def _is_share(row: Row) -> bool:
     """Whether an estimate is events of n."""
-    known = row["analysis"] in EVALUATION_ANALYSES and row["n"] and None not in (row["estimate"], row["events"])
+    of_people = row["analysis"] in EVALUATION_ANALYSES or (row["analysis"] == "calibration" and not row["outcome"])
+    known = of_people and row["n"] and None not in (row["estimate"], row["events"])
     return bool(known and math.isclose(row["estimate"], row["events"] / row["n"], rel_tol=_SAME))
 
 
