@@ -156,7 +156,7 @@ def test_a_curve_stops_where_few_remain_and_has_points_only_where_enough_events_
     assert released["n"].to_list() == [500, 480, 450, 420, 380]  # at the ticks of the axis, each rounded
     assert released["estimate"].is_null().to_list() == released["suppressed"].to_list() == [False, True] * 2 + [False]
     many = suppressed(table_of(curve(*((5000 - 10 * k, 4 * k) for k in range(100)))), min_cell=10)
-    assert {float(t) for t in many.filter(suppressed=True)["level"]} == {10.0, 20.0, 40.0, 50.0, 70.0, 80.0}
+    assert {float(t) for t in many.filter(suppressed=True)["level"]} == {20.0, 40.0, 50.0, 80.0}  # 60 has events enough
     end = suppressed(table_of(curve((500, 0), (400, 50), (300, 95), (100, 100), (50, 100))), min_cell=10)
     assert end["events"].to_list() == [0, 50, None, 100, 100]
 

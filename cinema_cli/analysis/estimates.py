@@ -35,9 +35,9 @@ SURVIVAL_ANALYSES: dict[str, str] = {
     "mean, sd, median, q1, q3, count, percent, missing, missing_percent, smd.",
     "kaplan_meier": "Share without the event at the time in level; model `quantile` (term a phenotype, group its "
     "quarter) or `group` (term a column, group `name=value`) or `overall`; n at risk just before, events until then.",
-    "survival_quantile": "Time by which the share in level had the event, rounded up to a time of the curves, or by lines between released "
-    "points of them (rounded is set); missing: not reached; model, "
-    "term, group as in kaplan_meier.",
+    "survival_quantile": "Time by which the share in level had the event, rounded up to a time of the curves, or where "
+    "lines between released points come down to it (rounded is set); missing: not reached; model, term, group as in "
+    "kaplan_meier.",
     "rmst": "Restricted mean time without the event up to the time in level; model, term, group as in kaplan_meier.",
     "log_rank": "Log-rank chi-squared between the curves of a term; level its degrees of freedom; model as there.",
     "gray": "Gray's chi-squared between the cumulative incidences of the outcome; otherwise as log_rank.",

@@ -5,13 +5,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cinema_cli.analysis.disclosure.adjustment import shifts
-from cinema_cli.analysis.disclosure.rounding import in_units, nearest, unit_below
+from cinema_cli.analysis.disclosure.rounding import in_units, nearest, round_multiples, unit_below
 from cinema_cli.analysis.disclosure.rows import Changes, Row, Rows, scope_of
 
 People = tuple[str, str, str, str]  # outcome, model, term, group
 _UNITS = 1.5  # of the smallest cell as a share of everybody: a unit of curves of parts is the round one below
 _ENOUGH = 5  # smallest cells of events, with which a part's curve is one of those that make up everybody's
 _NUMBERS = ("n", "events", "estimate", "lower", "upper", "se")
+AXIS_STEPS = (9, 4)  # round steps that an axis of time has at most: of a large figure, of a small one
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +39,8 @@ def thinned(
     Points where fewer than `min_cell` are at risk are left out. Of the others stay those until which at least
     `min_cell` events came since the last one, in its curve and in everybody else, and that many or none are to come: a
     missing point tells that fewer came, not whether or when one did. A curve without any has points without numbers.
-    Numbers at risk are rounded to `min_cell`. Curves of a part of the people are rounded to a unit that is about
+    Numbers at risk are rounded to `min_cell`; a point at a tick of the axis keeps its own, so that they stand below one
+    another. Curves of a part of the people are rounded to a unit that is about
     `min_cell` of everybody, so that everybody less the parts tells no few others; they have no events, which rounded in
     another way would narrow what that leaves open; and they are moved by up to two units, see `shifts`.
 
@@ -52,12 +54,16 @@ def thinned(
     unit = unit_below(min(_UNITS * min_cell / largest, 0.5))
     large = {key for key, curve in curves.items() if curve.total >= _ENOUGH * min_cell and not curve.withheld}
     moved = shifts(points, large, unit=unit)
+    ticks = _ticks(points)
     changes: dict[int, Changes] = {}
     left_out: set[int] = set()
     for number, row in points:
         key, time = people_of(row), float(row["level"])
-        if row["n"] < min_cell or (kept[key] and time not in kept[key]):
+        if row["n"] < min_cell or (kept[key] and time not in kept[key] | ticks):
             left_out.add(number)
+        elif kept[key] and time not in kept[key]:
+            at_risk: Changes = {"n": None if curves[key].withheld else nearest(row["n"], min_cell), "rounded": min_cell}
+            changes[number] = {**dict.fromkeys(_NUMBERS), **at_risk, "suppressed": True}
         elif not kept[key]:
             changes[number] = {**dict.fromkeys(_NUMBERS), "unit": "", "suppressed": True}
         else:
@@ -68,6 +74,13 @@ def thinned(
                 coarse |= _in_units(row, unit, moved.get(number, 0.0))
             changes[number] = coarse
     return changes, left_out
+
+
+def _ticks(points: Rows) -> set[float]:
+    """Times of points that are closest to the ticks of an axis of time."""
+    times = sorted({float(row["level"]) for _, row in points})
+    wanted = {tick for most in AXIS_STEPS for tick in round_multiples(times[0], times[-1], most)} if times else set()
+    return {min(times, key=lambda time: abs(time - tick)) for tick in wanted}
 
 
 def _in_units(row: Row, unit: float, shift: float) -> Changes:

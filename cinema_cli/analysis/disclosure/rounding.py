@@ -30,7 +30,7 @@ def unit_below(size: float) -> float:
 
 
 def round_multiples(low: float, high: float, most: int) -> list[float]:
-    """Multiples from `low` to `high` of the smallest of 1, 2 and 5 times a power of ten that has `most` steps or fewer."""
+    """Multiples from `low` to `high` of the smallest of 1, 2 and 5 times a power of ten with `most` steps or fewer."""
     if high <= low:
         return [low]
     power = 10.0 ** math.floor(math.log10((high - low) / most))

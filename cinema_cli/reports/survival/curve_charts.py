@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BANDS_UP_TO = 4  # lines; the confidence bands of more hide each other
 POINTS_UP_TO = 30  # of a curve with fewer, each is marked
-NUMBER_WIDTH = 44.0  # that a number below the axis takes, in SVG units
 ROW = 17.0  # height of a row of numbers at risk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """A curve through what is published: percent at each time, limits (NaN: none), who was at risk (-1: unknown)."""
+    """A curve through what is published: percent at each time, limits (NaN: none); who was at risk, at its own times."""
 
     name: str
     times: Floats
     percent: Floats
     lower: Floats
     upper: Floats
+    risk_times: Floats
     at_risk: Floats
+    steps: bool = False  # whether it is known at every time: else lines join what is published
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,12 @@ def drawn_curves(curves: Sequence[Curve], *, unit: str, y_title: str, rising: bo
     figure, axes = canvas(size.width, size.plot + bottom + 12, left=size.left, right=size.right, top=12, bottom=bottom)
     for k, curve in enumerate(curves):
         if len(curves) <= BANDS_UP_TO and np.isfinite(curve.lower).any():
-            axes.fill_between(curve.times, curve.lower, curve.upper, color=stroke(k)["color"], alpha=0.13, linewidth=0)
-        axes.plot(curve.times, curve.percent, lw=2.0, **stroke(k))
-        if len(curve.times) <= POINTS_UP_TO:
+            axes.fill_between(
+                curve.times, curve.lower, curve.upper, color=stroke(k)["color"], alpha=0.13, linewidth=0,
+                step="post" if curve.steps else None,
+            )  # fmt: skip
+        axes.plot(curve.times, curve.percent, lw=2.0, drawstyle="steps-post" if curve.steps else "default", **stroke(k))
+        if not curve.steps and len(curve.times) <= POINTS_UP_TO:
             axes.plot(curve.times, curve.percent, "o", color=stroke(k)["color"], ms=3.6, mew=0)
     start = min(float(c.times[0]) for c in curves)
     end = max(float(c.times[-1]) for c in curves)
@@ -96,20 +100,15 @@ def _at_risk(axes: "Axes", curves: Sequence[Curve], size: _Size) -> None:
         sample = [(6 - size.left) / width, (28 - size.left) / width]
         axes.plot(sample, [y, y], transform=axes.transAxes, clip_on=False, lw=2.0, **stroke(k))
         write(axes, (34 - size.left) / width, y, short(curve.name, most=size.letters), colour="ink")
-        for point in _told(curve, ticks, apart=(high - low) * NUMBER_WIDTH / width):
+        for point in _at_ticks(curve, ticks, low=low):
             words = number(float(curve.at_risk[point]), decimals=0)
-            write(axes, (curve.times[point] - low) / (high - low), y, words, ha="center", colour="ink")
+            write(axes, (curve.risk_times[point] - low) / (high - low), y, words, ha="center", colour="ink")
 
 
-def _told(curve: Curve, ticks: Sequence[float], *, apart: float) -> list[int]:
-    """Points whose number at risk is written: the closest to each tick; all, `apart`, of a curve of few points."""
-    known = np.flatnonzero(curve.at_risk >= 0)
-    told: list[int] = []
-    if len(known) > POINTS_UP_TO:
-        reach = 0.25 * (ticks[1] - ticks[0]) if len(ticks) > 1 else np.inf
-        closest = [known[np.argmin(np.abs(curve.times[known] - tick))] for tick in ticks]
-        known = np.array([p for p, t in zip(closest, ticks, strict=True) if abs(curve.times[p] - t) <= reach], int)
-    for point in known:
-        if not told or curve.times[point] - curve.times[told[-1]] >= apart:
-            told.append(int(point))
-    return told
+def _at_ticks(curve: Curve, ticks: Sequence[float], *, low: float) -> list[int]:
+    """Numbers at risk that are written: at each tick the closest, where there is one near."""
+    if not len(curve.risk_times):
+        return []
+    reach = 0.25 * (ticks[1] - ticks[0]) if len(ticks) > 1 else np.inf
+    away = np.abs(curve.risk_times[None] - np.asarray(ticks)[:, None])
+    return sorted({int(p) for p, near in zip(away.argmin(1), away.min(1) <= reach, strict=True) if near})

@@ -140,16 +140,19 @@ def _quarters(rows: Sequence[Estimate]) -> str:
 
 
 def _curve(name: str, rows: Sequence[Estimate], start: float, entry: bool) -> Curve:
-    rows = sorted((r for r in rows if math.isfinite(at(r)) and r.estimate is not None), key=at)
+    rows = sorted((r for r in rows if math.isfinite(at(r))), key=at)
+    counted = [(at(r), float(r.n)) for r in rows if r.n is not None]
+    rows = [r for r in rows if r.estimate is not None]
     times = [at(r) for r in rows]
     columns = [[100.0 * v if v is not None else math.nan for v in (r.estimate, r.lower, r.upper)] for r in rows]
-    at_risk = [-1.0 if r.n is None else float(r.n) for r in rows]
     if not rows or (times[0] > 0 and not entry):  # a curve begins where everyone is still free of the event
         times = [0.0, *times]
         columns = [[start] * 3, *columns]
-        at_risk = [at_risk[0] if at_risk else -1.0, *at_risk]
+        counted = [(0.0, counted[0][1]), *counted] if counted and counted[0][0] > 0 else counted
     percent, lower, upper = np.array(columns, dtype=np.float64).T
-    return Curve(name, np.array(times), percent, lower, upper, np.array(at_risk))
+    risk_times, at_risk = np.array(counted, dtype=np.float64).reshape(-1, 2).T
+    steps = all(row.rounded is None for row in rows)
+    return Curve(name, np.array(times), percent, lower, upper, risk_times, at_risk, steps=steps)
 
 
 def _log_rank(rows: Rows, key: Key) -> str:
@@ -234,4 +237,7 @@ def _reached(row: Estimate | None) -> str:
     """The time by which a share had the event."""
     if row is None or (row.estimate is None and not row.suppressed):
         return "not reached"
-    return with_interval(row, decimals=2)
+    said = with_interval(row, decimals=2)
+    if row.estimate is not None and row.lower is not None and row.upper is None:
+        said = f"{said} ({number(row.lower, decimals=2)} to not reached)"
+    return f"≈ {said}" if row.rounded and row.estimate is not None else said
