@@ -1,15 +1,14 @@
 """Enhanced multi-frame MR: shared and per-frame functional groups as columns of the table of images."""
 
-import math
-import struct
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from cinema_cli.io import dicom_tags as tags
 from cinema_cli.io.dicom_elements import BrokenFileError, Item, items_of
 from cinema_cli.io.dicom_header import RawHeader
-from cinema_cli.io.dicom_values import geometry_row, numbers, seconds, text, whole
+from cinema_cli.io.dicom_values import binary, geometry_row, numbers, seconds, text, whole
 
 # Functional groups, and what Philips and converters of classic headers put into them
 _CONTENT, _POSITION, _ORIENTATION, _MEASURES = 0x00209111, 0x00209113, 0x00209116, 0x00289110
@@ -22,6 +21,7 @@ _ECHO_TIME, _INVERSION_TIMES, _FLIP_ANGLE = 0x00189082, 0x00189079, 0x00181314
 _REPETITION_TIME, _THICKNESS, _BETWEEN = 0x00180080, 0x00180050, 0x00180088
 _ACQUIRED, _REFERENCE, _TEMPORAL = 0x00189074, 0x00189151, 0x00209128
 _BINARY = {b"FD": "d", b"FL": "f", b"UL": "I", b"US": "H", b"SL": "i", b"SS": "h"}
+_OF_ITEMS = frozenset((b"SQ", b"UN", b""))  # value types that sequences are written with
 _TYPES = {  # value types by the standard, of those that are no text, for files that do not write them
     _ECHO_TIME: b"FD", _INVERSION_TIMES: b"FD", _MOST_VELOCITY: b"FD", tags.TRIGGER_DELAY: b"FD",
     tags.RR_NOMINAL: b"FD", tags.PERCENT_PHASE: b"FL", _TEMPORAL: b"UL",
@@ -43,14 +43,16 @@ def frame_rows(header: RawHeader, *, n_frames: int) -> list[dict[str, Any]]:
     Raises `BrokenFileError` (code `unreadable`) where the groups cannot be read.
     """
     try:
-        shared, groups = (_items(header, tag) for tag in (tags.SHARED_GROUPS, tags.FRAME_GROUPS))
+        groups = _items(header, tags.FRAME_GROUPS, most=n_frames + 1)
         if len(groups) == n_frames:
-            return [_frame_row(_Frame(group, shared[0] if shared else None)) for group in groups]
+            shared = next(iter(_items(header, tags.SHARED_GROUPS, most=1)), None)
+            return [_frame_row(_Frame(group, shared)) for group in groups]
     except BrokenFileError as error:
         raise BrokenFileError("its functional groups cannot be read", code="unreadable") from error
     finally:
         _groups.cache_clear()  # nothing of a file is held when it was read
-    raise BrokenFileError(f"its header describes {len(groups)} frames and promises {n_frames}", code="unreadable")
+    described = len(groups) if len(groups) < n_frames else "more"
+    raise BrokenFileError(f"its header describes {described} frames and promises {n_frames}", code="unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class _Group:
     def items(self, tag: int) -> tuple["_Group", ...]:
         """The items of a sequence that hold something."""
         vr, sequence = self.elements.get(tag, (b"", b""))
-        return _groups(sequence, self.explicit and vr != b"UN", self.little_endian)
+        return _groups(sequence, self.explicit and vr != b"UN", self.little_endian) if vr in _OF_ITEMS else ()
 
     def raw(self, tag: int) -> bytes:
         """A value, empty where there is none."""
@@ -74,11 +76,7 @@ class _Group:
         """Every value; None unless there are some and all are finite numbers."""
         vr, raw = self.elements.get(tag, (b"", b""))
         code = _BINARY.get(_TYPES.get(tag, b"DS") if vr in (b"", b"UN") else vr)
-        if code is None:
-            return numbers(raw)
-        layout = struct.Struct(f"{'<' if self.little_endian else '>'}{len(raw) // struct.calcsize(code)}{code}")
-        values = layout.unpack(raw) if layout.size == len(raw) else ()
-        return values if values and all(map(math.isfinite, values)) else None
+        return numbers(raw) if code is None else binary(raw, code, little_endian=self.little_endian)
 
     def number(self, tag: int) -> float | None:
         """The first value, where all are finite."""
@@ -110,11 +108,14 @@ class _Frame:
 _NOTHING = _Group({}, explicit=True, little_endian=True)
 
 
-def _items(header: RawHeader, tag: int) -> tuple[_Group, ...]:
-    return tuple(
-        _Group(item, header.explicit, header.little_endian)
-        for item in items_of(header.values.get(tag, b""), explicit=header.explicit, little=header.little_endian)
-    )
+def _items(header: RawHeader, tag: int, *, most: int) -> tuple[_Group, ...]:
+    """The first items of a sequence of the header, empty ones too."""
+    vr, little = header.sequence_types.get(tag), header.little_endian
+    if vr not in _OF_ITEMS:
+        return ()
+    explicit = header.explicit and vr != b"UN"  # PS3.5 6.2.2, see `_walk` of `io.dicom_header`
+    items = items_of(header.values[tag], explicit=explicit, little=little)
+    return tuple(_Group(item, explicit, little) for item in islice(items, most))
 
 
 @lru_cache(maxsize=512)  # frames of a file are alike in most
@@ -148,8 +149,7 @@ def _frame_timing(frame: _Frame) -> dict[str, Any]:
     content, cardiac = frame.group(_CONTENT), frame.group(_CARDIAC)
     trigger = cardiac.number(tags.TRIGGER_DELAY)
     if trigger is None:
-        classic = (*frame.own.items(_PHILIPS_FRAME), *frame.own.items(_CONVERTED))
-        trigger = classic[0].number(tags.TRIGGER) if classic else None
+        trigger = _classic_trigger_ms(frame.own)
     interval, percent = cardiac.positive(tags.RR_NOMINAL), cardiac.number(tags.PERCENT_PHASE)
     if trigger is None and percent is not None and interval is not None:
         trigger = percent / 100.0 * interval
@@ -159,6 +159,18 @@ def _frame_timing(frame: _Frame) -> dict[str, Any]:
         "temporal_position": whole(content.number(_TEMPORAL)),
         "acquisition_time_s": seconds(content.raw(_ACQUIRED) or content.raw(_REFERENCE)),
     }
+
+
+def _classic_trigger_ms(own: _Group) -> float | None:
+    """What the classic header of a frame says; what vendors put in its place may be anything."""
+    for tag in (_PHILIPS_FRAME, _CONVERTED):
+        try:
+            items = own.items(tag)
+        except BrokenFileError:
+            continue
+        if items:
+            return items[0].number(tags.TRIGGER)
+    return None
 
 
 def _flows(frame: _Frame, kind: _Group) -> bool:

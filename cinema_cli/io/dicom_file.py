@@ -15,6 +15,7 @@ Row = dict[str, Any]
 
 TRUNCATED_PIXELS = "truncated_pixels"  # code of a file whose header is whole and whose pixels are not
 _MOST_FRAMES = 100_000  # more is a damaged number, not an acquisition
+_LEAST_FRAME = 256  # bytes of a file for each of its frames; fewer hold no image of a heart, however compressed
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.3", "1.2.840.10008.5.1.4.1.1.4.4"))
@@ -25,7 +26,7 @@ class DicomFile(NamedTuple):
     """What a file says, undecoded."""
 
     header: RawHeader
-    n_frames: int
+    n_frames: int  # that it describes or holds
     frames: list[Row] | None  # what each frame of an enhanced object says itself
     size: int  # bytes
     mtime_ns: int  # since 1970
@@ -57,11 +58,23 @@ def _read(source: OpenFile | Member, *, mtime_ns: int) -> DicomFile:
         raise NotDicomError
     if sop_class is None and tags.ROWS not in values:
         raise BrokenFileError("it says neither what it is nor how large its image is", code="unreadable")
-    n_frames = frames_of(values.get(tags.FRAMES))
-    if n_frames > _MOST_FRAMES:
-        raise BrokenFileError(f"it promises {n_frames} frames", code="unreadable")
-    frames = frame_rows(header, n_frames=n_frames) if sop_class in _ENHANCED else None
+    is_enhanced = sop_class in _ENHANCED
+    n_frames = _n_frames(header, described=is_enhanced, size=source.size)
+    frames = frame_rows(header, n_frames=n_frames) if is_enhanced else None
     return DicomFile(header, n_frames, frames, source.size, min(mtime_ns, LATEST_NS))
+
+
+def _n_frames(header: RawHeader, *, described: bool, size: int) -> int:
+    """Frames of a file of `size` bytes; one where they are neither `described` one by one nor all there, since a number
+    alone must not be many rows. Raises BrokenFileError where so few bytes cannot be so many frames."""
+    promised = frames_of(header.values.get(tags.FRAMES))
+    if promised == 1:
+        return 1
+    if not described and (not header.pixel_length or lacking_pixels(header, promised=promised_bytes(header))):
+        return 1
+    if promised > min(_MOST_FRAMES, size // _LEAST_FRAME):
+        raise BrokenFileError(f"it promises {promised} frames and has {size} bytes", code="unreadable")
+    return promised
 
 
 def frames_of(raw: bytes | None) -> int:

@@ -43,6 +43,7 @@ class RawHeader(NamedTuple):
     """What stands before the pixels, undecoded."""
 
     values: Mapping[int, bytes]  # wanted top-level elements, (group << 16 | element) -> value
+    sequence_types: Mapping[int, bytes]  # value type of each wanted sequence, empty where it is not written
     transfer_syntax: str
     little_endian: bool
     explicit: bool  # whether value types are written out
@@ -113,6 +114,7 @@ def _walk(
 ) -> RawHeader:
     little = syntax != _BIG
     values: dict[int, bytes] = {}
+    types: dict[int, bytes] = {}
     steps = _steps(wanted, little)
     position, size = start, window.size
     while position < size:
@@ -123,7 +125,7 @@ def _walk(
         if tag in PIXEL_TAGS:
             undefined = length == UNDEFINED
             available = _encapsulated(window, value_at) if undefined else min(length, size - value_at)
-            return RawHeader(values, syntax, little, explicit, -1 if undefined else length, available)
+            return RawHeader(values, types, syntax, little, explicit, -1 if undefined else length, available)
         if length == UNDEFINED:
             typed = explicit and vr != b"UN"  # PS3.5 6.2.2: unknown sequences are written without value types
             position = after_sequence(window, value_at, explicit=typed, little=little, depth=0)
@@ -131,9 +133,11 @@ def _walk(
             position = value_at + length
         if position > size:
             raise BrokenFileError("it ends in the middle of its header", code="truncated")
+        if tag in sequences:
+            types[tag] = vr
         if tag in sequences or (tag in wanted and length <= _LONGEST):
             values[tag] = window.at(value_at, position - value_at)
-    return RawHeader(values, syntax, little, explicit, None, 0)
+    return RawHeader(values, types, syntax, little, explicit, None, 0)
 
 
 class _Steps(dict[bytes, tuple[int, int]]):

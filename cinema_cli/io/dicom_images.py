@@ -13,7 +13,7 @@ from cinema_cli.io.dicom_file import DicomFile, Row, frames_of, lacking_pixels, 
 from cinema_cli.io.dicom_header import RawHeader
 from cinema_cli.io.dicom_person import person
 from cinema_cli.io.dicom_values import (
-    float32s,
+    binary,
     geometry_row,
     integer,
     number,
@@ -61,7 +61,7 @@ def image_rows(files: Sequence[DicomFile], *, salt: bytes) -> pl.DataFrame:
             shared.append(_shared_row(header, described=file.described, salt=salt))
             promised.append(promised_bytes(header))
         of_file.append(kind)
-        own.append((*_own(header.values), lacking_pixels(header, promised=promised[kind]), file.size, file.mtime_ns))
+        own.append((*_own(header), lacking_pixels(header, promised=promised[kind]), file.size, file.mtime_ns))
     columns = zip(_OWN_SCHEMA, zip(*own, strict=True), strict=True)
     table = _table(shared)[of_file].hstack(pl.DataFrame(dict(columns), schema=_OWN_SCHEMA))
     return _by_frame(table, files)
@@ -95,9 +95,9 @@ def _by_frame(table: pl.DataFrame, files: Sequence[DicomFile]) -> pl.DataFrame:
     return table.update(pl.DataFrame(said, schema=_FRAME_SCHEMA, orient="row"), on=["file", "frame_item"])
 
 
-def _own(values: Values) -> tuple[Any, ...]:
+def _own(header: RawHeader) -> tuple[Any, ...]:
     """Values of the first columns of _OWN_SCHEMA."""
-    get = values.get
+    values, get = header.values, header.values.get
     position = numbers(get(tags.POSITION))
     temporal = integer(get(tags.TEMPORAL))
     if temporal is None and _is_philips(values):
@@ -107,25 +107,33 @@ def _own(values: Values) -> tuple[Any, ...]:
         integer(get(tags.ACQUISITION_NUMBER)),
         integer(get(tags.INSTANCE_NUMBER)),
         *(position if position is not None and len(position) == 3 else _NOWHERE),
-        _trigger_ms(values),
+        _trigger_ms(header),
         temporal,
         seconds(get(tags.ACQUISITION_TIME) or get(tags.ACQUISITION_DATETIME)),
         seconds(get(tags.CONTENT_TIME)),
     )
 
 
-def _trigger_ms(values: Values) -> float | None:
-    trigger = number(values.get(tags.TRIGGER))
+def _trigger_ms(header: RawHeader) -> float | None:
+    trigger = number(header.values.get(tags.TRIGGER))
     if trigger is None:
-        trigger = number(values.get(tags.TRIGGER_DELAY))
+        trigger = _binary(header, tags.TRIGGER_DELAY, "d")
     if trigger is not None:
         return trigger
-    percent, interval = number(values.get(tags.PERCENT_PHASE)), _interval_ms(values)
+    percent = _binary(header, tags.PERCENT_PHASE, "f")
+    interval = _interval_ms(header) if percent is not None else None
     return percent / 100.0 * interval if percent is not None and interval is not None else None
 
 
-def _interval_ms(values: Values) -> float | None:
-    return positive(values.get(tags.INTERVAL)) or positive(values.get(tags.RR_NOMINAL))
+def _interval_ms(header: RawHeader) -> float | None:
+    interval = positive(header.values.get(tags.INTERVAL)) or _binary(header, tags.RR_NOMINAL, "d")
+    return interval if interval is not None and interval > 0 else None
+
+
+def _binary(header: RawHeader, tag: int, code: str) -> float | None:
+    """The first binary number of what frames of enhanced objects say, and classic files that were made of them."""
+    values = binary(header.values.get(tag), code, little_endian=header.little_endian)
+    return values[0] if values else None
 
 
 def _is_philips(values: Values) -> bool:
@@ -147,9 +155,9 @@ def _shared_row(header: RawHeader, *, described: str | None, salt: bytes) -> Row
         **person(values, salt=salt),
         "n_file_frames": frames_of(values.get(tags.FRAMES)),
         "series_number": integer(values.get(tags.SERIES_NUMBER)),
-        "rows": unsigned(values.get(tags.ROWS), little_endian=little),
-        "columns": unsigned(values.get(tags.COLUMNS), little_endian=little),
-        "nominal_interval_ms": _interval_ms(values),
+        "rows": whole(unsigned(values.get(tags.ROWS), little_endian=little)),
+        "columns": whole(unsigned(values.get(tags.COLUMNS), little_endian=little)),
+        "nominal_interval_ms": _interval_ms(header),
         "n_cardiac_images": _cardiac_images(values, little_endian=little),
         "transfer_syntax": header.transfer_syntax,
         "has_pixels": bool(header.pixel_length),
@@ -180,4 +188,4 @@ def _velocity_encoded(image_type: str, header: RawHeader) -> bool:
         pulse = (text(values.get(tags.GE_PULSE)) or "").lower()
         phase_contrast = any(part in pulse for part in ("pc", "flow", "vel"))
         return phase_contrast and bool(unsigned(values.get(tags.GE_VENC), little_endian=little))
-    return _is_philips(values) and any(float32s(values.get(tags.PHILIPS_VENC), little_endian=little))
+    return _is_philips(values) and any(binary(values.get(tags.PHILIPS_VENC), "f", little_endian=little) or ())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 _DIGITS = re.compile(r"^\d+$")
+_TIME = re.compile(r"^(?:\d{8})?(\d\d)(\d\d)?(\d\d)?(?:\.(\d*))?(?:[+-]\d{4})?$")  # a DT has a date, perhaps an offset
 _OFTEN_WRONG = ("", "ISO_IR 6", "ISO_IR 100", "ISO_IR 192")  # character sets that a file may name and not use
 
 
@@ -89,26 +90,27 @@ def unsigned(raw: bytes | None, *, little_endian: bool) -> int | None:
     return int.from_bytes(raw, "little" if little_endian else "big")
 
 
-def float32s(raw: bytes | None, *, little_endian: bool) -> list[float]:
-    """Binary single-precision numbers."""
-    if not raw or len(raw) % 4:
-        return []
-    return list(struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // 4}f", raw))
+@lru_cache(maxsize=2048)
+def binary(raw: bytes | None, code: str, *, little_endian: bool) -> tuple[float, ...] | None:
+    """Every binary number, `code` being its type as `struct` writes it; None unless all of them are finite."""
+    width = struct.calcsize(code)
+    if not raw or len(raw) % width:
+        return None
+    values = struct.unpack(f"{'<' if little_endian else '>'}{len(raw) // width}{code}", raw)
+    return values if all(map(math.isfinite, values)) else None
 
 
 @lru_cache(maxsize=2048)
 def seconds(raw: bytes | str | None) -> float | None:
-    """Seconds since midnight of a TM (HHMMSS.ffffff), of the old HH:MM:SS or of the end of a DT."""
+    """Seconds since midnight of a TM (HHMMSS.ffffff), of the old HH:MM:SS or of a DT, in its own time zone."""
     if not raw:
         return None
     value = raw.decode("latin-1") if isinstance(raw, bytes) else raw
-    value = value.strip("\0 ").replace(":", "")
-    clock, _, fraction = value.partition(".")
-    fraction = fraction.partition("+")[0].partition("-")[0]
-    clock = clock[8:] if len(clock) >= 12 else clock
-    if not _DIGITS.match(clock) or len(clock) not in (2, 4, 6) or (fraction and not _DIGITS.match(fraction)):
+    told = _TIME.match(value.strip("\0 ").replace(":", ""))
+    if not told:
         return None
-    hours, minutes, secs = int(clock[:2]), int(clock[2:4] or 0), int(clock[4:6] or 0)
+    hours, minutes, secs = (int(part or 0) for part in told.groups()[:3])
+    fraction = told[4]
     if hours > 23 or minutes > 59 or secs > 60:
         return None
     return hours * 3600 + minutes * 60 + secs + (float(f"0.{fraction}") if fraction else 0.0)

@@ -21,6 +21,7 @@ _MOST_AT_ONCE = 4096  # files that a process reads at a time, in about a second
 _LEAST_AT_ONCE = 1024
 _PIECES_EACH = 16  # for each process, so that they end at about the same time
 _BYTES_A_FILE = 100_000  # of an archive, about
+_BYTES_OF_FRAMES = 1_000_000  # of a large file, which may be an enhanced object: as many as some images have
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +84,12 @@ def _counted(work: Callable[[Sequence[FileState]], Result], piece: Sequence[File
 
 
 def _in_pieces(files: Iterable[FileState], most: int) -> Iterator[list[FileState]]:
-    """`most` files at a time, archives counted by what is in them: small enough for the memory of a process."""
+    """`most` files at a time, large ones and archives counted by what is in them: small enough for the memory of a
+    process."""
     piece, waiting = [], 0
     for file in files:
         piece.append(file)
-        waiting += 1 + file[1] // _BYTES_A_FILE if is_archive(file[0]) else 1
+        waiting += 1 + file[1] // (_BYTES_A_FILE if is_archive(file[0]) else _BYTES_OF_FRAMES)
         if waiting >= most:
             yield piece
             piece, waiting = [], 0
