@@ -23,7 +23,7 @@ from pydicom.uid import (
 
 from cinema_cli.domain.errors import StudyError
 from cinema_cli.io import pixels
-from cinema_cli.io.pixels import frame_shape, read_frames
+from cinema_cli.io.pixels import read_frames
 
 SCD = Path("/work/shared/data/scd/dicom")
 SYNTAXES = (
@@ -54,7 +54,6 @@ def test_every_encoding_gives_the_values_that_were_drawn(tmp_path: Path, syntax:
     found = read_frames(tmp_path, rows[::-1])
     assert {frame.dtype for frame in found} == {np.dtype("float32")}
     np.testing.assert_array_equal(np.stack(found[::-1]), np.stack(drawn))
-    assert frame_shape(found) == (32, 32)
 
 
 @pytest.mark.parametrize("coded", ["MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm", "MR_small_RLE.dcm"])
@@ -177,11 +176,6 @@ def test_what_cannot_be_read_of_an_archive_says_why_without_its_name(tmp_path: P
 def test_a_frame_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (path,) = write_sax(tmp_path, slices=1, frames=2, style="enhanced")
     assert failure(tmp_path, path, item=2) == ("read", "undecodable")
-
-
-def test_images_of_a_stack_have_one_size() -> None:
-    with pytest.raises(StudyError, match="2 x 3, 4 x 3"):
-        frame_shape([np.zeros((4, 3), np.float32), np.zeros((2, 3), np.float32)])
 
 
 @pytest.mark.skipif(not SCD.is_dir(), reason="the Sunnybrook studies are not on this machine")

@@ -2,7 +2,7 @@
 
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -87,20 +87,6 @@ def _read_archive(path: Path, wanted: Mapping[str, _Wanted]) -> Iterator[tuple[s
         raise _located(_broken(one.shown, fault.sentence, fault.code), path, member)
     if fault.code == "changed_archive":
         raise _located(_broken(next(iter(wanted.values())).shown, fault.sentence, fault.code), path)
-
-
-def frame_shape(frames: Iterable[Frame]) -> tuple[int, int]:
-    """(rows, columns) that all frames share. Raises `StudyError` (code `unequal_sizes`) where they differ."""
-    shapes = sorted({(int(frame.shape[0]), int(frame.shape[1])) for frame in frames})
-    if len(shapes) != 1:
-        listed = ", ".join(f"{rows} x {columns}" for rows, columns in shapes) or "none at all"
-        raise StudyError(
-            f"images of one stack have different sizes: {listed}",
-            stage="read",
-            code="unequal_sizes",
-            hint="Two acquisitions may share one series: see `cinema scan --explain`.",
-        )
-    return shapes[0]
 
 
 def _read_file(source: Path | Member, wanted: _Wanted, *, archive: Path | None = None) -> dict[int, Frame]:
