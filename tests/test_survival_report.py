@@ -159,7 +159,7 @@ def test_twenty_phenotypes_are_folded() -> None:
 def test_performance_is_labelled_as_its_rows_say() -> None:
     text = Page(render_survival(made_estimates(), made_facts())).text()
     assert "Decision curve, held-out" in text and "Clinical model\nheld-out\n" in text
-    assert "Harrell’s C (optimism-corrected) was 0.701" in text and "apparent difference 0.021" in text
+    assert "Harrell’s C (optimism-corrected) was 0.701" in text and "added: a difference of 0.021." in text
     table = made_estimates()
     table = table.with_columns(
         pl.when(pl.col("analysis") != "decision_curve").then("unit").otherwise(pl.lit("")).alias("unit")

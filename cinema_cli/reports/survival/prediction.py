@@ -1,7 +1,7 @@
 """Section 4 of the page, third part: what the phenotypes add to the clinical model, and learned models."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.rows import STANDINGS, Rows, in_order, standing
@@ -116,10 +116,21 @@ def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:
             for kind in STANDINGS:
                 cells = {r.model: r for r in reversed(found) if standing(r) == kind and time in {"", r.level}}
                 if cells:
-                    differences = rows.of(figure.difference, model="clinical_cmr")
-                    apart = [r for r in differences if standing(r) == kind and time in {"", r.level}]
-                    made.append(_figure_row(figure, time, kind, cells, apart, facts))
+                    known = [r for r in rows.of(figure.difference, model="clinical_cmr") if time in {"", r.level}]
+                    made.append(_figure_row(figure, time, kind, cells, difference_of(known, kind, cells), facts))
     return made
+
+
+def difference_of(known: Sequence[Estimate], kind: str, cells: Mapping[str, Estimate]) -> Estimate | None:
+    """The row of a difference of this standing, else that of the two figures themselves, which has no interval.
+
+    `cells`: the figures of both models by their name. None where one of them is not there.
+    """
+    row = next((r for r in known if standing(r) == kind), None)
+    clinical, both = (cells.get(model) for model in MODELS)
+    if row is not None or clinical is None or both is None or clinical.estimate is None or both.estimate is None:
+        return row
+    return replace(both, estimate=both.estimate - clinical.estimate, lower=None, upper=None, p=None)
 
 
 def _figure_row(
@@ -127,10 +138,9 @@ def _figure_row(
     time: str,
     kind: str,
     cells: dict[str, Estimate],
-    apart: Sequence[Estimate],
+    difference: Estimate | None,
     facts: SurvivalFacts,
 ) -> FigureRow:
-    difference = next(iter(apart), None)
     name = f"{figure.name} at {time_of(time, facts)}" if time else figure.name
     said = [
         with_interval(row, decimals=figure.decimals, scale=figure.scale)

@@ -17,6 +17,7 @@ from cinema_cli.reports.analysis.words import (
 from cinema_cli.reports.render import count, number
 from cinema_cli.reports.survival.facts import SurvivalFacts
 from cinema_cli.reports.survival.hazards import decimals_of, main_row, phenotypes_of
+from cinema_cli.reports.survival.prediction import MODELS, difference_of
 
 LIMIT = 0.05
 NAMED = 3  # phenotypes named in the summary
@@ -96,21 +97,20 @@ def _evidence(row: Estimate) -> float:
 
 def _added(rows: Rows) -> list[str]:
     """What the phenotypes add to the C of the clinical model; apparent where nothing better is known."""
-    every = [r for r in rows.of("concordance") if r.model in {"clinical", "clinical_cmr"}]
+    every = [r for r in rows.of("concordance") if r.model in MODELS]
     if not every:
         return []
     kinds = [standing(r) for r in every]
     kind = next((k for k in kinds if k != APPARENT), APPARENT)
-    cells = [
-        next((r for r in every if r.model == m and standing(r) == kind), None) for m in ("clinical", "clinical_cmr")
-    ]
-    if any(r is None for r in cells):
+    cells = {r.model: r for r in reversed(every) if standing(r) == kind}
+    if set(cells) < set(MODELS):
         return []
-    said = f"Harrell’s C ({kind}) was {with_interval(cells[0], decimals=3)} with the clinical variables alone and "
-    said += f"{with_interval(cells[1], decimals=3)} with the phenotypes added"
-    apart = next((r for r in rows.of("concordance_difference") if r.model == "clinical_cmr"), None)
+    alone, added = (with_interval(cells[model], decimals=3) for model in MODELS)
+    said = f"Harrell’s C ({kind}) was {alone} with the clinical variables alone and {added} with the phenotypes added"
+    apart = difference_of(rows.of("concordance_difference", model="clinical_cmr"), kind, cells)
     if apart is not None and apart.estimate is not None:
-        said += f" ({standing(apart)} difference {with_interval(apart, decimals=3)}, {p_said(apart.p)})"
+        test = "" if apart.p is None else f", {p_said(apart.p)}"
+        said += f": a difference of {with_interval(apart, decimals=3)}{test}"
     if kind == APPARENT:
         said += "; apparent figures are of the people the models were fitted to and flatter them"
     return [said + "."]
