@@ -12,6 +12,7 @@ from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import logged_run
 from cinema_cli.domain.errors import ExitCode
 from cinema_cli.io.lock import run_lock
+from cinema_cli.reports.brief import brief_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,14 @@ class Done:
     def as_json(self) -> str:
         """The summary, with what that of every analysis has."""
         written = {"estimates": self.estimates.height, "suppressed": self.job.suppresses}
-        return json.dumps({"report": str(self.report), **self.summary, **written}, indent=2)
+        main = {"main": brief_of(self.estimates).main}
+        return json.dumps({"report": str(self.report), **self.summary, **main, **written}, indent=2)
+
+    def say(self, *, report: str = "report") -> None:
+        """The main results, and where to read the rest, which is called `report`."""
+        for line in brief_of(self.estimates).lines:
+            CONSOLE.info(line)
+        CONSOLE.info(f"{report}: {self.report}")
 
 
 def logged(job: AnalysisJob, carry_out: Callable[[], Done], *, inputs: Iterable[Path]) -> Done:
@@ -40,7 +48,7 @@ def logged(job: AnalysisJob, carry_out: Callable[[], Done], *, inputs: Iterable[
     with run_lock(job.out), logged_run(job.out, settings=job.options, console=CONSOLE, hidden=hidden) as log:
         done = carry_out()
         log.finish(exit_code=ExitCode.DONE, facts={"command": job.command})
-    CONSOLE.info(f"report: {done.report}")
+    done.say()
     return done
 
 

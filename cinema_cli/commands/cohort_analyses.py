@@ -93,7 +93,7 @@ def _made_once(job: _Job, prepare: Callable[[_Job], _Tables], carry_out: Callabl
     ready = prepare(job)
     with run_lock(job.out):
         if not _is_current(job, ready):
-            carry_out(job, ready).say()
+            carry_out(job, ready).say(report=job.kind.name)
 
 
 def _is_current(job: AnalysisJob, ready: _Ready) -> bool:

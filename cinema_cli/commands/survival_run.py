@@ -76,7 +76,7 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> Done:
         CONSOLE.info(said)
     for said, ids in table.warnings:
         CONSOLE.warn(said, aside=ids)
-    _say_size(table)
+    CONSOLE.info(f"{len(table.phenotypes)} phenotypes against {table.outcome_name}")
     result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=partial(say_step, "survival"))
     estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
     run = run_facts(job, started=started, inputs=digests_of(ready.inputs))
@@ -101,14 +101,6 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> Done:
         "not_estimable": not_estimable.unique(maintain_order=True).to_list(),
     }
     return Done(job, estimates, summary)
-
-
-def _say_size(table: AnalysisTable) -> None:
-    """Who is analysed, and who left for which reason."""
-    for step in table.flow:
-        CONSOLE.debug(f"{step.level}: {step.name} ({step.n})")
-    people = f"{table.n_people} participants" + (f" in {table.n} rows" if table.has_intervals else "")
-    CONSOLE.info(f"{people}, {table.outcome().n_events} with the event, {len(table.phenotypes)} phenotypes")
 
 
 def _facts(job: SurvivalJob, table: AnalysisTable, result: SurvivalResult, run: RunFacts) -> SurvivalFacts:
