@@ -11,7 +11,7 @@ import pytest
 from test_fairness_audit import QUICK, some_people
 
 from cinema_cli.analysis.disclosure.control import suppressed
-from cinema_cli.analysis.estimates import table_of
+from cinema_cli.analysis.estimates import Estimate, table_of
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.summary import summary_rows
@@ -181,6 +181,20 @@ def test_numbers_of_an_audit_do_not_tell_how_many_are_in_a_hidden_group() -> Non
     assert gaps.filter(group="ethnicity")["rounded"].to_list() == [MIN_CELL] * 3
     whole, *_ = shown.filter(analysis="group_metric", model="people", group="")["n"]
     assert whole == 202 and gaps["n"].null_count() == 0
+    (others,) = shown.filter(model="people", group="ethnicity=b").select("n", "rounded").rows()
+    assert others == (70, MIN_CELL)  # of 65
+
+
+def test_a_share_of_all_is_all_whatever_its_numbers_are_rounded_to() -> None:
+    table = table_of(
+        [
+            Estimate("group_metric", model="people", group="site=a", n=151),
+            Estimate("group_metric", model="missing", term="x", group="site=a", n=144, events=144, estimate=1.0),
+            Estimate("group_metric", model="missing", term="y", group="site=a", n=144, events=0, estimate=0.0),
+        ]
+    )
+    shown = suppressed(table, min_cell=MIN_CELL)
+    assert shown.select("n", "events", "estimate").rows()[1:] == [(150, 150, 1.0), (150, 0, 0.0)]
 
 
 def test_groups_of_two_columns_do_not_tell_who_lacks_one_of_them() -> None:

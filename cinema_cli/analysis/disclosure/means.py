@@ -22,7 +22,7 @@ def coarse_means(rows: Rows, released: Mapping[int, Changes], *, min_cell: int) 
     """
     by_subject: dict[Key, list[tuple[int, Row]]] = defaultdict(list)
     for number, row in rows:
-        if (subject := _summarised(row)) and row["n"] is not None:
+        if (subject := _summarised(row)) and None not in (row["n"], row["estimate"]):
             by_subject[subject].append((number, row))
     changes: dict[int, Changes] = {}
     emptied: set[int] = set()

@@ -90,7 +90,8 @@ def _of_some(number: int, row: Row, counts: Counts, all_events: int) -> Changes 
         return None
     changes: Changes = {"n": n, "rounded": base}
     if row["events"] is not None:
-        changes["events"] = nearest_part(row["events"], max(all_events, row["events"]), base)
+        events = nearest_part(row["events"], max(all_events, row["events"]), base)
+        changes["events"] = n if row["events"] == row["n"] else events
     coarse = None if count is None else nearest(count, base)
     return changes | _following(row, n, changes.get("events"), coarse, base=base)
 
