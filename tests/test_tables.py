@@ -189,9 +189,12 @@ def test_r_reads_the_table(tmp_path: Path, records: tuple[Record, ...]) -> None:
     write_tables(tmp_path, gather(records), version="1")
     check = (
         'd <- read.csv("stdin", stringsAsFactors = FALSE);'
-        'stopifnot(nrow(d) == 2, d$participant_id[1] == "sub-0001", is.numeric(d$lvef_pct), is.na(d$lvef_pct[2]))'
+        'stopifnot(nrow(d) == 2, d$participant_id[1] == "sub-0001", is.numeric(d$lvef_pct), is.na(d$lvef_pct[2]));'
+        "stopifnot(identical(d$suppressed, c(TRUE, FALSE)))"
     )
-    text = (tmp_path / "phenotypes.csv").read_text()
+    table = pl.read_parquet(tmp_path / "phenotypes.parquet").with_columns(suppressed=pl.Series([True, False]))
+    text = to_csv(table)
+    assert text.startswith((tmp_path / "phenotypes.csv").read_text().split("\n")[0])
     done = subprocess.run([rscript, "-e", check], input=text, text=True, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -24,15 +24,15 @@ _NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 
 
 def to_csv(table: pl.DataFrame, *, na: str = "") -> str:
-    """CSV text: `.` decimal, missing (and NaN) as `na`, text that a spreadsheet would run led by an apostrophe.
+    """CSV text: `.` decimal, TRUE and FALSE (R reads no others), missing (and NaN) as `na`, text that a spreadsheet
+    would run led by an apostrophe.
 
     A text that is a number, such as `-1.5`, stays one.
     """
     text = pl.col(pl.String)
     runs = text.str.contains(_FORMULA_START) & ~text.str.contains(_NUMBER)
-    safe = table.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(
-        pl.when(runs).then("'" + text).otherwise(text).name.keep()
-    )
+    plain = pl.col(pl.Float64).fill_nan(None), pl.col(pl.Boolean).cast(pl.String).str.to_uppercase()
+    safe = table.with_columns(*plain).with_columns(pl.when(runs).then("'" + text).otherwise(text).name.keep())
     return safe.write_csv(null_value=na)
 
 
