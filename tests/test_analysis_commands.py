@@ -14,6 +14,8 @@ from cinema_cli.commands.app import run
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.domain.errors import OutputError
 from cinema_cli.io.atomic import write_atomic
+from cinema_cli.io.id_kind import keep_ids
+from cinema_cli.io.identity import keyed_hash, read_key
 
 OTHER = {"survival": "--outcomes", "evaluate": "--reference", "fairness": "--people"}
 CHOSEN = {
@@ -102,6 +104,21 @@ def test_what_cannot_be_done_is_one_sentence(
     said = capsys.readouterr().err
     assert says in said and said.count("error: ") == 1 and "hint: " in said
     assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", OTHER)
+def test_hashed_ids_without_their_key_are_told_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("key", "another"):
+        Path(name).write_text(f"{name}, of sixteen bytes")
+    key = read_key(Path("key"))
+    head, *rows = Path("ours.csv").read_text().splitlines()
+    hashed = [f"sub-{keyed_hash(bare, key)},{rest}" for bare, _, rest in (row.partition(",") for row in rows)]
+    Path("ours.csv").write_text("\n".join([head, *hashed]) + "\n")
+    keep_ids(Path(), hash_key=key)
+    assert run(asked(command)) == 66
+    assert "give --hash-ids with the key file" in capsys.readouterr().err
+    assert run(asked(command, "--hash-ids", "another")) == 78
+    assert "hashed with another key" in capsys.readouterr().err and not Path("out").exists()
 
 
 def test_masks_and_a_table_have_nothing_in_common(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """What every analysis of people is asked for, whichever it is: its source and folder, what may be shown, whose ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
@@ -9,6 +10,7 @@ import typer
 
 from cinema_cli.commands.options import resolved, typed, without_folders
 from cinema_cli.domain.errors import InputError, UsageError
+from cinema_cli.io.id_kind import check_ids, ids_are_hashed
 from cinema_cli.io.identity import read_key
 
 REPORT_NAME = "report.html"
@@ -81,7 +83,9 @@ def shared_options(context: typer.Context, kind: Kind) -> Shared:
     if asked["out"] is None and source.is_file():
         raise UsageError(f"{source.name} is a table: where to write is not known", hint="Use -o DIR.", code="no_out")
     hashed: Path | None = asked["hash_ids"]
-    options = resolved(context)
+    options, key = resolved(context), read_key(hashed) if hashed else None
+    if key and ids_are_hashed(_folder(source)):
+        check_ids(_folder(source), hash_key=key)
     if hashed:
         options = {name: without_folders(value) if isinstance(value, str) else value for name, value in options.items()}
     return Shared(
@@ -89,7 +93,23 @@ def shared_options(context: typer.Context, kind: Kind) -> Shared:
         out=asked["out"] or source / kind.name,
         min_cell=asked["min_cell"],
         suppresses=not asked["no_suppress"] and asked["min_cell"] > 1,
-        hash_key=read_key(hashed) if hashed else None,
+        hash_key=key,
         command=typed(context, hidden=("source", "out") if hashed else ()),
         options=options,
     )
+
+
+@contextmanager
+def told_of_hashes(job: AnalysisJob) -> Iterator[None]:
+    """Have the error that nobody is in two tables name the key, where ids are hashed and none was given."""
+    try:
+        yield
+    except InputError as error:
+        if error.code == "nobody_matches" and job.hash_key is None and ids_are_hashed(_folder(job.source)):
+            error.hint = "Ids are hashed there: give --hash-ids with the key file of the runs that hashed them."
+        raise
+
+
+def _folder(source: Path) -> Path:
+    """The output folder that a source is, or lies in."""
+    return source if source.is_dir() else source.parent

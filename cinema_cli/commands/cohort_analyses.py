@@ -11,7 +11,7 @@ from cinema_cli.analysis.survival.columns import outcome_columns
 from cinema_cli.analysis.survival.reading import read_outcomes
 from cinema_cli.analysis.survival.settings import SurvivalSettings
 from cinema_cli.commands import fairness_inputs, fairness_run, survival_run
-from cinema_cli.commands.analysis_job import AnalysisJob
+from cinema_cli.commands.analysis_job import AnalysisJob, told_of_hashes
 from cinema_cli.commands.analysis_run import Done
 from cinema_cli.commands.cohort_page import analysed, write_report
 from cinema_cli.commands.fairness_asked import FairnessJob
@@ -90,7 +90,8 @@ def _made_once(job: _Job, prepare: Callable[[_Job], _Tables], carry_out: Callabl
 
     Raises CinemaError.
     """
-    ready = prepare(job)
+    with told_of_hashes(job):
+        ready = prepare(job)
     with run_lock(job.out):
         if not _is_current(job, ready):
             carry_out(job, ready).say(report=job.kind.name)

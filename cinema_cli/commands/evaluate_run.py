@@ -12,6 +12,7 @@ from cinema_cli.analysis.evaluation.summary import summary_rows
 from cinema_cli.analysis.evaluation.table import System
 from cinema_cli.analysis.evaluation.words import EVALUATION_WORDS
 from cinema_cli.commands.analysis_files import Contents, RunFacts, check_folder_of, run_facts, write_folder
+from cinema_cli.commands.analysis_job import told_of_hashes
 from cinema_cli.commands.analysis_run import Done, logged
 from cinema_cli.commands.evaluate_asked import WORST, EvaluationJob
 from cinema_cli.commands.evaluate_compared import Compared, compared
@@ -28,7 +29,8 @@ _SETTINGS = ("reference", "against", "labels", "repeats", "groups", "min_cell", 
 
 def run_evaluation(job: EvaluationJob) -> Done:
     """Compare and write into `job.out`, with a log; nothing is written where inputs are refused. Raises CinemaError."""
-    inputs = read_inputs(job)
+    with told_of_hashes(job):
+        inputs = read_inputs(job)
     check_folder_of(job, inputs=inputs.files)
     if job.reference:
         refuse_inside(job.reference, out=job.out)

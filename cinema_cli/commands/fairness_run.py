@@ -20,6 +20,7 @@ from cinema_cli.commands.analysis_files import (
     shown_count,
     write_folder,
 )
+from cinema_cli.commands.analysis_job import told_of_hashes
 from cinema_cli.commands.analysis_run import Done, logged, say_step
 from cinema_cli.commands.evaluate_asked import EvaluationJob
 from cinema_cli.commands.fairness_asked import FairnessJob
@@ -40,7 +41,8 @@ def run_fairness(job: FairnessJob) -> Done:
     if job.reference is not None:
         check_folder_of(job, inputs=())
         job = replace(job, evaluation=_evaluated(job, job.reference))
-    ready = prepare(job)
+    with told_of_hashes(job):
+        ready = prepare(job)
     return logged(job, lambda: carry_out(job, ready), inputs=ready.inputs)
 
 

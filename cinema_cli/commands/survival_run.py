@@ -24,6 +24,7 @@ from cinema_cli.commands.analysis_files import (
     run_facts,
     write_folder,
 )
+from cinema_cli.commands.analysis_job import told_of_hashes
 from cinema_cli.commands.analysis_run import Done, logged, say_step
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.runlog import utc_now
@@ -48,7 +49,8 @@ class Prepared:
 
 def run_survival(job: SurvivalJob) -> Done:
     """Analyse and write into `job.out`, with a log; nothing is written where tables are refused. Raises CinemaError."""
-    ready = prepare(job)
+    with told_of_hashes(job):
+        ready = prepare(job)
     return logged(job, lambda: carry_out(job, ready), inputs=ready.inputs)
 
 
