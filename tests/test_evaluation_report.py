@@ -309,7 +309,7 @@ def test_a_point_outside_runs_into_an_arrow_and_stretches_no_axis() -> None:
 
 
 def test_words_of_metrics_and_cells() -> None:
-    assert metric_words("mae", "lvef_pct") == "Mean absolute error, %" and metric_words("hd95_mm") == (
+    assert metric_words("mae", "lvef_pct") == "Mean absolute error, percentage points" and metric_words("hd95_mm") == (
         "95% Hausdorff distance, mm"
     )
     assert metric_words("my_distance_mm") == "My distance, mm" and metric_of("odd").decimals == 3

@@ -17,6 +17,7 @@ STRUCTURES = {
 FRAMES = {"ed": "ED", "es": "ES", "": ""}
 HIGHER, LOWER = "higher", "lower"
 CATEGORY = "_category"  # end of the name of what classes of a percentage are called
+POINTS = "percentage points"
 OF_TERM = "of the term"  # the unit is that of what is measured
 
 
@@ -115,9 +116,12 @@ def frame_of(frame: str) -> str:
 
 
 def unit_words_of(metric: Metric, term: str) -> str:
-    """The unit of a metric of a term as printed; "" where there is none."""
+    """The unit of a metric of a term as printed, that of errors of percentages too; "" where there is none."""
+    if metric.unit != OF_TERM:
+        return metric.unit
     name = term.partition(" ")[0]
-    return (unit_of(name) or _UNITS.get(name.rpartition("_")[2], "")) if metric.unit == OF_TERM else metric.unit
+    unit = unit_of(name) or _UNITS.get(name.rpartition("_")[2], "")
+    return POINTS if unit == "%" else unit
 
 
 def metric_words(name: str, term: str = "") -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from cinema_cli.reports.analysis.interval_chart import Interval
+from cinema_cli.reports.analysis.metrics import POINTS
 from cinema_cli.reports.analysis.strokes import drawn, label_axes, write
 from cinema_cli.reports.drawing import INK, canvas, round_ends
 from cinema_cli.reports.render import number
@@ -71,7 +72,7 @@ def bland_altman(spots: Sequence[Spot], lines: Lines, *, unit: str, title: str) 
     for value, y in _places([line[1] for line in lines.known], axes.get_ylim()):
         write(axes, 1 + 5 / (WIDTH - LEFT - RIGHT), y, number(value, decimals=1), colour="lv")
     of = f", {unit}" if unit else ""
-    label_axes(axes, f"mean of the two{of}", f"difference{of}")
+    label_axes(axes, f"mean of the two{of}", f"difference{of.replace('%', POINTS)}")
     return drawn(figure, title=title)
 
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of
-from cinema_cli.reports.analysis.metrics import Metric, scale_of
+from cinema_cli.reports.analysis.metrics import POINTS, Metric, scale_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
 from cinema_cli.reports.analysis.words import p_said, ratio, ratio_interval
@@ -155,7 +155,7 @@ def gap_sentence(rows: Rows, row: Estimate) -> str:
     if row.estimate is None:
         return f"{said}a gap whose size is suppressed"
     said += f"a gap of {value_of(row, metric)}"
-    said += f" {unit}".rstrip() if scale == 1.0 else " percentage points"
+    said += f" {unit}".rstrip() if scale == 1.0 else f" {POINTS}"
     inside = interval_words(row, metric)
     said += f" ({inside})" if inside else ""
     null = _beside(rows, "gap_null", row)
