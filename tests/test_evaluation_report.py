@@ -203,6 +203,14 @@ def test_methods_define_only_what_was_done() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_methods_say_that_rates_come_from_rounded_mistakes() -> None:
+    rates = pl.col("analysis") == "classification"
+    rounded = evaluation_estimates().with_columns(rounded=pl.when(rates).then(10).otherwise("rounded"))
+    words = "people of each class are rounded to multiples of 10; ROC curves are as coarse."
+    assert words in text_of(rounded) and words not in text_of(evaluation_estimates())
+
+
+@pytest.mark.usefixtures("quick")
 def test_checklists_claim_what_the_page_has_and_list_the_rest() -> None:
     whole = text_of(evaluation_estimates())
     for name in ("STARD", "CLAIM", "GRRAS"):

@@ -116,6 +116,11 @@ def _classes(rows: Rows) -> str:
     said = []
     if models & {"sensitivity", "specificity", "ppv", "npv", "accuracy"}:
         said.append("Shares have Wilson intervals.")
+    if base := max((row.rounded or 0 for row in rows.of("classification") if row.model == "accuracy"), default=0):
+        said.append(
+            f"For disclosure control shares, F1 and MCC come from a confusion matrix whose mistakes, of each kind, and "
+            f"people of each class are rounded to multiples of {base}; ROC curves are as coarse."
+        )
     if "auc" in models:
         said.append(
             "The AUC has DeLong’s standard error on the scale of the logit, from 10 people of each class on; over "
