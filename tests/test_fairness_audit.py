@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from made_people import N, a_folder
+from scipy.optimize import linprog
 from statistics_golden import r_data, r_values
 
 from cinema_cli.analysis.estimates import Estimate, table_of
@@ -316,39 +317,75 @@ def test_a_hidden_figure_does_not_come_back_through_its_gap() -> None:
     assert released(table_of(rows), min_cell=1).equals(table_of(rows))
 
 
-def with_a_few() -> pl.DataFrame:
-    """An audit of errors in two large groups of ethnicity and four others, and in two sexes."""
-    rng = np.random.default_rng(3)
-    people = some_people(ethnicity=["a"] * 200 + ["b"] * 100 + ["c"] * 4, sex=["F", "M"] * 152)
-    error = Metric("mae", "x", Better.LOWER, rng.gamma(4.0, size=304))
-    return audit(people, group_columns(people, ["ethnicity", "sex"]), [error], QUICK).estimates
+APART = ("gap", "ratio", "worst_group", "skewed_error_ratio")
 
 
-def mean_of_few(table: pl.DataFrame) -> float | None:
-    """The mean of the four, by the exact gap and ratio of the other two groups; None where these are hidden."""
-    gap, ratio = (one(table, kind, group="ethnicity")["estimate"] for kind in ("gap", "ratio"))
-    if gap is None or ratio is None:
-        return None
-    high = gap / (1 - ratio)
-    shown = [one(table, "group_metric", model="mae", group=f"ethnicity={name}")["estimate"] for name in "ab"]
-    a, b = (high, high - gap) if shown[0] > shown[1] else (high - gap, high)
-    return float(304 * one(table, "group_metric", model="mae", group="")["estimate"] - 200 * a - 100 * b) / 4
+def with_a_few(seed: int) -> tuple[People, Metric, pl.DataFrame]:
+    """An audit of errors in two large groups of ethnicity and a few others, some of no site, and two sexes."""
+    rng = np.random.default_rng(seed)
+    n, few = int(rng.integers(150, 900)), int(rng.integers(1, 10))
+    people = some_people(
+        ethnicity=[*["c"] * few, *rng.choice(["a", "b"], n - few, p=[0.7, 0.3]).tolist()],
+        site=[*rng.choice(["x", "y"], n - few).tolist(), *[None] * few],
+        sex=rng.choice(["F", "M"], n).tolist(),
+    )
+    error = Metric("mae", "x", Better.LOWER, rng.gamma(4.0, size=n))
+    columns = group_columns(people, ["ethnicity", "site", "sex"])
+    return people, error, audit(people, columns, [error], QUICK).estimates
 
 
-def test_the_mean_of_few_does_not_come_back_through_gaps_of_the_others() -> None:
-    table = with_a_few()
-    shown = released(table, min_cell=10)
-    truth = np.random.default_rng(3).gamma(4.0, size=304)[300:].mean()
-    assert mean_of_few(table) == pytest.approx(truth) and mean_of_few(shown) is None
-    figures = (pl.col("analysis") == "group_metric") & (pl.col("model") == "mae") & (pl.col("group") != "")
-    for column, is_changed in (("ethnicity", True), ("sex", False)):
-        of_column = figures & pl.col("group").str.starts_with(column)
-        old, new = (t.filter(of_column)["estimate"] for t in (table, shown))
-        assert (old != new).all() == is_changed
-        for kind in ("gap", "ratio", "worst_group", "skewed_error_ratio"):
+def range_of_few(table: pl.DataFrame, column: str, sizes: dict[str, int], *, few: int, half: float) -> list[float]:
+    """Least and largest mean of the few that are in none of the large groups of a column, by all that a table tells.
+
+    Figures are known to within half of a unit; gap, ratio and worst value of these, where they are shown, exactly.
+    """
+    figures = table.filter(pl.col("analysis") == "group_metric", pl.col("model") == "mae")
+    shown = dict(figures.select("group", "estimate").iter_rows())
+    groups = [group for group in sizes if shown.get(group) is not None]
+    known, right = [[1.0 if g == group else 0.0 for g in groups] for group in groups], [shown[g] for g in groups]
+    limits = [(value - half, value + half) for value in right]
+    high, low = sorted(range(len(groups)), key=lambda k: -right[k])
+    exact: list[tuple[list[float], float]] = []
+    for kind in APART[:3]:
+        value = one(table, kind, group=column)["estimate"]
+        if value is not None:
+            ratio = value if kind == "ratio" else 0.0
+            row = [0.0] * len(groups)
+            row[high] = -ratio if kind == "ratio" else 1.0
+            row[low] = -1.0 if kind == "gap" else 1.0 if kind == "ratio" else 0.0
+            exact.append((row, 0.0 if kind == "ratio" else value))
+    assert len(known) == 2
+    weights = np.array([sizes[g] for g in groups]) / few
+    total = shown[""] * (few + sum(sizes.values())) / few
+    equal = {"A_eq": [row for row, _ in exact], "b_eq": [value for _, value in exact]} if exact else {}
+    ends = [linprog(sign * weights, bounds=limits, **equal) for sign in (-1.0, 1.0)]
+    assert all(end.status == 0 for end in ends)
+    return [float(total - weights @ end.x) for end in ends]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_mean_of_few_does_not_follow_from_figures_and_gaps_of_the_others(seed: int) -> None:
+    people, error, table = with_a_few(seed)
+    shown, n, sd = released(table, min_cell=10), people.n, error.values.std()
+    for column, names in (("ethnicity", "ab"), ("site", "xy")):
+        labels = {f"{column}={name}": (people.rows[column] == name).fill_null(False).to_numpy() for name in names}
+        sizes = {label: int(own.sum()) for label, own in labels.items()}
+        others = ~np.any(list(labels.values()), axis=0)
+        truth, few = error.values[others].mean(), int(others.sum())
+        low, high = range_of_few(table, column, sizes, few=few, half=1e-9)
+        assert low - 1e-3 < truth < high + 1e-3 and high - low < 1e-3  # from exact figures he knows it
+        half = 0.5 * max(u for k in range(-3, 2) for u in (10.0**k, 2 * 10.0**k, 5 * 10.0**k) if u <= 20 * sd / n * 1.1)
+        figures = shown.filter(pl.col("analysis") == "group_metric", pl.col("group").is_in(list(sizes)))
+        in_units = figures.filter(model="mae")["estimate"] / (2 * half)
+        assert (in_units - in_units.round()).abs().max() < 1e-6  # type: ignore[operator]
+        low, high = range_of_few(shown, column, sizes, few=few, half=half)
+        assert low <= truth <= high and high - low > 0.5 * sd
+        for kind in APART:
             row = one(shown, kind, group=column)
-            assert (row["estimate"] is None) == (row["lower"] is None) == row["suppressed"] == is_changed
-            assert row["p"] is not None and one(shown, f"{kind}_null", group=column)["estimate"] is not None
+            assert row["estimate"] is None and row["lower"] is None and row["suppressed"] and row["p"] is not None
+            assert one(shown, f"{kind}_null", group=column)["estimate"] is not None
+    for kind in APART:  # nothing of the sexes changed
+        assert one(shown, kind, group="sex") == one(table, kind, group="sex")
 
 
 def test_nothing_small_is_released(estimates: pl.DataFrame) -> None:
