@@ -224,6 +224,35 @@ def test_what_is_wrong_is_refused_with_its_rows(
     assert says in error.message and error.hint
 
 
+def test_all_that_is_wrong_is_said_at_once_with_rows_in_order(tmp_path: Path) -> None:
+    n = 12
+    ids = [f"{k:02d}" for k in range(n)]
+    hearts = {"participant_id": list(reversed(ids)), "lvef_pct": [str(50 + k) for k in range(n)]}
+    ends = {
+        "participant_id": [*ids, "03", ""],
+        "end": ["2020-01-01"] * 4 + ["31/12/2019", "1999-01-01"] + ["2021-01-01"] * 8,
+        "start": ["2000-01-01"] * 14,
+        "event": ["9", "yes", "0", "1"] + ["1", "0"] * 4 + ["1", "7"],
+        "age": [str(40 + k) for k in range(10)] + ["old", "?", "50", "50"],
+    }
+    asked: dict[str, Any] = {"time": "end", "origin": "start", "covariates": ("age",)}
+    error = refused(tmp_path, hearts, ends, **asked)
+    assert isinstance(error, ConfigError) and error.exit_code == 78
+    assert error.message.splitlines() == [
+        "7 kinds of cells are wrong",
+        "- outcomes.csv, row 2: event is '9', not 0 or 1",
+        "- outcomes.csv, row 3: event is 'yes', not a number",
+        "- outcomes.csv, rows 5, 14: participant '03' has several rows",
+        "- outcomes.csv, row 6: end is '31/12/2019', not a date",
+        "- outcomes.csv, row 7: end is '1999-01-01', not after start",
+        "- outcomes.csv, rows 12, 13: age is 'old', not a number",
+        "- outcomes.csv, row 15: participant_id is empty",
+    ]
+    assert error.hint.count("Write 1 for the event") == 1 and "2019-05-31" in error.hint
+    mended = {name: [cell for k, cell in enumerate(column) if k in (2, 3, 6, 7, 8)] for name, column in ends.items()}
+    assert through(tmp_path, hearts, mended, **asked).n == 5
+
+
 def test_rows_of_nobody_in_the_phenotypes_are_not_looked_at(tmp_path: Path) -> None:
     ends = {name: [*column, "9"] for name, column in ENDS.items()}  # an event of 9 years coded 9: of no heart here
     table = through(tmp_path, HEARTS, ends)

@@ -10,32 +10,28 @@ MOST_CATEGORIES = 50  # of a covariate or group: more is likely an id, a date or
 
 
 def clean(cells: Cells, name: str, columns: Columns) -> pl.Series:
-    """A column of numbers or text, null where missing. Raises ConfigError for what fits no model, with row numbers.
+    """A column of numbers or text, null where missing; cells that fit no model are refused.
 
     Phenotypes and weights are numbers; covariates where all their cells are; strata, clusters and groups alone are
-    names, so that 007 stays 007.
+    names, so that 007 stays 007. Raises ConfigError where there are too many categories.
     """
     cells_of_it = cells.table[name]
     if name in columns.phenotypes:
         return cells.numbers(name).alias(name)
     if name == columns.weights:
-        weights = cells.numbers(name)
-        cells.refuse(name, weights <= 0, says="is {}, a weight is above 0", hint="Leave the row out instead.")
-        return weights.alias(name)
+        weights, hint = cells.numbers(name), "Leave the row out instead."
+        return cells.accepted(name, weights, weights <= 0, says="is {}, a weight is above 0", hint=hint).alias(name)
     if name in columns.covariates:
-        if is_numeric(cells_of_it):
+        if is_numeric(cells_of_it) or _is_mostly_numeric(cells_of_it):
             return _few_groups(cells.numbers(name).alias(name), columns)
-        _refuse_slips(cells, name)
         return _few(as_text(cells_of_it), role="covariate")
     return _few_groups(as_text(cells_of_it), columns)
 
 
-def _refuse_slips(cells: Cells, name: str) -> None:
-    """Raise ConfigError for text in a column most of whose cells are numbers."""
-    column = cells.table[name]
+def _is_mostly_numeric(column: pl.Series) -> bool:
+    """Whether most cells of a column of text are numbers, the others being slips."""
     numbers = as_numbers(column)
-    if column.dtype == pl.String and numbers.count() > numbers.null_count() - column.null_count():
-        cells.numbers(name)
+    return column.dtype == pl.String and numbers.count() > numbers.null_count() - column.null_count()
 
 
 def _few_groups(values: pl.Series, columns: Columns) -> pl.Series:

@@ -11,7 +11,7 @@ from cinema_cli.analysis.survival.cleaning import clean
 from cinema_cli.analysis.survival.columns import COMPETING_CODE, Columns, check_free, find_columns
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
 from cinema_cli.analysis.survival.joining import KEY, NAMED, VISIT, Joined, join_tables
-from cinema_cli.analysis.survival.reading import Cells, Source, read_outcomes, read_phenotypes
+from cinema_cli.analysis.survival.reading import Cells, Source, read_outcomes, read_phenotypes, refuse_all
 from cinema_cli.analysis.survival.table import ENTRY, EVENT, PARTICIPANT, SESSION, TIME, AnalysisTable
 from cinema_cli.analysis.survival.times import Times, TimeUnit, read_events, read_times
 from cinema_cli.domain.errors import InputError
@@ -33,8 +33,8 @@ def read_analysis_table(
     """The analysis table of two files, or of one that holds all (`outcomes` None or the same).
 
     `imputes`: rows with missing covariates stay. `hash_key`: the key with which ids of the phenotypes were hashed.
-    Raises InputError where there is nothing to analyse, ConfigError (with row numbers, the header being row 1) for
-    tables that are not as they should be.
+    Raises InputError where there is nothing to analyse, ConfigError for tables that are not as they should be: all
+    that is wrong with cells, with row numbers, the header being row 1.
     """
     left = read_phenotypes(phenotypes)
     right = left if outcomes is None or _same(phenotypes, outcomes) else read_outcomes(outcomes)
@@ -63,6 +63,7 @@ def analysis_table(
     if named.allows_intervals and not named.cluster:
         _refuse_overlap(cells, named, times)
     rows = _rows(joined, named, times, events)
+    refuse_all(joined.faults)
     flow, notes = list(joined.flow), list[str]()
     rows = _complete(rows, _needed(named, times, imputes=imputes), flow, notes)
     known = tuple(name for name in named.phenotypes if rows[name].null_count() < rows.height)
@@ -153,7 +154,7 @@ def _doubts_of_clusters(table: AnalysisTable, named: Columns) -> Iterator[str]:
 
 
 def _refuse_overlap(cells: Cells, named: Columns, times: Times) -> None:
-    """Raise ConfigError where intervals of one person overlap: they would be at risk twice at once."""
+    """Refuse intervals of one person that overlap: they would be at risk twice at once."""
     entry = times.entry if times.entry is not None else times.time * 0.0
     table = cells.table.select(KEY).with_columns(entry.alias(ENTRY), times.time.alias(TIME))
     before = pl.col(TIME).cum_max().shift(1).over(KEY, order_by=ENTRY)

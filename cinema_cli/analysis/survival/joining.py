@@ -7,7 +7,7 @@ import polars as pl
 
 from cinema_cli.analysis.survival.columns import Found
 from cinema_cli.analysis.survival.flow import FlowStep, kept, left_out
-from cinema_cli.analysis.survival.reading import FIRST_ROW, Cells, Source, as_text
+from cinema_cli.analysis.survival.reading import FIRST_ROW, Cells, Fault, Source, as_text
 from cinema_cli.analysis.survival.table import SESSION
 from cinema_cli.domain.errors import InputError
 from cinema_cli.io.identity import is_hashed, keyed_hash
@@ -22,9 +22,10 @@ _SHOWN = 3  # ids of each side where none or few match
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """Rows of people who are in both tables, and who was left out until then."""
+    """Rows of people who are in both tables, what was wrong with their ids, and who was left out until then."""
 
     cells: Cells
+    faults: list[Fault]  # of ids, and those that will be found in the cells
     flow: tuple[FlowStep, ...]
     notes: tuple[str, ...] = ()
     warnings: tuple[tuple[str, str], ...] = ()  # a sentence, and ids that go with it
@@ -33,10 +34,11 @@ class Joined:
 def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key: bytes | None = None) -> Joined:
     """One row a person of the phenotype table whose outcome is known; several where rows may be intervals.
 
-    One table may be both. `hash_key`: ids of the phenotypes were hashed with it. Raises InputError where nobody is in
-    both tables, ConfigError where a person stands there twice.
+    One table may be both. `hash_key`: ids of the phenotypes were hashed with it. Empty ids, and people who stand there
+    twice, are refused. Raises InputError where nobody is in both tables.
     """
-    people = _keyed(phenotypes, found.participant_of["phenotypes"], row=_ROWS["phenotypes"])
+    faults: list[Fault] = []
+    people = _keyed(phenotypes, found.participant_of["phenotypes"], faults, row=_ROWS["phenotypes"])
     if phenotypes is outcomes and found.columns.allows_intervals:
         flow = [kept("participants of the table", people[KEY].n_unique())]
     else:
@@ -45,25 +47,25 @@ def join_tables(phenotypes: Source, outcomes: Source, found: Found, *, hash_key:
     if phenotypes is outcomes:
         people = people.with_columns(pl.col(_ROWS["phenotypes"]).alias(_ROWS["outcomes"]))
         if not found.columns.allows_intervals:
-            people = _first_visits(people, phenotypes, flow)
-        return Joined(_cells(people, phenotypes, outcomes, found), tuple(flow))
-    people = _first_visits(people, phenotypes, flow)
+            people = _first_visits(people, phenotypes, flow, faults)
+        return Joined(_cells(people, phenotypes, outcomes, found, faults), faults, tuple(flow))
+    people = _first_visits(people, phenotypes, flow, faults)
     wanted = [name for name in _wanted(found) if name not in found.of_outcomes]
     left = people.select(KEY, NAMED, VISIT, _ROWS["phenotypes"], *wanted)
-    events = _keyed(outcomes, found.participant_of["outcomes"], row=_ROWS["outcomes"])
+    events = _keyed(outcomes, found.participant_of["outcomes"], faults, row=_ROWS["outcomes"])
     events = events.with_columns(matched_ids(events[KEY], known=left[KEY], hash_key=hash_key))
     right, on = _right(events, left, found)
     _refuse_strangers(left, events, phenotypes, outcomes)
     matched = right.filter(pl.col(KEY).is_in(left[KEY].implode()))
     if not found.columns.allows_intervals:
-        _refuse_twice(matched, on, outcomes, row=_ROWS["outcomes"])
+        _refuse_twice(matched, on, outcomes, faults, row=_ROWS["outcomes"])
     both = left.join(matched, on=on, how="inner", maintain_order="left_right")
     if n_without := left.height - both[_ROWS["phenotypes"]].n_unique():
         flow.append(left_out("no outcome row", n_without))
     spare = right.height - matched.height
     notes = (f"rows of {outcomes.name} whose participant has no phenotypes: {spare}",) if spare else ()
     warnings = tuple(_few_matches(left, events, phenotypes, outcomes))
-    return Joined(_cells(both, phenotypes, outcomes, found), tuple(flow), notes, warnings)
+    return Joined(_cells(both, phenotypes, outcomes, found, faults), faults, tuple(flow), notes, warnings)
 
 
 def _wanted(found: Found) -> list[str]:
@@ -71,16 +73,17 @@ def _wanted(found: Found) -> list[str]:
     return list(dict.fromkeys((*columns.of_times, *columns.of_people, *columns.phenotypes)))
 
 
-def _keyed(source: Source, participant: str, *, row: str) -> pl.DataFrame:
-    """The cells with row numbers, id without prefix and visit. Raises ConfigError where an id is empty."""
+def _keyed(source: Source, participant: str, faults: list[Fault], *, row: str) -> pl.DataFrame:
+    """The cells with row numbers, id without prefix and visit; rows whose id is empty are refused and left out."""
     table = source.cells.with_row_index(row, offset=FIRST_ROW)
     named = as_text(table[participant] if participant else table[row])
     if participant:
-        Cells(table, {participant: (source.name, row)}).refuse(
+        Cells(table, {participant: (source.name, row)}, faults).refuse(
             participant, named.is_null(), says="is empty", hint="Fill it in.", code="survival_ids"
         )
     visit = as_text(table[SESSION]).str.strip_prefix("ses-") if source.has(SESSION) else pl.lit(None, dtype=pl.String)
-    return table.with_columns(named.str.strip_prefix("sub-").alias(KEY), named.alias(NAMED), visit.alias(VISIT))
+    keyed = table.with_columns(named.str.strip_prefix("sub-").alias(KEY), named.alias(NAMED), visit.alias(VISIT))
+    return keyed.filter(pl.col(KEY).is_not_null())
 
 
 def _done_studies(people: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
@@ -95,11 +98,11 @@ def _done_studies(people: pl.DataFrame, flow: list[FlowStep]) -> pl.DataFrame:
     return done
 
 
-def _first_visits(people: pl.DataFrame, source: Source, flow: list[FlowStep]) -> pl.DataFrame:
-    """One row a person: that of the first visit. Raises ConfigError where two rows are one visit."""
+def _first_visits(people: pl.DataFrame, source: Source, flow: list[FlowStep], faults: list[Fault]) -> pl.DataFrame:
+    """One row a person: that of the first visit; two rows of one visit are refused."""
     if people[KEY].n_unique() == people.height:
         return people
-    _refuse_twice(people, [KEY, VISIT], source, row=_ROWS["phenotypes"])
+    _refuse_twice(people, [KEY, VISIT], source, faults, row=_ROWS["phenotypes"])
     visit = pl.col(VISIT)
     order = people.sort(visit.str.len_chars(), visit, maintain_order=True)  # 2 before 10
     first = order.unique(KEY, keep="first", maintain_order=True).sort(_ROWS["phenotypes"])
@@ -107,8 +110,8 @@ def _first_visits(people: pl.DataFrame, source: Source, flow: list[FlowStep]) ->
     return first
 
 
-def _refuse_twice(table: pl.DataFrame, on: Sequence[str], source: Source, *, row: str) -> None:
-    Cells(table, {KEY: (source.name, row)}).refuse(
+def _refuse_twice(table: pl.DataFrame, on: Sequence[str], source: Source, faults: list[Fault], *, row: str) -> None:
+    Cells(table, {KEY: (source.name, row)}, faults).refuse(
         KEY,
         table.select(pl.struct(on).is_duplicated()).to_series(),
         says="{} has several rows",
@@ -192,11 +195,11 @@ def _few_matches(
     )
 
 
-def _cells(table: pl.DataFrame, phenotypes: Source, outcomes: Source, found: Found) -> Cells:
+def _cells(table: pl.DataFrame, phenotypes: Source, outcomes: Source, found: Found, faults: list[Fault]) -> Cells:
     sides = {
         name: (outcomes.name, _ROWS["outcomes"])
         if name in found.of_outcomes
         else (phenotypes.name, _ROWS["phenotypes"])
         for name in _wanted(found)
     }
-    return Cells(table, sides)
+    return Cells(table, sides, faults)

@@ -1,6 +1,6 @@
 """Tables as people hand them in: cells as text or as numbers, and refusals that name the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,37 +89,76 @@ def is_numeric(cells: pl.Series) -> bool:
     return as_numbers(cells).null_count() == cells.null_count()
 
 
-def rows_words(numbers: list[int]) -> str:
+def rows_words(numbers: Sequence[int]) -> str:
     """`row 7`; `rows 2, 5, 9, 11, 12 and 34 more`."""
     shown = ", ".join(str(number) for number in numbers[:_MOST_ROWS])
     more = f" and {len(numbers) - _MOST_ROWS} more" if len(numbers) > _MOST_ROWS else ""
     return f"row{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Cells of a table that are not as they should be."""
+
+    file: str
+    rows: tuple[int, ...]  # ascending, the header being row 1
+    says: str
+    hint: str
+    code: str
+
+
+def refuse_all(faults: Sequence[Fault]) -> None:
+    """Raise ConfigError where there are faults: each with its rows, in their order, and what helps."""
+    if not faults:
+        return
+    faults = sorted(faults, key=lambda fault: (fault.file, fault.rows[0]))
+    lines = [f"{fault.file}, {rows_words(fault.rows)}: {fault.says}" for fault in faults]
+    message = lines[0] if len(lines) == 1 else "\n- ".join([f"{len(lines)} kinds of cells are wrong", *lines])
+    hints = dict.fromkeys(fault.hint for fault in faults)
+    raise ConfigError(message, hint=" ".join(hints), code=faults[0].code)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """Cells of both tables side by side, and in which row of which file each stood."""
+    """Cells of both tables side by side, and in which row of which file each stood.
+
+    The first fault is raised; where there is a list for `faults` all are collected there for `refuse_all`, and cells
+    with one count as missing until then.
+    """
 
     table: pl.DataFrame
     files: Mapping[str, tuple[str, str]]  # column -> name of its file, column of its row numbers
+    faults: list[Fault] | None = None
 
     def refuse(
         self, name: str, bad: pl.Series, *, says: str, hint: str, code: str = "survival_value", called: str = ""
     ) -> None:
-        """Raise ConfigError, which names file, rows and the first cell, where any row is bad.
+        """A fault, which names file, rows and the first cell, where any row is bad.
 
-        `says` goes on after the name of the column, or what it is `called`; `{}` in it is the first bad cell.
+        `says` goes on after the name of the column, or what it is `called`; `{}` in it is the first bad cell. Raises
+        ConfigError, unless faults are collected.
         """
-        wrong = self.table.filter(bad.fill_null(value=False))
+        file, row = self.files[name]
+        wrong = self.table.filter(bad.fill_null(value=False)).sort(row, maintain_order=True)
         if wrong.is_empty():
             return
-        file, row = self.files[name]
         first = repr(str(wrong[name][0])) if wrong[name].dtype == pl.String else str(wrong[name][0])
-        where = rows_words(wrong[row].unique(maintain_order=True).to_list())
-        raise ConfigError(f"{file}, {where}: {called or name} {says.format(first)}", hint=hint, code=code)
+        rows = tuple(wrong[row].unique(maintain_order=True).to_list())
+        fault = Fault(file, rows, f"{called or name} {says.format(first)}", hint, code)
+        if self.faults is None:
+            refuse_all([fault])
+        else:
+            self.faults.append(fault)
+
+    def accepted(
+        self, name: str, values: pl.Series, bad: pl.Series, *, says: str, hint: str, code: str = "survival_value"
+    ) -> pl.Series:
+        """Values of a column without the bad ones, which are refused."""
+        self.refuse(name, bad, says=says, hint=hint, code=code)
+        return values.set(bad.fill_null(value=False), None)
 
     def numbers(self, name: str) -> pl.Series:
-        """A column that must hold numbers. Raises ConfigError for text and for what is infinite or nearly so."""
+        """A column that must hold numbers; text and what is infinite or nearly so is refused."""
         cells = self.table[name]
         values = as_numbers(cells)
         self.refuse(
@@ -128,10 +167,10 @@ class Cells:
             says="is {}, not a number",
             hint="Write numbers with a point; leave the cell empty where the value is unknown.",
         )
-        self.refuse(
+        return self.accepted(
             name,
+            values,
             values.abs() > _LARGEST,
             says="is {}, too large for a number of anything",
             hint="Leave the cell empty where the value is unknown.",
         )
-        return values

@@ -1,6 +1,6 @@
 """From durations or dates and a status to times, entries and events, or a refusal that names the rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -47,8 +47,8 @@ def read_times(cells: Cells, columns: Columns, *, unit: TimeUnit | None) -> Time
     """Times in `unit`: durations as they are; of dates the time since `entry`, or since `origin` with a late entry.
 
     They are rounded so that those tie which differ by rounding errors alone, as in R. Without a unit that of the
-    column's name (`time_days`) holds, else years. Raises ConfigError, with row numbers, for what is neither, and where
-    a time is not above 0 or not above its entry.
+    column's name (`time_days`) holds, else years. Cells that are neither are refused, and times not above 0 or not
+    above their entry. Raises ConfigError where columns do not go together.
     """
     unit = unit or next((one for one in TimeUnit if columns.time.lower().endswith(f"_{one}")), TimeUnit.YEARS)
     if _holds_dates(cells, columns.time):
@@ -64,7 +64,9 @@ def read_times(cells: Cells, columns: Columns, *, unit: TimeUnit | None) -> Time
 
 def _durations(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
     time = cells.numbers(columns.time)
-    cells.refuse(columns.time, time <= 0, says="is {}, a time is above 0", hint=_BEFORE, code="survival_time")
+    time = cells.accepted(
+        columns.time, time, time <= 0, says="is {}, a time is above 0", hint=_BEFORE, code="survival_time"
+    )
     if not columns.entry:
         (time,) = _rounded(time)
         return Times(time, None, unit)
@@ -75,9 +77,16 @@ def _durations(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
             code="survival_time",
         )
     time, entry = _rounded(time, cells.numbers(columns.entry))
-    cells.refuse(columns.entry, entry < 0, says="is {}, before time 0", hint=_LATE, code="survival_time")
-    cells.refuse(
-        columns.entry, entry >= time, says=f"is {{}}, not before {columns.time}", hint=_LATE, code="survival_time"
+    entry = cells.accepted(
+        columns.entry, entry, entry < 0, says="is {}, before time 0", hint=_LATE, code="survival_time"
+    )
+    entry = cells.accepted(
+        columns.entry,
+        entry,
+        entry >= time,
+        says=f"is {{}}, not before {columns.time}",
+        hint=_LATE,
+        code="survival_time",
     )
     return Times(time, entry, unit)
 
@@ -91,15 +100,24 @@ def _of_dates(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
             code="survival_time",
         )
     end, origin = _dates(cells, columns.time), _dates(cells, start)
-    cells.refuse(columns.time, end <= origin, says=f"is {{}}, not after {start}", hint=_BEFORE, code="survival_time")
+    end = cells.accepted(
+        columns.time, end, end <= origin, says=f"is {{}}, not after {start}", hint=_BEFORE, code="survival_time"
+    )
     time = _length(origin, end, unit)
     if not (columns.origin and columns.entry):
         (time,) = _rounded(time)
         return Times(time, None, unit)
     entered = _dates(cells, columns.entry)
-    cells.refuse(columns.entry, entered < origin, says=f"is {{}}, before {start}", hint=_LATE, code="survival_time")
-    cells.refuse(
-        columns.entry, entered >= end, says=f"is {{}}, not before {columns.time}", hint=_LATE, code="survival_time"
+    entered = cells.accepted(
+        columns.entry, entered, entered < origin, says=f"is {{}}, before {start}", hint=_LATE, code="survival_time"
+    )
+    entered = cells.accepted(
+        columns.entry,
+        entered,
+        entered >= end,
+        says=f"is {{}}, not before {columns.time}",
+        hint=_LATE,
+        code="survival_time",
     )
     time, entry = _rounded(time, _length(origin, entered, unit))
     return Times(time, entry, unit)
@@ -128,7 +146,7 @@ def _holds_dates(cells: Cells, name: str) -> bool:
 
 
 def _dates(cells: Cells, name: str) -> pl.Series:
-    """A column of dates. Raises ConfigError for other cells."""
+    """A column of dates; other cells are refused."""
     column = cells.table[name]
     if column.dtype.is_temporal():
         return column.cast(pl.Date)
@@ -142,8 +160,8 @@ def _dates(cells: Cells, name: str) -> pl.Series:
 def read_events(cells: Cells, columns: Columns) -> pl.Series:
     """0 censored, 1 the event, 2 the competing one (int), null where it is not known.
 
-    Where both columns say that something happened the event counts: the time is said to be that of the event. Raises
-    ConfigError, with row numbers, for any other coding.
+    Where both columns say that something happened the event counts: the time is said to be that of the event. Any
+    other coding is refused.
     """
     status = _status(cells, columns.event)
     if columns.competing != COMPETING_CODE:
@@ -167,14 +185,15 @@ def read_events(cells: Cells, columns: Columns) -> pl.Series:
 
 
 def _status(cells: Cells, name: str) -> pl.Series:
-    """A column of 0, 1 and 2. Raises ConfigError for other numbers, and where 1 and 2 look like 0 and 1."""
+    """A column of 0, 1 and 2; other numbers are refused, and 1 and 2 where they look like 0 and 1."""
     column = cells.table[name]
     if column.dtype == pl.String:
         lower = column.str.to_lowercase()
-        cells = Cells(cells.table.with_columns(lower.replace(_TRUTH).alias(name)), cells.files)
+        cells = replace(cells, table=cells.table.with_columns(lower.replace(_TRUTH).alias(name)))
     values = cells.numbers(name)
-    cells.refuse(
+    values = cells.accepted(
         name,
+        values,
         ~values.is_in([float(code) for code in (CENSORED, EVENT, COMPETING)]),
         says="is {}, not 0 or 1",
         hint=_CODES,
