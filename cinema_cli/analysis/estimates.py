@@ -99,13 +99,15 @@ EVALUATION_ANALYSES: dict[str, str] = {
     "`repeatability`.",
     "classification": "Of a head or of categories of EF (term): model accuracy, mcc, f1, auc, sensitivity, "
     "specificity, ppv, npv, brier, calibration_slope or calibration_intercept (of the logit of the probability); level "
-    "the class or threshold, empty for all; events are people of the class.",
-    "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class.",
+    "the class or threshold, empty for all; events are people of the class. Where rounded is set, rates come from "
+    "mistakes and people of classes as its multiples.",
+    "roc": "True positive rate (estimate) at the false positive rate in level; term a head, model the class. Where "
+    "rounded is set, the rate is in a round unit of about so many people.",
     "difference": "This system less the other, paired by study: mean with the interval and p of the paired t test "
     "(auc: DeLong's; where no one was judged by both, Welch's t, and level ends in `(of other people)`); model the "
     "metric (mae: absolute error), term and level as in evaluation. Model "
-    "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling; `<metric>_this`, "
-    "`<metric>_other` (also bias): the mean of each system in these studies.",
+    "`<metric>_wilcoxon`: the signed-rank p alone; `<metric>_bootstrap`: the mean with its interval by resampling; "
+    "`<metric>_this`, `<metric>_other` (also bias): the mean of each system in these studies.",
     "non_inferiority": "The same difference against the margin in level (group the frame): p of the one-sided test, "
     "the verdict in unit.",
     "repeatability": "Of a phenotype (term) measured twice: model cov_rms (the paper's), cov_log, cov_wsd (shares, "
