@@ -123,10 +123,10 @@ def _curve(
     row = replace(row, n=people.n, events=people.n_events, unit=table.time_unit)
     found = quantiles(curve, _SHARES)
     reached, lower, upper = (_rounded_up(own, times) for own in (found.times, found.lower, found.upper))
-    for k, share in enumerate(_SHARES):  # a row where it is not reached too: one that lacks would tell that nobody had it
-        times_of = {"estimate": reached[k], "lower": lower[k], "upper": upper[k]}
-        known = {name: float(time) for name, time in times_of.items() if np.isfinite(time) and np.isfinite(reached[k])}
-        yield replace(row, analysis="survival_quantile", level=repr(float(share)), **known)
+    for share, *known in zip(_SHARES, reached, lower, upper, strict=True):
+        # a row where it is not reached too: one that lacks would tell that nobody had the event
+        time, low, high = (float(t) if np.isfinite(t) and np.isfinite(known[0]) else None for t in known)
+        yield replace(row, analysis="survival_quantile", level=repr(float(share)), estimate=time, lower=low, upper=high)
     if outcome.entry is None and not table.has_intervals:
         yield from _mean(replace(row, analysis="rmst", level=repr(horizon)), outcome, horizon)
     if table.competing_name:

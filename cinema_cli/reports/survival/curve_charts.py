@@ -24,7 +24,7 @@ ROW = 17.0  # height of a row of numbers at risk
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """A curve through what is published: percent at each time, limits (NaN: none); who was at risk, at its own times."""
+    """A curve through what is published: percent at each time, limits (NaN: none); who was at risk, and when."""
 
     name: str
     times: Floats
