@@ -388,6 +388,37 @@ def test_the_mean_of_few_does_not_follow_from_figures_and_gaps_of_the_others(see
         assert one(shown, kind, group="sex") == one(table, kind, group="sex")
 
 
+def test_the_mean_of_few_does_not_follow_from_groups_of_two_columns() -> None:
+    """12 people of c are enough, the 5 women of them are not: with the other women's means theirs would follow."""
+    rng = np.random.default_rng(8)
+    sex = ["F"] * 205 + ["M"] * 207
+    people = some_people(
+        sex=sex, origin=[*["a & b"] * 150, *["a"] * 50, *["c"] * 5, *["a & b"] * 100, *["a"] * 100, *["c"] * 7]
+    )
+    error = Metric("mae", "x", Better.LOWER, rng.gamma(4.0, size=412))
+    settings = replace(QUICK, intersections=True)
+    table = audit(people, group_columns(people, ["sex", "origin"]), [error], settings).estimates
+    shown = released(table, min_cell=10)
+    old, new = (t.filter(pl.col("analysis") == "group_metric", pl.col("model") == "mae") for t in (table, shown))
+    changed = dict(zip(old["group"], (old["estimate"] != new["estimate"]).to_list(), strict=True))
+    assert {group for group, is_changed in changed.items() if is_changed} == {
+        f"sex={sex} & origin={origin}" for sex in "FM" for origin in ("a & b", "a")
+    }
+    for kind in APART:
+        assert one(shown, kind, group="sex & origin")["estimate"] is None
+        assert one(shown, kind, group="origin")["estimate"] is not None
+
+
+@pytest.mark.parametrize("name", ["b", "Asian & British"])
+def test_names_of_groups_may_have_an_ampersand(name: str) -> None:
+    people = some_people(origin=["a"] * 100 + [name] * 60 + ["c & d"] * 4)
+    error = Metric("mae", "x", Better.LOWER, np.random.default_rng(8).gamma(4.0, size=164))
+    table = audit(people, group_columns(people, ["origin"]), [error], QUICK).estimates
+    shown = released(table, min_cell=10)
+    assert one(table, "gap", group="origin")["estimate"] is not None
+    assert one(shown, "gap", group="origin")["estimate"] is None
+
+
 def test_nothing_small_is_released(estimates: pl.DataFrame) -> None:
     shown = released(estimates, min_cell=10)
     for name in ("n", "events"):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from cinema_cli.analysis.disclosure.rounding import in_units, unit_below
-from cinema_cli.analysis.disclosure.rows import Changes, Row, Rows, columns_of
+from cinema_cli.analysis.disclosure.rows import Changes, Row, Rows, columns_of, wider_groups
 from cinema_cli.analysis.disclosure.secondary import Key
 
 SUMMARIES = ("mean", "sd", "median", "q1", "q3")
@@ -29,9 +29,10 @@ def coarse_means(rows: Rows, released: Mapping[int, Changes], *, min_cell: int) 
     for members in by_subject.values():
         whole = [row for _, row in members if not row["group"]]
         spread = _spread(whole)
+        sizes = {row["group"]: row["n"] for _, row in members}
         for groups in _columns(members):
             people = {row["group"]: row["n"] for _, row in groups}
-            if not (small := _small(people, whole, min_cell)):
+            if not (small := _small(people, sizes, min_cell)):
                 continue
             if spread:
                 unit = unit_below(2 * min_cell * spread / max(row["n"] for row in whole))
@@ -79,10 +80,14 @@ def _columns(members: Sequence[tuple[int, Row]]) -> Iterator[Sequence[tuple[int,
     yield from found.values()
 
 
-def _small(people: Mapping[str, int], whole: Sequence[Row], min_cell: int) -> list[int]:
-    """Sizes of groups of few people, and of those in no group."""
-    nobody = max((row["n"] for row in whole), default=0) - sum(people.values())
-    return [n for n in (nobody, *people.values()) if 0 < n < min_cell]
+def _small(people: Mapping[str, int], sizes: Mapping[str, int], min_cell: int) -> list[int]:
+    """Sizes of groups of few people, and of those of everybody, or of a group that is divided further, in none."""
+    inside: dict[str, int] = defaultdict(int)
+    for group, n in people.items():
+        for wider in ("", *wider_groups(group)):
+            inside[wider] += n
+    rests = (sizes[wider] - n for wider, n in inside.items() if wider in sizes)
+    return [n for n in (*rests, *people.values()) if 0 < n < min_cell]
 
 
 def _spread(whole: Sequence[Row]) -> float | None:

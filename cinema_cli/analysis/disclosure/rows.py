@@ -1,5 +1,6 @@
 """Which counts the rows of a table of estimates show, and whose they are."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 from cinema_cli.analysis.disclosure.secondary import Key
 from cinema_cli.analysis.estimates import EVALUATION_ANALYSES
 
+_AND = re.compile(r" & (?=[^&]*=)")  # between two columns, not in the name of a group
 Row = Mapping[str, Any]
 Rows = Sequence[tuple[int, Row]]  # numbered
 Changes = dict[str, Any]  # new values of a row, by column
@@ -43,9 +45,15 @@ def scope_of(row: Row) -> str:
     return group if analysis in WHOLE else ""
 
 
+def wider_groups(group: str) -> list[str]:
+    """`sex=F` and `site=a & b` of `sex=F & site=a & b`; none of a group of one column."""
+    parts = _AND.split(group)
+    return parts if len(parts) > 1 else []
+
+
 def columns_of(group: str) -> str:
     """`sex` of `sex=F`, `sex & site` of `sex=F & site=a`; empty for everybody."""
-    return " & ".join(part.partition("=")[0] for part in group.split(" & "))
+    return " & ".join(part.partition("=")[0] for part in _AND.split(group))
 
 
 def sizes_of(rows: Rows) -> dict[str, int]:

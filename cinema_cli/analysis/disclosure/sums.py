@@ -15,6 +15,7 @@ from cinema_cli.analysis.disclosure.rows import (
     columns_of,
     count_of,
     scope_of,
+    wider_groups,
 )
 from cinema_cli.analysis.disclosure.secondary import Cells, Key
 from cinema_cli.analysis.estimates import EVALUATION_ANALYSES
@@ -113,8 +114,8 @@ def _families(found: Counted, rows: Rows) -> None:
         scope = scope_of(row)
         if scope and row["analysis"] in (*WHOLE, "table_one", *BY_CURVE, *EVALUATION_ANALYSES):
             family = scope.partition("|")[0] if row["model"] == "quantile" else columns_of(scope)
-            for whole in ("", *(scope.split(" & ") if " & " in scope else ())):
-                families[whole, row["model"] == "quantile", family][scope] = None
+            for wider in ("", *wider_groups(scope)):
+                families[wider, row["model"] == "quantile", family][scope] = None
         elif row["analysis"] == "calibration":
             families["", "calibration", scope.partition("|")[0]][scope] = None
     heads = {key[:-1]: None for key in found.sizes}  # ("n",) and ("events", outcome)
