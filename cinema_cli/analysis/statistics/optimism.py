@@ -92,6 +92,13 @@ class _People:
         strata = None if self.strata is None else self.strata[rows]
         return _People.of(self.outcome.take(rows), self.x[rows], strata, [s.horizon for s in self.statuses])
 
+    def of_strata_in(self, others: "_People") -> "_People":
+        """Those whose stratum some of the others are in: a model of the others knows no baseline hazard elsewhere."""
+        if self.strata is None or others.strata is None:
+            return self
+        known = np.isin(self.strata, others.strata)
+        return self if known.all() else self.take(np.flatnonzero(known))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
@@ -152,8 +159,9 @@ def optimism_corrected(
     """Figures of a Cox model (Efron) of x (n, p) without their optimism (Harrell, Lee and Mark, Stat Med 1996;15:361).
 
     The model is refitted in resamples of people (`cluster` (n,) says whose rows belong together) and its figures there
-    compared with those of the refitted model in all people. Competing events count as censorings. Resamples that cannot
-    be fitted are left out and counted. `in_pieces` may spread the work over processes, which changes no number.
+    compared with those of the refitted model in all people whose stratum was drawn. Competing events count as
+    censorings. Resamples that cannot be fitted are left out and counted. `in_pieces` may spread the work over
+    processes, which changes no number.
 
     Raises NotEstimableError as `fit_cox` and `known_status`, and where fewer than half of the resamples can be fitted.
     """
@@ -188,7 +196,8 @@ def _resampled(work: "_Resamples") -> list[tuple[Floats, Floats]]:
     for rng in work.streams:
         with suppress(NotEstimableError):
             refitted = _Model.of(everybody.take(draw(rng)), work.names, work.start)
-            found.append((_figures(refitted, refitted.people), _figures(refitted, everybody)))
+            test = everybody.of_strata_in(refitted.people)
+            found.append((_figures(refitted, refitted.people), _figures(refitted, test)))
     return found
 
 
