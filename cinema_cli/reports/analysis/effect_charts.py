@@ -10,6 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from cinema_cli.reports.analysis.strokes import (
+    FOREST_WIDTH,
     drawn,
     key,
     label_axes,
@@ -17,6 +18,7 @@ from cinema_cli.reports.analysis.strokes import (
     ratio_axis,
     ratio_ends,
     stroke,
+    text_room,
     write,
 )
 from cinema_cli.reports.analysis.words import short
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 ROW = 26.0
+NAMED = 36  # letters of a name
 Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
 
 
@@ -51,12 +54,14 @@ class Smooth:
 
 def forest(rows: Sequence[ForestRow], *, panels: Sequence[str], title: str) -> Markup:
     """Hazard ratios with intervals on one logarithmic scale, panels side by side, in words at their right."""
-    names, words = 166.0, 131.0
-    plots = (720.0 - names) / len(panels) - words - 10
+    width = FOREST_WIDTH
+    names = text_room([row.name for row in rows], least=120.0, most=280.0)
+    words = text_room([w for row in rows for w in row.words], least=110.0, most=160.0)
+    plots = (width - names) / len(panels) - words - 10
     top, bottom = 34.0, 44.0
     height = ROW * len(rows)
     figure, first = canvas(
-        720.0, top + height + bottom, left=names, right=720 - names - plots, top=top, bottom=bottom, grid=False
+        width, top + height + bottom, left=names, right=width - names - plots, top=top, bottom=bottom, grid=False
     )
     known = [v for row in rows for interval in row.intervals if interval for v in interval]
     ends = ratio_ends(known)
@@ -64,7 +69,7 @@ def forest(rows: Sequence[ForestRow], *, panels: Sequence[str], title: str) -> M
         axes = first
         if k:
             left = names + k * (plots + words + 10)
-            box = (left / 720, bottom / (top + height + bottom), plots / 720, height / (top + height + bottom))
+            box = (left / width, bottom / (top + height + bottom), plots / width, height / (top + height + bottom))
             axes = figure.add_axes(box)
             axes.patch.set_visible(False)
             axes.spines[:].set_visible(False)
@@ -81,7 +86,7 @@ def forest(rows: Sequence[ForestRow], *, panels: Sequence[str], title: str) -> M
             _interval(axes, row.intervals[k], n + 0.5, ends, adjusted=k > 0)
             write(axes, 1 + 8 / plots, 1 - (n + 0.5) / len(rows), row.words[k], colour="ink")
             if k == 0:
-                write(axes, -names / plots, 1 - (n + 0.5) / len(rows), short(row.name, most=23), colour="ink")
+                write(axes, -names / plots, 1 - (n + 0.5) / len(rows), short(row.name, most=NAMED), colour="ink")
     return drawn(figure, title=title)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.strokes import drawn, ratio_axis, ratio_ends, write
+from cinema_cli.reports.analysis.strokes import FOREST_WIDTH, drawn, ratio_axis, ratio_ends, text_room, write
 from cinema_cli.reports.analysis.words import NONE, count_words, short
 from cinema_cli.reports.drawing import INK, canvas, round_ends
 
@@ -17,9 +17,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Interval = tuple[float, float, float]  # lower limit, estimate, upper limit
-WIDTH, NAMES, COUNTS, WORDS, ROW, TOP, BOTTOM = 720.0, 186.0, 48.0, 196.0, 25.0, 8.0, 44.0  # SVG units
-LETTERS, HEAD_LETTERS = 27, 60  # of a name; a heading has its line for itself
+COUNTS, ROW, TOP, BOTTOM = 52.0, 25.0, 8.0, 44.0  # SVG units
+NAMES, WORDS = (120.0, 300.0), (110.0, 250.0)  # the least and the most room of a column of text, SVG units
+LETTERS, HEAD_LETTERS = 36, 60  # of a name; a heading has its line for itself
 BEYOND = 12.0  # an interval wider than this many times the others does not stretch the axis
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Widths of the columns of text, SVG units; the scale has the rest."""
+
+    names: float
+    counts: float  # 0 where no row says how many people it is of
+    words: float
+
+    @property
+    def left(self) -> float:
+        """What stands left of the scale."""
+        return self.names + self.counts
+
+    @property
+    def plot(self) -> float:
+        """The width of the scale."""
+        return FOREST_WIDTH - self.left - self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +87,12 @@ def interval_chart(
         span = math.log(ends[0]), math.log(ends[1])
     else:
         span = _ends(rows, [v for v in (line, margin) if v is not None])
-    counts = COUNTS if any(row.n for row in rows) else 0.0
-    figure, axes = _plane(len(rows), span, counts=counts)
+    room = Room(
+        text_room([short(row.name, most=LETTERS) for row in rows], least=NAMES[0], most=NAMES[1]),
+        COUNTS if any(row.n for row in rows) else 0.0,
+        text_room([row.words for row in rows], least=WORDS[0], most=WORDS[1]),
+    )
+    figure, axes = _plane(len(rows), span, room)
     axes.set_xlabel(x_title, parse_math=False)
     if ratios:
         ratio_axis(axes.xaxis, *ends, most=5)
@@ -76,18 +100,19 @@ def interval_chart(
         axes.axvline(line, color=INK["soft"], lw=1.2)
     if margin is not None:
         axes.axvline(margin, color=INK["lv"], lw=1.6, linestyle=(0, (6.0, 3.0)))
-    _write_rows(axes, rows, counts=counts)
+    _write_rows(axes, rows, room)
     for k, row in enumerate(rows):
         _point(axes, row, k + 0.5, span)
     return drawn(figure, title=title)
 
 
-def _plane(n_rows: int, span: tuple[float, float], *, counts: float) -> "tuple[Figure, Axes]":
-    """An empty scale with room for `n_rows` lines, for names and a column of the width `counts` at its left, and for
-    words at its right."""
-    top = TOP + (16.0 if counts else 0.0)
+def _plane(n_rows: int, span: tuple[float, float], room: Room) -> "tuple[Figure, Axes]":
+    """An empty scale with room for `n_rows` lines, and for columns of text at its sides."""
+    top = TOP + (16.0 if room.counts else 0.0)
     height = top + ROW * n_rows + BOTTOM
-    figure, axes = canvas(WIDTH, height, left=NAMES + counts, right=WORDS, top=top, bottom=BOTTOM, grid=False)
+    figure, axes = canvas(
+        FOREST_WIDTH, height, left=room.left, right=room.words, top=top, bottom=BOTTOM, grid=False
+    )  # fmt: skip
     axes.yaxis.set_visible(False)
     axes.set_xlim(*span)
     axes.set_ylim(n_rows, 0)
@@ -96,16 +121,16 @@ def _plane(n_rows: int, span: tuple[float, float], *, counts: float) -> "tuple[F
     return figure, axes
 
 
-def _write_rows(axes: "Axes", rows: Sequence[IntervalRow], *, counts: float) -> None:
-    """Names at the left, numbers of people in a column of the width `counts` beside them, words at the right."""
-    plot = WIDTH - NAMES - counts - WORDS
-    if counts:
+def _write_rows(axes: "Axes", rows: Sequence[IntervalRow], room: Room) -> None:
+    """Names at the left, numbers of people in a column beside them, words at the right."""
+    plot = room.plot
+    if room.counts:
         write(axes, -10 / plot, 1 + 10 / (ROW * len(rows)), "n", ha="right")
     for k, row in enumerate(rows):
         y = 1 - (k + 0.5) / len(rows)
         indent, weight = (0, "bold") if row.head else (10, "normal")
         name = short(row.name, most=HEAD_LETTERS if row.head else LETTERS)
-        write(axes, (indent - NAMES - counts) / plot, y, name, colour="ink", weight=weight)
+        write(axes, (indent - room.left) / plot, y, name, colour="ink", weight=weight)
         write(axes, -10 / plot, y, row.n, ha="right")
         write(axes, 1 + 10 / plot, y, row.words, colour="ink")
 

@@ -22,6 +22,8 @@ STROKES: tuple[tuple[str, Any], ...] = (  # colour and dashes; four colours and 
     ("rv", (0, (8.0, 2.0, 1.6, 2.0))),
 )
 _DASHES = ((0, (12.0, 3.0)), "solid", (0, (6.0, 2.0)), (0, (1.6, 1.6)), (0, (8.0, 2.0, 1.6, 2.0)))
+FOREST_WIDTH = 860.0  # SVG units, as wide as pages show a chart
+LETTER = 7.4  # SVG units, of a wide letter or a digit
 RATIO_TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 FINE_TICKS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0, 5.0)
 NARROW_TICKS = (0.80, 0.85, 0.90, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25)
@@ -39,6 +41,11 @@ def write(axes: "Axes", x: float, y: float, words: str, *, colour: str = "soft",
     """Words of a user at a place in shares of the axes; a dollar sign in them is a dollar sign."""
     how = dict[str, Any]({"transform": axes.transAxes, "size": 12, "va": "center"}) | how
     axes.text(x, y, words, color=INK[colour], parse_math=False, **how)
+
+
+def text_room(words: Sequence[str], *, least: float, most: float) -> float:
+    """Room for a column of words with its distance from what is beside it, SVG units."""
+    return min(max(least, 24 + LETTER * max((len(w) for w in words), default=0)), most)
 
 
 def label_axes(axes: "Axes", x: str, y: str) -> None:
