@@ -12,9 +12,11 @@ from test_fairness_audit import QUICK, some_people
 
 from cinema_cli.analysis.disclosure.control import suppressed
 from cinema_cli.analysis.estimates import Estimate, table_of
+from cinema_cli.analysis.evaluation.against import difference_rows
 from cinema_cli.analysis.evaluation.agreement_rows import agreement_rows
 from cinema_cli.analysis.evaluation.class_rows import class_rows
 from cinema_cli.analysis.evaluation.summary import summary_rows
+from cinema_cli.analysis.evaluation.table import Compared, Kind, System, evaluation_table
 from cinema_cli.analysis.evaluation.values import Answers, compared_values
 from cinema_cli.analysis.fairness.audit import audit
 from cinema_cli.analysis.fairness.groups import group_columns, intersections
@@ -103,6 +105,26 @@ def test_small_cells_of_a_confusion_matrix_do_not_follow_from_rates(cells: Cells
         alike = next((made for made in others(cells, (true, said)) if confused(made).equals(shown)), None)
         assert alike, (true, said)
         assert not confused(alike, fewest=1).equals(confused(cells, fewest=1))
+
+
+def one_is_right(only: tuple[int, int], *, min_cell: int = MIN_CELL) -> pl.DataFrame:
+    """Two systems' classes of 300 people, of so many of whom only the one, or the other, is right."""
+    rows = [
+        Compared(f"sub-{k}", Kind.CLASS, "head", "class", system=system, value=float(not of[0] <= k < of[1]))
+        for system, of in ((System.THIS, (only[0], sum(only))), (System.AGAINST, (0, only[0])))
+        for k in range(300)
+    ]
+    found = difference_rows(evaluation_table(rows), margins={"accuracy": 0.05}, min_cell=min_cell)
+    return suppressed(table_of(found), min_cell=MIN_CELL)
+
+
+def test_how_many_only_one_system_is_right_of_does_not_follow_from_the_difference() -> None:
+    shown = one_is_right((3, 5))
+    assert shown.height == 4 and shown["rounded"].to_list() == [MIN_CELL] * 4
+    exact = one_is_right((3, 5), min_cell=1)
+    for choices in (((2, 5), (4, 5)), ((3, 4), (3, 6))):
+        assert any(one_is_right(only).equals(shown) for only in choices)
+        assert not any(one_is_right(only, min_cell=1).equals(exact) for only in choices)
 
 
 def test_a_hidden_class_does_not_follow_from_the_others() -> None:

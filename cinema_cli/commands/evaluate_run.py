@@ -65,7 +65,7 @@ def _estimates(job: EvaluationJob, inputs: Inputs, found: Compared) -> list[Esti
     rows += agreement_rows(table, people=people, groups=groups, fewest=job.fewest)
     rows += class_rows(table, people=people, groups=groups, fewest=job.fewest)
     if job.against:
-        rows += difference_rows(table, margins=job.margins, seed=job.seed)
+        rows += difference_rows(table, margins=job.margins, seed=job.seed, min_cell=job.fewest)
         rows += side_rows(table, min_cell=job.min_cell if job.suppresses else 0)
     rows += inputs.repeats
     return rows

@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import polars as pl
 
+from cinema_cli.analysis.disclosure.rounding import in_units, level_of, unit_below
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.analysis.evaluation.means import VALUE, clustered_means
 from cinema_cli.analysis.evaluation.summary import UNITS, judged
@@ -91,12 +92,13 @@ def _errors(table: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def difference_rows(
-    table: pl.DataFrame, *, margins: Mapping[str, float] | None = None, seed: int = 0
+    table: pl.DataFrame, *, margins: Mapping[str, float] | None = None, seed: int = 0, min_cell: int = 1
 ) -> list[Estimate]:
     """`difference` rows of a table (EVALUATION) with both systems, and `non_inferiority` rows where `margins` say.
 
     The main test is the paired t test, studies of one person being a cluster. Beside it stand the Wilcoxon signed-rank
-    test and a bootstrap interval of the mean, both over people. `margins`: by metric or by term, in its unit.
+    test and a bootstrap interval of the mean, both over people. `margins`: by metric or by term, in its unit. Above 1
+    `min_cell` makes differences of shares coarse: else it would follow how many only one system is right of.
     """
     apart = compared(table)
     people = {
@@ -112,7 +114,16 @@ def difference_rows(
         rows += [main, *beside, *_verdicts(main, margins or {}, df=row["people"] - 1)]
     for area in (*auc_differences(table), *unpaired_areas(table)):
         rows += [area, *_verdicts(area, margins or {}, df=None)]
-    return rows
+    return [_coarse(row, min_cell) if row.model.partition("_")[0] == "accuracy" else row for row in rows]
+
+
+def _coarse(row: Estimate, min_cell: int) -> Estimate:
+    """A difference of shares in a round unit of about two smallest cells, p as a level."""
+    if min_cell <= 1 or not row.n:
+        return row
+    numbers = {name: getattr(row, name) for name in ("estimate", "lower", "upper", "se", "p", "q")}
+    coarse = in_units(numbers, unit_below(min(2 * min_cell / row.n, 0.5)))
+    return replace(row, **{**coarse, "p": level_of(row.p)}, rounded=min_cell)  # type: ignore[arg-type]
 
 
 def _beside(main: Estimate, apart: Floats, draw: np.random.Generator) -> list[Estimate]:
