@@ -78,7 +78,8 @@ def carry_out(job: SurvivalJob, ready: Prepared) -> Done:
         CONSOLE.info(said)
     for said, ids in table.warnings:
         CONSOLE.warn(said, aside=ids)
-    CONSOLE.info(f"{len(table.phenotypes)} phenotypes against {table.outcome_name}")
+    n = len(table.phenotypes)
+    CONSOLE.info(f"{n} {'phenotype' if n == 1 else 'phenotypes'} against {job.event_words or table.outcome_name}")
     result = analyse_survival(table, job.settings, embeddings=ready.embeddings, said=partial(say_step, "survival"))
     estimates = suppressed(result.estimates, min_cell=job.min_cell) if job.suppresses else result.estimates
     run = run_facts(job, started=started, inputs=digests_of(ready.inputs))
