@@ -17,7 +17,7 @@ from cinema_cli.analysis.estimates import Estimate, table_of
 from cinema_cli.analysis.survival.table_one import table_one
 
 MIN_CELL = 10
-LAWS = settings(max_examples=4, deadline=None, derandomize=True)
+LAWS = settings(max_examples=6, deadline=None, derandomize=True)
 Vector = np.ndarray[Any, np.dtype[np.float64]]
 Said = Callable[[pl.DataFrame], Vector]  # whom, of some people, a count holds
 

@@ -8,7 +8,7 @@ import polars as pl
 from cinema_cli.analysis.disclosure.bounds import rounded_instead
 from cinema_cli.analysis.disclosure.curves import thinned
 from cinema_cli.analysis.disclosure.means import coarse_means, differences
-from cinema_cli.analysis.disclosure.released import Counts, release_counts
+from cinema_cli.analysis.disclosure.released import ShownCounts, release_counts
 from cinema_cli.analysis.disclosure.rounding import nearest
 from cinema_cli.analysis.disclosure.rows import BY_CURVE, CURVES, Changes, Row, Rows, event_totals, of_some, sizes_of
 from cinema_cli.analysis.disclosure.secondary import Key
@@ -52,13 +52,13 @@ def suppressed(estimates: pl.DataFrame, *, min_cell: int) -> pl.DataFrame:
     found = counted(rows, rounded=some)
     hidden = found.cells.hidden(min_cell=min_cell, kept=found.of_everybody())
     rounded = rounded_instead(found.cells, hidden, min_cell=min_cell)
-    released = release_counts(rows, Counts(found.rows, some, hidden, rounded, min_cell))
+    released = release_counts(rows, ShownCounts(found.rows, some, hidden, rounded, min_cell))
     curves, left_out = thinned(
         points,
         min_cell=min_cell,
         totals=event_totals(rows),
         withheld={k for k, row in points if found.hides_whole(row, hidden)},
-        told=_told(rows, found, hidden),
+        told=_events_by_horizon(rows, found, hidden),
     )
     means, without_mean = coarse_means(rows, released.changes, min_cell=min_cell)
     times = coarse_times(rows, points, curves, left_out=left_out, min_cell=min_cell)
@@ -76,7 +76,7 @@ def _is_threshold(row: Row) -> bool:
     return bool(row["analysis"] == "decision_curve" and row["model"] not in OF_EVERYBODY)
 
 
-def _told(rows: Rows, found: Counted, hidden: Collection[Key]) -> dict[tuple[str, float], int]:
+def _events_by_horizon(rows: Rows, found: Counted, hidden: Collection[Key]) -> dict[tuple[str, float], int]:
     """Everybody's events by the horizon, unless hidden: what other rows tell of curves, by outcome and time."""
     return {
         (row["outcome"], float(row["level"])): row["events"]

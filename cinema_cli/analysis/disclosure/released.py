@@ -34,7 +34,7 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class ShownCounts:
     """What is known of the counts of a table: which rows show which, those that are hidden, and rounded ones."""
 
     rows: Mapping[int, RowCells]  # exact counts
@@ -54,7 +54,7 @@ class Counts:
         return self.rounded.get(size) if whole - n < self.min_cell else None
 
 
-def release_counts(rows: Rows, counts: Counts) -> Released:
+def release_counts(rows: Rows, counts: ShownCounts) -> Released:
     """Primary suppression of rows of few people, and what secondary suppression and rounding leave of the others."""
     found = Released()
     totals = event_totals(rows)
@@ -79,7 +79,7 @@ def _is_small(row: Row, min_cell: int) -> bool:
     return any(c is not None and 0 < c < min_cell for c in (n, events, without, count))
 
 
-def _of_some(number: int, row: Row, counts: Counts, all_events: int) -> Changes | None:
+def _of_some(number: int, row: Row, counts: ShownCounts, all_events: int) -> Changes | None:
     """A row about those who have a value of something: its counts rounded, with what is computed from them.
 
     None where a share would tell the hidden number of people.
@@ -96,7 +96,7 @@ def _of_some(number: int, row: Row, counts: Counts, all_events: int) -> Changes 
     return changes | _following(row, n, changes.get("events"), coarse, base=base)
 
 
-def _exact(number: int, row: Row, counts: Counts) -> Changes | None:
+def _exact(number: int, row: Row, counts: ShownCounts) -> Changes | None:
     """A row whose counts may be shown unless hidden; {} where it stays as it is, None where it loses all numbers."""
     named = counts.rows.get(number, RowCells())
     n, events = counts.shown(named.n, row["n"]), counts.shown(named.events, row["events"])
