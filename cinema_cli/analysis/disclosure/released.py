@@ -134,10 +134,11 @@ def _following(row: Row, n: int | None, events: int | None, count: int | None, *
 
 
 def _interval(row: Row, n: int | None, base: int) -> Changes:
-    """Limits so coarse that their width does not tell of how many people they are; p and q as levels.
+    """Limits that do not tell of how many people they are; p and q as levels.
 
-    The width is about 1 / sqrt(n): a unit is what four smallest cells more or less change. Where n is hidden there are
-    no limits.
+    Their width, about 1 / sqrt(n), is made that of the fewest people whose number is rounded to this, and so coarse
+    that what is not quite so does not tell either: a unit is what four smallest cells more or less change. Where n is
+    hidden there are no limits.
     """
     ends = {
         name: row[name] - row["estimate"] for name in ("lower", "upper") if None not in (row[name], row["estimate"])
@@ -145,11 +146,12 @@ def _interval(row: Row, n: int | None, base: int) -> Changes:
     ends |= {"se": row["se"]} if row["se"] is not None else {}
     width = max(map(abs, ends.values()), default=0.0)
     changes: Changes = {name: level_of(row[name]) for name in ("p", "q")}
-    if n is None or not width:
-        return changes | dict.fromkeys(ends if n is None else ())
-    unit = unit_below(width * min(2 * base / row["n"], 0.5))
+    if not n or not width:
+        return changes | dict.fromkeys(() if n else ends)
+    wider = math.sqrt(row["n"] / (n - base / 2))
+    unit = unit_below(width * wider * min(2 * base / n, 0.5))
     for name, end in ends.items():
-        farther = away_from_zero(end, unit) + (0.0 if name == "se" else row["estimate"])
+        farther = away_from_zero(end * wider, unit) + (0.0 if name == "se" else row["estimate"])
         changes[name] = min(max(farther, 0.0), 1.0) if 0.0 <= row[name] <= 1.0 else farther
     return changes
 
