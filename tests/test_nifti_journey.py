@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from nifti_factory import write_cine
+from said_reasons import reasons_of
 
 from cinema_cli.commands.app import run
 from cinema_cli.domain.cine import Cine, View
@@ -71,7 +72,7 @@ def test_a_cine_gives_what_its_dicom_gives(out: Path) -> None:
         assert nifti[name] == pytest.approx(dicom[name], rel=1e-4)
         assert flipped[name] == pytest.approx(dicom[name], rel=1e-4)
     assert nifti["session_id"] == "ses-2" and nifti["heart_rate_bpm"] == pytest.approx(dicom["heart_rate_bpm"], rel=0.1)
-    assert flipped["heart_rate_bpm"] is None and "heart_rate_bpm: the headers give no R-R" in flipped["reasons"]
+    assert flipped["heart_rate_bpm"] is None and "the headers give no R-R" in reasons_of(flipped)["heart_rate_bpm"]
     source = mask_of(out, "sub-SIM0001", "sub-SIM0001_ses-1_sax")
     np.testing.assert_array_equal(mask_of(out, "sub-cine", "sub-cine_ses-2_sax", "ses-2"), source)
 
@@ -93,7 +94,7 @@ def test_ed_and_es_files_give_the_volumes_of_these_frames(cohort: Path, out: Pat
 def test_a_single_frame_tells_no_moment_that_its_name_does_not_say(out: Path) -> None:
     late, some = row_of(out, "sub-late"), row_of(out, "sub-some")
     assert late["lvesv_ml"] > 0 and late["lvedv_ml"] is late["lvm_g"] is late["lvef_pct"] is None
-    assert "lvedv_ml: no frame is known to show end-diastole" in late["reasons"]
+    assert "no frame is known to show end-diastole" in reasons_of(late)["lvedv_ml"]
     assert all(some[name] is None for name in VOLUMES) and (mask_of(out, "sub-some", "some_frame") == 3).any()
 
 

@@ -46,7 +46,8 @@ _PHENOTYPES: Mapping[str, Entry] = {
     "field_strength_t": entry("Field strength of the scanner.", units="T"),
     **{p.name: _phenotype(p) for p in PHENOTYPES},
     "reasons": entry(
-        "Why each empty cell is empty: `column: reason`, separated by `; `; `all` stands for every phenotype and check."
+        "Why each empty cell is empty: `columns: reason`, separated by `; `, columns by `, `; `all` stands for every "
+        "phenotype and check."
     ),
     **{
         f"qc_{name}": entry(f"Quality check: {meaning} The study's own sentence is in qc.csv.", levels=_VERDICTS)

@@ -99,8 +99,10 @@ def _row(record: Record) -> list[Any]:
     for p in PHENOTYPES:
         value, digits = values.get(p.name), None if p.name in _FRAMES else p.decimals + SPARE_DECIMALS
         cells.append(None if value is None else round(value, digits))
-    reasons = _result_reasons(record) | _fact_reasons(record)
-    cells.append("; ".join(f"{name}: {reason.replace('; ', ', ')}" for name, reason in reasons.items()))
+    names: dict[str, list[str]] = {}
+    for name, reason in (_result_reasons(record) | _fact_reasons(record)).items():
+        names.setdefault(reason.replace("; ", ", "), []).append(name)
+    cells.append("; ".join(f"{', '.join(those)}: {reason}" for reason, those in names.items()))
     verdicts = {c.name: str(c.status) for c in record.checks}
     return cells + [verdicts.get(name) for name in CHECKS]
 
@@ -120,9 +122,7 @@ def _fact_reasons(record: Record) -> dict[str, str]:
     """Why each fact of person and machine is missing; what the headers say is kept of studies that were read."""
     machine = [name for name in _FACTS if name not in _CLINICAL]
     read = record.status is Status.DONE or any(getattr(record.facts, name) is not None for name in machine)
-    headers = "not in the DICOM headers, or not plausible there" if read else "the study was not read"
-    return {
-        name: headers if name in machine else f"{headers}, and no clinical file says it"
-        for name in _FACTS
-        if getattr(record.facts, name) is None
-    }
+    headers = "not in the headers, or not plausible there" if read else "the study was not read"
+    silent = [name for name in _FACTS if getattr(record.facts, name) is None]
+    both = f"{headers}, and no clinical file says it"
+    return {name: headers if name in machine and len(silent) < len(_FACTS) else both for name in silent}
