@@ -88,7 +88,7 @@ def _comparisons(rows: Rows) -> Iterator[tuple[str, Estimate]]:
         metric = metric_of(model)
         for row in _first([r for r in rows.of(analysis, model=model, group="") if r.estimate is not None]):
             level = "" if analysis == "classification" else row.level
-            name = f"{'difference in ' if analysis == 'difference' else ''}{metric.title}, {at_frame(row.term, level)}"
+            name = f"{'Difference in ' if analysis == 'difference' else ''}{metric.title}, {at_frame(row.term, level)}"
             yield f"{name}: {said_of(row, metric, unit_words_of(metric, row.term))}", row
 
 
