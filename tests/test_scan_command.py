@@ -16,7 +16,7 @@ from cinema_cli.commands import scan as command
 from cinema_cli.commands import series_columns
 from cinema_cli.commands.app import run
 from cinema_cli.commands.console import Console
-from cinema_cli.commands.scan import SeriesFormat, scan
+from cinema_cli.commands.scan import SeriesFormat, scan, series_words
 from cinema_cli.domain.errors import CinemaError, ConfigError, InputError, UsageError
 from cinema_cli.io.identity import keyed_hash
 
@@ -265,3 +265,10 @@ def test_no_option_wins_silently_over_another(
     assert run(["scan", str(cohort), *options]) == 2
     streams = capsys.readouterr()
     assert streams.out == "" and "hint: " in streams.err
+
+
+def test_label_maps_are_set_aside_and_not_rejected() -> None:
+    codes = ["", "", "flow", "label_map"]
+    series = pl.DataFrame({"verdict": ["used"] * 2 + ["rejected"] * 2, "reason_code": codes})
+    assert series_words(series, why="flow 1") == "2 series used, 1 rejected (flow 1), 1 label map set aside"
+    assert series_words(series[:2], why="") == "2 series used"

@@ -12,7 +12,7 @@ from cinema_cli.commands.asked import Job
 from cinema_cli.commands.job_words import lost_words, n_studies, some, tally, unused_words
 from cinema_cli.commands.options import CONSOLE
 from cinema_cli.commands.progress import clock, counting
-from cinema_cli.commands.scan import say_index
+from cinema_cli.commands.scan import say_index, series_words
 from cinema_cli.domain.errors import InputError
 from cinema_cli.inference.plan import Opened, StudyInput
 from cinema_cli.io.facts import to_facts
@@ -40,10 +40,9 @@ def scan_cohort(job: Job, *, hash_key: bytes | None, meanwhile: Callable[[], obj
 
         index = scan(job.cohort, **options, progress=follow)
     say_index(index)
-    used = index.series.filter(verdict="used").height
     CONSOLE.info(
         f"scanned {index.n_files} files in {clock(time.perf_counter() - began)}: {n_studies(len(studies(index)))}, "
-        f"{used} series used, {index.series.height - used} rejected (see series.csv)"
+        f"{series_words(index.series, why='see series.csv')}"
     )
     if index.unused_overrides:
         CONSOLE.warn(unused_words(len(index.unused_overrides)), aside=f" ({some(index.unused_overrides)})")

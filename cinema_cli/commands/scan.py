@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cinema_cli.io.index import CohortIndex
 
 STDOUT = "-"
+LABEL_MAP = "label_map"  # code of what was drawn on images
 
 
 class SeriesFormat(StrEnum):
@@ -125,6 +126,15 @@ def say_index(index: "CohortIndex") -> None:
         CONSOLE.warn(f"{said}; --work-dir chooses another folder")
 
 
+def series_words(series: "pl.DataFrame", *, why: str) -> str:
+    """How many series are used, how many are rejected and `why`, and how many files are no images but labels."""
+    used, labels = series.filter(verdict="used").height, series.filter(reason_code=LABEL_MAP).height
+    said, rejected = f"{used} series used", series.height - used - labels
+    if rejected:
+        said += f", {rejected} rejected ({why})"
+    return f"{said}, {labels} {'label map' if labels == 1 else 'label maps'} set aside" if labels else said
+
+
 def _refuse_contradictions(
     out: str | None, file_format: SeriesFormat | None, *, as_json: bool, explain: str | None
 ) -> None:
@@ -207,14 +217,14 @@ def _content(series: "pl.DataFrame", kind: SeriesFormat) -> bytes:
 
 def _summarise(index: "CohortIndex") -> None:
     """Say on stderr how many series are used, why the others are not, and what is doubtful."""
+    import polars as pl
+
     from cinema_cli.io.problems import problem_words
 
     series = index.series
-    used = series.filter(verdict="used").height
     n_studies = series.select("participant_id", "session_id", "study_uid").unique().height
-    reasons = _tally(series.filter(verdict="rejected")["reason_code"])
-    rejected = f", {series.height - used} rejected ({reasons})" if reasons else ""
-    CONSOLE.info(f"{n_studies} {'study' if n_studies == 1 else 'studies'}, {used} series used{rejected}")
+    reasons = _tally(series.filter(pl.col("reason_code") != LABEL_MAP, verdict="rejected")["reason_code"])
+    CONSOLE.info(f"{n_studies} {'study' if n_studies == 1 else 'studies'}, {series_words(series, why=reasons)}")
     if index.unused_overrides:
         CONSOLE.warn(f"no series fits {', '.join(index.unused_overrides)} in the views file")
     CONSOLE.several(
