@@ -27,6 +27,7 @@ from cinema_cli.io.records import gather
 from cinema_cli.reports import charts, pictures
 from cinema_cli.reports.beats import beats_figure, beats_of
 from cinema_cli.reports.cohort import CohortTables, HeadFacts, RunFacts, render_cohort
+from cinema_cli.reports.failure import render_failure
 from cinema_cli.reports.heads import figure_sentences
 from cinema_cli.reports.numbers import number_rows
 from cinema_cli.reports.outliers import method_words, robust_z, studies
@@ -716,3 +717,13 @@ def test_reference_ranges_are_ordered_and_sourced() -> None:
 def test_assets_are_found_in_a_checkout() -> None:
     assert (templates_directory() / "page.html").is_file()
     assert heads_directory().is_dir()
+
+
+def test_a_failure_is_said_once_and_commands_are_code() -> None:
+    why = {"view": "sax", "verdict": "rejected", "reason": "3 frames are missing", "slices": 1}
+    series = pl.DataFrame([why | {"frames": frames} for frames in (9, 10, 9)])
+    failure = Failure("sub-1", "ses-1", "segment", "missing_frames", "<b>", "See `cinema scan --explain <x>`.")
+    html = render_failure(failure, version="1", generated="now", series=series)
+    assert "<code>cinema scan --explain &lt;x&gt;</code>." in html and "`cinema" not in html
+    assert "&lt;b&gt;" in html and html.count("3 frames are missing") == 1
+    assert "3 series of 1 slice × 9 frames or 1 slice × 10 frames" in html

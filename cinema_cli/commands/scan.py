@@ -151,13 +151,16 @@ def _refuse_contradictions(
 def _story(index: "CohortIndex", query: str, *, hash_key: bytes | None) -> list[str]:
     """The stories of the series that `query` means: a uid, hashed or not, part of one, or a number.
 
-    `sub-x/ses-y/5` means those of one study only, `sub-x/ses-y/` all of it. Raises InputError where there is none.
+    `sub-x/ses-y/5` means those of one study only, `sub-x/ses-y` all of it, `sub-x` all of the person. Raises InputError
+    where there is none.
     """
     from cinema_cli.domain.errors import InputError
     from cinema_cli.io.explain import tell
     from cinema_cli.io.identity import with_hashed_uids
 
     study, _, wanted = query.rpartition("/")
+    if wanted.startswith(("sub-", "ses-")):
+        study, wanted = query, ""
     participant, _, session = study.partition("/")
     series = index.series
     for name, value in (("participant_id", participant), ("session_id", session)):

@@ -80,7 +80,8 @@ def _no_sax(study: CineStudy) -> StudyError:
     if refusal := study.refused.get(View.SAX):
         said = f"the study has no usable short-axis cine; the likeliest series was rejected: {refusal.reason}"
         return StudyError(said, stage="segment", code=refusal.code or "no_sax", hint=refusal.hint)
-    hint = "See `cinema scan --explain` for what each series was taken for; `--views` overrides it."
+    visit = f"{study.participant_id}/{study.session_id}"
+    hint = f"See `cinema scan --explain {visit} COHORT` for what each series was taken for; `--views` overrides it."
     return StudyError("the study has no short-axis cine", stage="segment", code="no_sax", hint=hint)
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from cinema_cli.domain.assets import templates_directory
 
@@ -36,13 +36,15 @@ UNIT_WORDS = {"m2": "m²", "kg/m2": "kg/m²", "ml/m2": "ml/m²", "g/m2": "g/m²"
 @cache
 def environment() -> Environment:
     """The one template environment: everything is escaped, an unknown name is an error."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(templates_directory()),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["code"] = with_code
+    return made
 
 
 def render_page(template: str, /, **context: object) -> str:
@@ -93,6 +95,11 @@ def words(code: str) -> str:
 def href(*parts: str) -> str:
     """A relative address from path parts, every character that is not plain percent-encoded."""
     return "/".join(part if part in {".", ".."} else quote(part, safe="-_.~") for part in parts)
+
+
+def with_code(text: str) -> Markup:
+    """A sentence with what stands between backticks as code; all of it escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def data_uri(content: bytes, *, kind: str) -> Markup:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 from markupsafe import Markup
@@ -188,7 +188,7 @@ def _cine_words(cine: Cine) -> str:
 def _series_rows(series: pl.DataFrame | None) -> list[SeriesRow]:
     if series is None:
         return []
-    rows = []
+    sizes: dict[SeriesRow, list[str]] = {}  # series of one verdict and reason share a row
     for row in series.iter_rows(named=True):
         verdict = str(row.get("verdict") or "")
         size = " × ".join(
@@ -199,13 +199,14 @@ def _series_rows(series: pl.DataFrame | None) -> list[SeriesRow]:
         view = str(row.get("view") or "–")
         rule = str(row.get("view_rule") or "")
         why = str(row.get("reason") or "") or (f"view by {words(rule)}" if rule else "")
-        rows.append(
-            SeriesRow(
-                view=View(view).words if view in set(View) else view,
-                size=size or "–",
-                verdict=verdict,
-                reason=why,
-                css="inside" if verdict == "used" else "muted",
-            )
-        )
-    return rows
+        shown = View(view).words if view in set(View) else view
+        css = "inside" if verdict == "used" else "muted"
+        sizes.setdefault(SeriesRow(shown, "", verdict, why, css), []).append(size or "–")
+    return [replace(row, size=_sizes_words(said)) for row, said in sizes.items()]
+
+
+def _sizes_words(sizes: Sequence[str]) -> str:
+    """`1 slice × 9 frames`, or of several series that share a row how many have each size."""
+    if len(sizes) == 1:
+        return sizes[0]
+    return f"{len(sizes)} series of {' or '.join(dict.fromkeys(sizes))}"
