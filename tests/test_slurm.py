@@ -132,7 +132,7 @@ def test_the_plan_and_the_scripts(tiny: Path, capsys: pytest.CaptureFixture[str]
     folder = tiny.with_name("it's a cohort-cinema-slurm")
     assert plan["scripts"][-1] == str(folder / "submit.sh") and plan["jobs"] == {}
     assert (plan["n_tasks"], plan["studies_per_hour"], plan["speed_from"]) == (1001, 6.0, "assumed")
-    assert "75000 studies in 1001 tasks" in err and "careful guess" in err and "longer than 4 h" in err
+    assert "75000 studies in 1001 tasks" in err and "careful guess, one published" in err and "longer than 4 h" in err
     assert shlex.join(["bash", str(folder / "submit.sh")]) in err
     assert " --head a --head b -q --shard " in (folder / "array.sh").read_text()
     assert not tiny.with_name("it's a cohort-cinema").exists()

@@ -221,7 +221,10 @@ def _say(size: "ArraySize", *, speed_from: str, hours_per_task: float, script: P
         f"by {size.studies_per_hour:.3g} studies an hour and task, {speed_from}"
     )
     if speed_from == ASSUMED:
-        CONSOLE.warn("the speed is a careful guess: analyse some studies into the same --out first, and it is measured")
+        CONSOLE.warn(
+            "the speed is a careful guess, one published head on two processors of any node; the embedded head is many "
+            "times faster: analyse some studies into the same --out on a node first, and it is measured"
+        )
     if size.hours_a_task > 1.01 * hours_per_task:
         CONSOLE.warn(f"SLURM takes no more tasks in an array here: they are longer than {hours_per_task:g} h")
     command = shlex.join(["bash", str(script)])
