@@ -15,7 +15,7 @@ from test_reports import Page, check_golden, stands_alone
 
 from cinema_cli.analysis.estimates import SCHEMA, SURVIVAL_ANALYSES, Estimate, table_of
 from cinema_cli.reports.analysis.strokes import ratio_ends, ratio_ticks
-from cinema_cli.reports.analysis.words import p_said, p_words, per_words, ratio, short, title_of
+from cinema_cli.reports.analysis.words import p_said, p_words, per_words, rate_words, ratio, short, size_words, title_of
 from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
 from cinema_cli.reports.survival.checklists import CHECKLISTS
 from cinema_cli.reports.survival.curve_charts import Curve, drawn_curves, y_ends
@@ -322,6 +322,10 @@ def test_p_values_as_people_read_them(p: float | None, said: str) -> None:
 
 
 def test_words_of_numbers_and_names() -> None:
+    rounded = Estimate("rate", n=2920, rounded=True)
+    assert size_words("n", 2920, rounded) == "n\u00a0≈\u00a02\u202f920"
+    assert size_words("n", 7, Estimate("rate")) == "n\u00a0=\u00a07"
+    assert rate_words("per 1,000 person-years") == "per 1\u202f000 person-years"
     assert [ratio(v) for v in (1.4159, 0.0213, 0.0001, 1234.5, None)] == ["1.42", "0.021", "<0.001", "1\u202f234", "–"]
     assert title_of("lvef_pct") == "LV ejection fraction" and title_of("sex=M") == "sex = M"
     assert per_words("SD (9.8 ml/m2)") == "per SD (9.8 ml/m²)" and per_words("M against F") == "M against F"

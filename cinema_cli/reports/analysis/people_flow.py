@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.rows import Rows
-from cinema_cli.reports.analysis.words import count_words, first_up
+from cinema_cli.reports.analysis.words import ROUNDED, count_words, first_up
 from cinema_cli.reports.flow import FlowStep, Left
 from cinema_cli.reports.render import count, number
 
@@ -23,7 +23,9 @@ def flow_steps(rows: Rows, *, one: str = "participant", many: str | None = None)
 
 
 def _people(row: Estimate, one: str, many: str | None) -> str:
-    return count_words(row.n, row) if row.n is None else count(row.n, one=one, many=many)
+    if row.n is None:
+        return count_words(row.n, row)
+    return f"{ROUNDED if row.rounded and row.n else ''}{count(row.n, one=one, many=many)}"
 
 
 def _left(rows: Sequence[Estimate]) -> tuple[Left, ...]:

@@ -5,7 +5,7 @@ import re
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.domain.phenotypes import PHENOTYPES
-from cinema_cli.reports.render import number, unit_words
+from cinema_cli.reports.render import THIN_SPACE, number, unit_words
 
 SUPPRESSED = "suppressed"
 ROUNDED = "≈\u00a0"  # before a count
@@ -46,6 +46,11 @@ def axis_words(term: str) -> str:
 def squared(words: str) -> str:
     """Words in which `m2` is as on paper."""
     return re.sub(r"\bm2\b", "m²", words)
+
+
+def rate_words(unit: str) -> str:
+    """`per 1,000 person-years` with the thin space of other thousands."""
+    return re.sub(r"(?<=\d),(?=\d{3})", THIN_SPACE, unit)
 
 
 def per_words(unit: str) -> str:
@@ -102,6 +107,13 @@ def count_words(n: int | None, row: Estimate) -> str:
         return SUPPRESSED if row.suppressed else NONE
     is_rounded = n and row.rounded and n % row.rounded == 0  # else other numbers of the row are
     return f"{ROUNDED if is_rounded else ''}{number(n, decimals=0)}"
+
+
+def size_words(name: str, n: int | None, row: Estimate) -> str:
+    """`n = 412`, `events ≈ 860`, `n suppressed`."""
+    said = count_words(n, row)
+    sign = " = " if said[:1].isdigit() else " "
+    return f"{name}{sign}{said}".replace(" ", "\u00a0")
 
 
 def value_words(value: float | None, row: Estimate, *, decimals: int) -> str:

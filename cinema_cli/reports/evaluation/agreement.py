@@ -8,7 +8,7 @@ from cinema_cli.reports.analysis.interval_chart import interval_of
 from cinema_cli.reports.analysis.metrics import metric_of, target_of, unit_words_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, said_of, sizes_words, told
-from cinema_cli.reports.analysis.words import axis_words, count_words, listed, p_said, title_of, unit_of
+from cinema_cli.reports.analysis.words import axis_words, count_words, listed, p_said, size_words, title_of, unit_of
 from cinema_cli.reports.evaluation.bland_altman import Lines, Spot, bland_altman
 from cinema_cli.reports.evaluation.charts import Plot
 
@@ -146,7 +146,7 @@ def _plot(rows: Rows, analysis: str, term: str) -> Plot | None:
         tilt = slope.estimate, middle.estimate
     lines = Lines(interval_of(bias), interval_of(lower), interval_of(upper), tilt)
     plot = bland_altman(spots, lines, unit=unit_of(term), title=f"Difference against mean, {target_of(term)}")
-    said = [f"n = {count_words(bias.n, bias)}." if bias is not None else "", _cells(rows, analysis, term, spots)]
+    said = [f"{size_words('n', bias.n, bias)}." if bias is not None else "", _cells(rows, analysis, term, spots)]
     if tilt is not None and slope is not None:
         p = "" if slope.p is None else f", {p_said(slope.p)}"
         said.append(f"Slope {said_of(slope, metric_of('slope'))}{p}.")

@@ -12,7 +12,7 @@ from cinema_cli.reports.analysis.interval_chart import interval_of
 from cinema_cli.reports.analysis.metrics import metric_of, target_of
 from cinema_cli.reports.analysis.rows import Rows, at, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, sizes_words, told, value_of
-from cinema_cli.reports.analysis.words import count_words, title_of
+from cinema_cli.reports.analysis.words import count_words, size_words, title_of
 from cinema_cli.reports.evaluation.charts import LINES, Plot, roc_curves
 
 WHOLE = ("accuracy", "mcc", "f1", "auc", "brier", "sensitivity", "specificity", "ppv", "npv")
@@ -117,7 +117,7 @@ def _sizes(rows: Rows, term: str) -> str:
         return ""
     first = next(iter(found.values()))
     classes = [f"{model} {count_words(row.events, row)}" for model, row in found.items() if model]
-    return f"n = {count_words(first.n, first)}{': ' if classes else ''}{', '.join(classes)}."
+    return f"{size_words('n', first.n, first)}{': ' if classes else ''}{', '.join(classes)}."
 
 
 def _with_auc(rows: Rows, term: str, model: str) -> str:

@@ -5,6 +5,7 @@ import polars as pl
 from cinema_cli.reports.analysis.facts import run_facts
 from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import rows_of
+from cinema_cli.reports.analysis.words import rate_words
 from cinema_cli.reports.render import render_page
 from cinema_cli.reports.survival.assumptions import assumptions_section
 from cinema_cli.reports.survival.checklists import checklists
@@ -34,7 +35,7 @@ def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
         follow_up=follow_up_sentence(rows),
         rates=(rates := rate_rows(rows, facts)),
         rate_events=len({row.event for row in rates}),
-        rate_unit=next((row.unit for row in rows.of("rate")), ""),
+        rate_unit=next((rate_words(row.unit) for row in rows.of("rate")), ""),
         time_unit=next((row.unit for row in rows.of("person_time")), facts.time_unit),
         tables=tables_one(rows),
         curves=curves_section(rows, facts),

@@ -9,6 +9,8 @@ from cinema_cli.reports.analysis.words import (
     SUPPRESSED,
     axis_words,
     count_words,
+    rate_words,
+    size_words,
     time_words,
     title_of,
     value_words,
@@ -47,7 +49,7 @@ class TableOne:
     """Table 1 over groups of one column, in parts that fit a page; `column` is empty for everyone alone."""
 
     column: str
-    parts: tuple[tuple[tuple[tuple[str, str], ...], tuple[TableOneRow, ...]], ...]  # (name, n) of columns, and lines
+    parts: tuple[tuple[tuple[tuple[str, str], ...], tuple[TableOneRow, ...]], ...]  # (name, size) of columns, and lines
 
 
 def follow_up_sentence(rows: Rows) -> str:
@@ -89,7 +91,7 @@ def headline(rows: Rows) -> list[tuple[str, str, str]]:
     if median is not None and median.estimate is not None:
         made.append((time_words(median.estimate), median.unit, "median follow-up"))
     if rate is not None and rate.estimate is not None:
-        made.append((number(rate.estimate, decimals=2), "", f"events {rate.unit}"))
+        made.append((number(rate.estimate, decimals=2), "", f"events {rate_words(rate.unit)}"))
     return made
 
 
@@ -129,9 +131,9 @@ def _part(
 def _n_of(rows: Rows, group: str) -> str:
     size = rows.one("table_one", model="count", term="", group=group)
     if size is not None:
-        return value_words(size.estimate, size, decimals=0)
+        return size_words("n", None if size.estimate is None else round(size.estimate), size)
     row = rows.one("rate", group=group)
-    return count_words(row.n, row) if row is not None else ""
+    return size_words("n", row.n, row) if row is not None else ""
 
 
 Cells = dict[tuple[str, str, str, str], Estimate]

@@ -9,9 +9,9 @@ from cinema_cli.reports.analysis.words import (
     NONE,
     bare_model,
     cases_of,
-    count_words,
     model_words,
     p_said,
+    size_words,
     title_of,
     with_interval,
 )
@@ -101,11 +101,7 @@ def test_of(rows: Rows, *, model: str, term: str) -> Estimate | None:
 
 def _people(rows: Rows) -> str:
     row = next((r for r in rows.of("concordance", model="clinical_cmr") if r.n is not None or r.suppressed), None)
-    return (
-        ""
-        if row is None
-        else f"n\u00a0=\u00a0{count_words(row.n, row)}, events\u00a0=\u00a0{count_words(row.events, row)}"
-    )
+    return "" if row is None else f"{size_words('n', row.n, row)}, {size_words('events', row.events, row)}"
 
 
 def _figure_rows(rows: Rows, facts: SurvivalFacts) -> list[FigureRow]:

@@ -9,6 +9,7 @@ from cinema_cli.reports.analysis.words import (
     listed,
     p_said,
     per_words,
+    rate_words,
     ratio_interval,
     time_words,
     title_of,
@@ -53,7 +54,7 @@ def _people(rows: Rows, facts: SurvivalFacts, rate: Estimate) -> str:
     if median is not None and median.estimate is not None:
         said += f" over a median follow-up of {time_words(median.estimate)} {median.unit}"
     if rate.estimate is not None:
-        said += f": {with_interval(rate, decimals=2)} {rate.unit} (95% confidence interval)"
+        said += f": {with_interval(rate, decimals=2)} {rate_words(rate.unit)} (95% confidence interval)"
     return said + "."
 
 
