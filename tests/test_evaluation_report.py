@@ -257,6 +257,13 @@ def test_a_page_of_repeats_alone_is_of_no_reference() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_page_without_counts_names_what_was_compared_ed_first() -> None:
+    some = [("lv", "es"), ("lv", "ed"), ("myo", "ed"), ("mean", "ed")]
+    table = table_of(Estimate("evaluation", model="dice", term=t, level=f, n=20, estimate=0.9) for t, f in some)
+    assert "on either side (ED: LV cavity and LV myocardium; ES: LV cavity)." in text_of(table)
+
+
+@pytest.mark.usefixtures("quick")
 def test_pictures_of_differences_say_what_they_hold_and_hide(html: str) -> None:
     text = Page(html).text()
     assert "n = 412. Cells of 8 by 11 ml, the stronger in colour the more people: 10 to 60." in text

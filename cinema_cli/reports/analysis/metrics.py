@@ -1,5 +1,6 @@
 """Metrics and targets of evaluation and fairness as people read them: names, units, decimals, which way is better."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cinema_cli.analysis.estimates import Estimate
@@ -113,6 +114,12 @@ def at_frame(term: str, frame: str) -> str:
 def frame_of(frame: str) -> str:
     """`ED`, `ES`, `frame 7`."""
     return FRAMES[frame] if frame in FRAMES else f"frame {frame}" if frame.isdigit() else frame
+
+
+def frames_in_order(frames: Iterable[str]) -> list[str]:
+    """Each frame once: ED, ES, then the others as they come."""
+    moments = list(FRAMES)
+    return sorted(dict.fromkeys(frames), key=lambda frame: moments.index(frame) if frame in FRAMES else len(moments))
 
 
 def unit_words_of(metric: Metric, term: str) -> str:

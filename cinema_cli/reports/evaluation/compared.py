@@ -1,10 +1,10 @@
 """First section: who was compared, and which comparisons were not whole."""
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.metrics import at_frame
+from cinema_cli.reports.analysis.metrics import at_frame, frame_of, frames_in_order, target_of
 from cinema_cli.reports.analysis.rows import Rows
 from cinema_cli.reports.analysis.tables import Told, told
-from cinema_cli.reports.analysis.words import count_words
+from cinema_cli.reports.analysis.words import count_words, listed
 
 ALIKE = 3  # more lines than these that say the same are one
 KINDS = (
@@ -31,6 +31,16 @@ def counts_table(rows: Rows) -> Told | None:
     if len(lines) > ALIKE and len({tuple(line[1:]) for line in lines}) == 1:
         lines = [[f"Each of {len(lines)} structures and values", *lines[0][1:]]]
     return told(("What", *(title for _, title in kinds)), lines)
+
+
+def whole_words(rows: Rows) -> str:
+    """Which structures were compared at which frame: `ED: LV cavity and LV myocardium; ES: LV cavity`."""
+    dice = [row for row in rows.of("evaluation", model="dice", group="") if row.term != "mean"]
+    said = []
+    for frame in frames_in_order(row.level for row in dice):
+        terms = listed([target_of(row.term) for row in dice if row.level == frame])
+        said.append(f"{frame_of(frame)}: {terms}" if frame else terms)
+    return "; ".join(said)
 
 
 def _count(row: Estimate | None) -> str:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from cinema_cli.analysis.estimates import Estimate
 from cinema_cli.reports.analysis.interval_chart import IntervalRow, interval_chart, interval_of, n_of
-from cinema_cli.reports.analysis.metrics import at_frame, frame_of, metric_of, metric_words, target_of
+from cinema_cli.reports.analysis.metrics import at_frame, frame_of, frames_in_order, metric_of, metric_words, target_of
 from cinema_cli.reports.analysis.rows import Rows, in_order
 from cinema_cli.reports.analysis.tables import Cell, Told, cell_of, interval_words, told, value_of
 from cinema_cli.reports.analysis.words import count_words, title_of
@@ -47,7 +47,7 @@ def _forest(dice: Sequence[Estimate]) -> Markup | None:
         return None
     metric = metric_of("dice")
     lines = []
-    for frame in in_order(row.level for row in dice):
+    for frame in frames_in_order(row.level for row in dice):
         lines += [IntervalRow(frame_of(frame), head=True)] if frame else []
         for row in (r for r in dice if r.level == frame):
             words = " ".join(w for w in (value_of(row, metric), _brackets(interval_words(row, metric))) if w)
@@ -75,7 +75,7 @@ def _size(rows: Sequence[Estimate], *, term: str, group: str, level: str) -> str
 
 def _table(rows: Rows, of_masks: Sequence[Estimate], metrics: Sequence[str]) -> Told | None:
     places = dict.fromkeys((row.term, row.level) for row in of_masks if not row.group)
-    frames = in_order(frame for _, frame in places)
+    frames = frames_in_order(frame for _, frame in places)
     places = dict.fromkeys(sorted(places, key=lambda place: frames.index(place[1])))
     lines: list[list[str | Cell]] = []
     for term, level in places:

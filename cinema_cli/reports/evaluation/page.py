@@ -12,7 +12,7 @@ from cinema_cli.reports.evaluation.against import against_section
 from cinema_cli.reports.evaluation.agreement import agreement_section, repeatability_section
 from cinema_cli.reports.evaluation.checklists import checklists
 from cinema_cli.reports.evaluation.classes import classes_section
-from cinema_cli.reports.evaluation.compared import counts_table
+from cinema_cli.reports.evaluation.compared import counts_table, whole_words
 from cinema_cli.reports.evaluation.facts import WORST_PAGE, EvaluationFacts, WorstStudy
 from cinema_cli.reports.evaluation.masks import masks_section
 from cinema_cli.reports.evaluation.methods import method_paragraphs
@@ -35,6 +35,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         headline=headline(rows),
         flow=flow_steps(rows, one=(one := _counted(rows, facts)), many="studies" if one == "study" else None),
         counts=counts_table(rows),
+        whole=whole_words(rows),
         masks=masks_section(rows),
         agreement=agreement_section(rows),
         classes=classes_section(rows),
