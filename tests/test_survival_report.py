@@ -14,6 +14,7 @@ from test_pages import BROWSER, PAPER_PX, browse, probe
 from test_reports import Page, check_golden, stands_alone
 
 from cinema_cli.analysis.estimates import SCHEMA, SURVIVAL_ANALYSES, Estimate, table_of
+from cinema_cli.reports.analysis.facts import few_words
 from cinema_cli.reports.analysis.strokes import ratio_ends, ratio_ticks
 from cinema_cli.reports.analysis.words import p_said, p_words, per_words, rate_words, ratio, short, size_words, title_of
 from cinema_cli.reports.survival import assumptions, curves, hazards, render_survival, usefulness
@@ -105,6 +106,19 @@ def test_a_page_for_release_has_no_banner_and_says_what_is_hidden(html: str) -> 
     shown = Page(render_survival(made_estimates(replace(MADE, suppressed=False)), made_facts(suppressed=False))).text()
     assert "Not cleared for release." in shown and "Left out: 182\n" in shown
     assert "suppressed" not in shown
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(6, "6 people are too few"), (None, "These are too few"), (50, ""), (4812, "")]
+)
+def test_of_few_people_a_page_for_release_says_so_at_the_top(n: int | None, said: str) -> None:
+    few = few_words(n, suppressed=True, min_cell=10)
+    assert few.startswith(said) and bool(few) == bool(said) and not few_words(n, suppressed=False, min_cell=10)
+    table = table_of([Estimate("rate", outcome="event", n=n, suppressed=n is None)])
+    text = Page(render_survival(table, made_facts())).text()
+    assert (few in text[: text.index("Every number comes from")]) and ("too few for a released table" in text) == bool(
+        said
+    )
 
 
 def test_a_curve_ends_where_its_rows_end() -> None:

@@ -30,6 +30,23 @@ def run_facts(
     return [(name, words) for name, words in said if words]
 
 
+SMALL = 5  # times the smallest count that is shown: fewer people than that are few for a released table
+
+
+def few_words(n: int | None, *, suppressed: bool, min_cell: int) -> str:
+    """That so few people fill a page with what is hidden; "" of more people, or where disclosure control was off.
+
+    `n` is the number as released; None: it is itself hidden.
+    """
+    if not suppressed or (n is not None and not 0 < n < SMALL * min_cell):
+        return ""
+    who = "These" if n is None else f"{number(n, decimals=0)} people"
+    return (
+        f"{who} are too few for a released table: most of it is suppressed. "
+        "With --no-suppress it is shown, for work inside."
+    )
+
+
 def disclosure_words(*, suppressed: bool, min_cell: int) -> str:
     """What disclosure control took out; "" where it was off."""
     if not suppressed:

@@ -32,6 +32,7 @@ def render_evaluation(estimates: pl.DataFrame, facts: EvaluationFacts, worst: Se
         title=f"{f'{facts.cohort_name}: ' if facts.cohort_name else ''}{compared_words(rows, facts)}",
         facts=facts,
         summary=summary_sentences(rows, facts),
+        few="",
         headline=headline(rows),
         flow=flow_steps(rows, one=(one := _counted(rows, facts)), many="studies" if one == "study" else None),
         counts=counts_table(rows),

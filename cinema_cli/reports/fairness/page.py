@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from cinema_cli.analysis.estimates import Estimate
-from cinema_cli.reports.analysis.facts import run_facts
+from cinema_cli.reports.analysis.facts import few_words, run_facts
 from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import Rows, in_order, rows_of
 from cinema_cli.reports.analysis.tables import Told
@@ -47,11 +47,13 @@ def render_fairness(estimates: pl.DataFrame, facts: FairnessFacts) -> str:
     The table may be the one in memory or estimates.csv read back. The same input gives the same bytes.
     """
     rows = rows_of(estimates)
+    people = rows.one("group_metric", model="people", group="")
     return render_page(
         "fairness.html",
         title=f"Fairness{f': {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
         summary=summary_sentences(rows, facts),
+        few=few_words(people.n, suppressed=facts.suppressed, min_cell=facts.min_cell) if people is not None else "",
         headline=headline(rows, facts),
         flow=flow_steps(rows),
         sizes=sizes_table(rows),

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from cinema_cli.reports.analysis.facts import run_facts
+from cinema_cli.reports.analysis.facts import few_words, run_facts
 from cinema_cli.reports.analysis.people_flow import flow_steps
 from cinema_cli.reports.analysis.rows import rows_of
 from cinema_cli.reports.analysis.words import rate_words
@@ -25,11 +25,13 @@ def render_survival(estimates: pl.DataFrame, facts: SurvivalFacts) -> str:
     The table may be the one in memory or estimates.csv read back. The same input gives the same bytes.
     """
     rows = rows_of(estimates)
+    rate = rows.one("rate", group="")
     return render_page(
         "survival.html",
         title=f"Survival analysis: {facts.event}{f', {facts.cohort_name}' if facts.cohort_name else ''}",
         facts=facts,
         summary=summary_sentences(rows, facts),
+        few=few_words(rate.n, suppressed=facts.suppressed, min_cell=facts.min_cell) if rate is not None else "",
         headline=headline(rows),
         flow=flow_steps(rows),
         follow_up=follow_up_sentence(rows),
