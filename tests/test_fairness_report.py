@@ -137,7 +137,7 @@ def test_a_page_for_release_says_what_is_hidden(html: str) -> None:
 def test_methods_tell_only_what_was_done() -> None:
     said = text_of(fairness_estimates())
     methods = said[said.index("\nMethods\nGroups\n") :]
-    for words in ("1 000 times", "age_years and bmi", "all 31 gaps", "Benjamini-Hochberg", "standard errors"):
+    for words in ("1 000 times", "age and bmi", "all 31 gaps", "Benjamini-Hochberg", "standard errors"):
         assert words in methods
     assert "No p is below" not in methods
     assert "No p is below 0.05:" in text_of(fairness_estimates(), n_permutations=19)
@@ -151,7 +151,7 @@ def test_methods_tell_only_what_was_done() -> None:
 def test_checklists_claim_what_the_page_has_and_list_the_rest() -> None:
     whole = text_of(fairness_estimates())
     for words in ("\nTRIPOD+AI\n", "\nSTROBE, cohort studies\n", "Gaps between the groups of sex and site; why",
-                  "heart failure, horizon 5 years", "Gaps with age_years and bmi held equal"):  # fmt: skip
+                  "heart failure, horizon 5 years", "Gaps with age and bmi held equal"):  # fmt: skip
         assert words in whole
     assert whole.count("Left to the author:") == 2 and "Known health inequalities between groups" in whole
     few = text_of(fairness_estimates().filter(pl.col("model") == "failed"))

@@ -11,8 +11,14 @@ SUPPRESSED = "suppressed"
 ROUNDED = "≈\u00a0"  # before a count
 NONE = "–"
 COMPLETE_CASE = "_complete_case"  # ends the name of a model of complete cases, where others are pooled
-_TITLES = {phenotype.name: phenotype.title for phenotype in PHENOTYPES}
-_UNITS = {phenotype.name: phenotype.unit for phenotype in PHENOTYPES}
+_COLUMNS = {  # of our own tables beside phenotypes: title, unit
+    "age_years": ("age", "years"),
+    "height_cm": ("height", "cm"),
+    "weight_kg": ("weight", "kg"),
+    "field_strength_t": ("field strength", "T"),
+}
+_TITLES = {name: title for name, (title, _) in _COLUMNS.items()} | {p.name: p.title for p in PHENOTYPES}
+_UNITS = {name: unit for name, (_, unit) in _COLUMNS.items()} | {p.name: p.unit for p in PHENOTYPES}
 MODELS = {
     "unadjusted": "unadjusted",
     "adjusted": "adjusted",
@@ -26,7 +32,7 @@ MODELS = {
 
 
 def title_of(term: str) -> str:
-    """A term for a reader: the title of a known phenotype, `sex = M` for a category, else the column as written."""
+    """A term for a reader: the title of a known column, `sex = M` for a category, else the column as written."""
     column, equals, value = term.partition("=")
     name = _TITLES.get(column, column)
     return f"{name} = {value}" if equals else name

@@ -46,10 +46,11 @@ def summary_sentences(rows: Rows, facts: SurvivalFacts) -> list[str]:
 
 
 def _people(rows: Rows, facts: SurvivalFacts, rate: Estimate) -> str:
+    event = "" if facts.event == "event" else f" ({facts.event})"
     if rate.events is None:
-        return f"The people or events ({facts.event}) are too few to be shown."
+        return f"The people or events{event} are too few to be shown."
     people = count(rate.n, one="participant") if rate.n is not None else "The participants"
-    said = f"{people} had {count_words(rate.events, rate)} {'event' if rate.events == 1 else 'events'} ({facts.event})"
+    said = f"{people} had {count_words(rate.events, rate)} {'event' if rate.events == 1 else 'events'}{event}"
     median = rows.one("follow_up", term="median")
     if median is not None and median.estimate is not None:
         said += f" over a median follow-up of {time_words(median.estimate)} {median.unit}"
