@@ -22,12 +22,13 @@ def check_ids(out: Path, *, hash_key: bytes | None) -> None:
         return
     hint = "Give --hash-ids with the key file of the earlier runs, or another --out."
     if known == _PLAIN:
-        said, hint = "the ids in it are not hashed, hashed ones beside them could be undone", "Give another --out."
+        said = "the ids in that folder are not hashed, hashed ones beside them could be undone"
+        hint = "Give another --out."
     elif asked == _PLAIN:
-        said = "the ids in it are hashed, real ones beside them would undo that"
+        said = "the ids in that folder are hashed, real ones beside them would undo that"
     else:
-        said = "the ids in it were hashed with another key, two hashes of one person would stand there"
-    raise ConfigError(f"nothing is written into {out.name}: {said}", hint=hint, code="other_ids")
+        said = "the ids in that folder were hashed with another key, two hashes of one person would stand there"
+    raise ConfigError(f"ids of two kinds: {said}", hint=hint, code="other_ids")
 
 
 def keep_ids(out: Path, *, hash_key: bytes | None) -> None:
