@@ -77,18 +77,17 @@ def _durations(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
             code="survival_time",
         )
     time, entry = _rounded(time, cells.numbers(columns.entry))
-    entry = cells.accepted(
-        columns.entry, entry, entry < 0, says="is {}, before time 0", hint=_LATE, code="survival_time"
-    )
-    entry = cells.accepted(
-        columns.entry,
-        entry,
-        entry >= time,
-        says=f"is {{}}, not before {columns.time}",
-        hint=_LATE,
-        code="survival_time",
-    )
+    entry = _in_between(cells, columns, entry, early=entry < 0, start="time 0", end=time)
     return Times(time, entry, unit)
+
+
+def _in_between(
+    cells: Cells, columns: Columns, entry: pl.Series, *, early: pl.Series, start: str, end: pl.Series
+) -> pl.Series:
+    """Entries, of which none may be `early`, before `start`, nor at the end or after it."""
+    late = {"hint": _LATE, "code": "survival_time"}
+    entry = cells.accepted(columns.entry, entry, early, says=f"is {{}}, before {start}", **late)
+    return cells.accepted(columns.entry, entry, entry >= end, says=f"is {{}}, not before {columns.time}", **late)
 
 
 def _of_dates(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
@@ -108,17 +107,7 @@ def _of_dates(cells: Cells, columns: Columns, unit: TimeUnit) -> Times:
         (time,) = _rounded(time)
         return Times(time, None, unit)
     entered = _dates(cells, columns.entry)
-    entered = cells.accepted(
-        columns.entry, entered, entered < origin, says=f"is {{}}, before {start}", hint=_LATE, code="survival_time"
-    )
-    entered = cells.accepted(
-        columns.entry,
-        entered,
-        entered >= end,
-        says=f"is {{}}, not before {columns.time}",
-        hint=_LATE,
-        code="survival_time",
-    )
+    entered = _in_between(cells, columns, entered, early=entered < origin, start=start, end=end)
     time, entry = _rounded(time, _length(origin, entered, unit))
     return Times(time, entry, unit)
 
